@@ -1,0 +1,1 @@
+"""Millstream: asks a language model and streams the answer to every client."""

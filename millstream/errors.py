@@ -1,0 +1,93 @@
+"""The one error tree. A code decides the HTTP status and the type; the message says what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from millstream.events import Failure
+
+# code → (HTTP status, type). The type names are those of OpenAI's API where it has one.
+CODES: dict[str, tuple[int, str]] = {
+    **dict.fromkeys(
+        ("bad_json", "bad_field", "unknown_field", "bad_position", "bad_request", "content_filter"),
+        (400, "invalid_request_error"),
+    ),
+    **dict.fromkeys(("missing_key", "invalid_key"), (401, "authentication_error")),
+    **dict.fromkeys(("model_not_allowed", "bad_origin", "bad_host"), (403, "permission_error")),
+    **dict.fromkeys(("stream_not_found", "model_not_found", "not_found"), (404, "invalid_request_error")),
+    "method_not_allowed": (405, "invalid_request_error"),
+    "not_acceptable": (406, "invalid_request_error"),
+    "body_timeout": (408, "invalid_request_error"),
+    "preset_locked": (409, "invalid_request_error"),
+    "body_too_large": (413, "invalid_request_error"),
+    "url_too_long": (414, "invalid_request_error"),
+    "unsupported_media_type": (415, "invalid_request_error"),
+    "bad_range": (416, "invalid_request_error"),
+    "idempotency_key_reused": (422, "invalid_request_error"),
+    **dict.fromkeys(("requests", "tokens", "streams", "login"), (429, "rate_limit_error")),
+    "internal": (500, "server_error"),
+    **dict.fromkeys(
+        ("upstream_refused", "upstream_auth", "upstream_broke", "upstream_protocol"), (502, "upstream_error")
+    ),
+    **dict.fromkeys(("full", "draining", "store_unavailable"), (503, "server_error")),
+    **dict.fromkeys(
+        ("connect_timeout", "first_token_timeout", "silence_timeout", "total_timeout"), (504, "upstream_error")
+    ),
+    # These occur in a `failed` event only; the status is what a late follower with nothing left to read gets.
+    **dict.fromkeys(("abandoned", "interrupted", "lost", "content_withdrawn"), (502, "server_error")),
+}
+
+
+class MillstreamError(Exception):
+    """The root. `headers` go out with the error (Retry-After, Allow …)."""
+
+    def __init__(
+        self, code: str, message: str, param: str | None = None, headers: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status, self.type = CODES[code]
+        self.code = code
+        self.message = message
+        self.param = param
+        self.headers = headers or {}
+
+    def failure(self) -> Failure:
+        """The value that goes into a `failed` event and into the log."""
+        return Failure(message=self.message, type=self.type, code=self.code, param=self.param)
+
+    @classmethod
+    def of(cls, failure: Failure) -> MillstreamError:
+        """The error that a logged failure stands for; an unknown code (of a newer worker) counts as internal."""
+        return cls(failure.code if failure.code in CODES else "internal", failure.message, failure.param)
+
+
+class RequestError(MillstreamError):
+    """The client's request can't be served as it is."""
+
+
+class UpstreamError(MillstreamError):
+    """The upstream refused, broke or fell silent. `paid` is False where asking again can't be paid twice."""
+
+    def __init__(self, code: str, message: str, *, paid: bool = True, retry_after: float | None = None) -> None:
+        super().__init__(code, message)
+        self.paid = paid
+        self.retry_after = retry_after
+
+
+class NotFound(MillstreamError):
+    """No such stream, or another caller's: the two can't be told apart."""
+
+    def __init__(self) -> None:
+        super().__init__("stream_not_found", "There is no such stream here; it may have expired. Ask again.")
+
+
+class Unavailable(MillstreamError):
+    """The server can't take this now: full, draining, store_unavailable. Carries Retry-After."""
+
+    def __init__(self, code: str, message: str, retry_after: int = 5) -> None:
+        super().__init__(code, message, headers={"Retry-After": str(retry_after)})
+
+
+def body(failure: Failure) -> dict[str, Any]:
+    """The one shape of an error, as JSON: `{"error": {"message", "type", "code", "param"}}`."""
+    return {"error": {"message": failure.message, "type": failure.type, "code": failure.code, "param": failure.param}}

@@ -1,0 +1,91 @@
+"""The values that flow through the house: upstream → Event → store → format → client."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+EventType = Literal["message", "reasoning", "frame", "done", "failed"]
+TERMINAL = ("done", "failed")
+
+
+class Usage(Struct, frozen=True, omit_defaults=True):
+    """Tokens of one answer: `input` for the prompt, `output` for what came (reasoning too)."""
+
+    input: int
+    output: int
+    source: Literal["upstream", "estimated"] = "upstream"
+
+
+class Failure(Struct, frozen=True, omit_defaults=True):
+    """Why a stream failed: the body of the one error shape (see errors.py for the codes)."""
+
+    message: str
+    type: str
+    code: str
+    param: str | None = None
+
+
+class End(Struct, frozen=True, omit_defaults=True):
+    """How a stream ended. `failure` is set in a `failed` event only; `cost` is a decimal as text."""
+
+    model: str
+    upstream: str
+    finish_reason: str | None = None
+    usage: Usage | None = None
+    cost: str | None = None
+    currency: str | None = None
+    failure: Failure | None = None
+
+
+class Event(Struct, frozen=True, omit_defaults=True):
+    """One thing that happened in a stream.
+
+    `text` is valid Unicode, never half of a surrogate pair. `frame` is one JSON object of an OpenAI-like
+    upstream, without `data:` and line end. `end` belongs to `done` and `failed`. `n` counts 1, 2, … without
+    gaps within a stream; 0 means not numbered yet.
+    """
+
+    type: EventType = "message"
+    text: str = ""
+    frame: bytes = b""
+    end: End | None = None
+    n: int = 0
+
+
+class Call(Struct, frozen=True):
+    """One question, checked and ready to ask. `options` are the request's own parameters
+    (temperature, top_p, max_tokens, stop); `caller` owns the stream; `grace` is in seconds."""
+
+    model: str
+    messages: list[dict[str, Any]]
+    options: dict[str, Any] = {}
+    caller: str = ""
+    grace: float = 15.0
+    api: Literal["chat", "openai"] = "chat"
+
+
+class Meta(Struct, frozen=True, omit_defaults=True):
+    """What is known of a stream at its start; the first record of its log.
+
+    `owner` is the caller, `worker` the process that pumps it. `fingerprint` is a digest of the request,
+    `claim` the digest of caller and Idempotency-Key. `messages` are kept only for streams that the HTML
+    form began, so that a reload draws the question again. `created` is Unix time in seconds.
+    """
+
+    id: str
+    owner: str
+    worker: str
+    created: float
+    model: str
+    api: Literal["chat", "openai"] = "chat"
+    fingerprint: str = ""
+    claim: str | None = None
+    messages: list[dict[str, Any]] | None = None
+
+
+def number(batch: list[Event], after: int) -> list[Event]:
+    """The same events, numbered after+1, after+2, …"""
+    return [replace(event, n=n) for n, event in enumerate(batch, after + 1)]

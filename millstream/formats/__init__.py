@@ -1,0 +1,74 @@
+"""The five ways to write a stream down. One file a format; no I/O, no clock, no Flask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar, Protocol
+
+from msgspec import Struct
+
+from millstream.events import End, Event, Meta
+
+
+class Options(Struct, frozen=True):
+    """What a client asked of the format.
+
+    `url` is the stream's own address. `position` is the last event number the client has; `offset` the
+    number of bytes of text it has (text only). `padding` is in bytes. `render` draws a template by name
+    (HTML only): it takes the name and the values, and gives escaped HTML.
+    """
+
+    url: str = ""
+    position: int = 0
+    offset: int = 0
+    padding: int = 0
+    render: Callable[[str, dict[str, Any]], str] | None = None
+
+
+class Abort:
+    """Given by `closing` where the format has no words for a failure: the connection has to be broken off."""
+
+
+ABORT = Abort()
+
+
+class Format(Protocol):
+    """Writes one stream for one client. Every piece of bytes it gives holds whole characters only."""
+
+    NAME: ClassVar[str]  # as in ?format=
+    MEDIA_TYPE: ClassVar[str]  # as negotiated, without parameters
+    CONTENT_TYPE: ClassVar[str]  # as sent
+    HEARTBEAT: ClassVar[bytes]  # b"" where the format has none
+
+    def __init__(self, meta: Meta, options: Options) -> None: ...
+
+    def opening(self) -> bytes:
+        """What comes before the first event."""
+        ...
+
+    def encode(self, batch: list[Event]) -> bytes:
+        """The bytes for events that are not terminal; b"" where there is nothing to say."""
+        ...
+
+    def closing(self, event: Event) -> bytes | Abort:
+        """The bytes for the terminal event, `done` or `failed`."""
+        ...
+
+
+def facts(end: End) -> dict[str, Any]:
+    """What a `done` event says: DONE_KEYS in every format."""
+    usage = end.usage
+    return {
+        "finish_reason": end.finish_reason,
+        "usage": usage
+        and {
+            "prompt_tokens": usage.input,
+            "completion_tokens": usage.output,
+            "total_tokens": usage.input + usage.output,
+            "source": usage.source,
+        },
+        "cost": end.cost,
+        "currency": end.currency,
+        "model": end.model,
+        "upstream": end.upstream,
+    }

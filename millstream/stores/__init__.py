@@ -1,0 +1,102 @@
+"""Where the logs of streams are kept. One file a store; every store passes the same contract tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, Protocol
+
+from millstream.events import Event, Meta
+
+Word = Literal["stop", "join", "leave"]
+
+
+class StoreLost(Exception):
+    """What was appended can't be kept any more, neither on disk nor in memory."""
+
+
+class Inbox(Protocol):
+    """The port through which a store tells what other workers say. Must not block."""
+
+    def __call__(self, worker: str, id: str, word: Word) -> None: ...
+
+
+class Reader(Protocol):
+    """Reads one stream's log from a place on; cheap to keep, opens nothing until it reads."""
+
+    def read(self, limit: int = 65536) -> list[Event]:
+        """The next events, about `limit` bytes of them; [] where there is nothing more yet. Never blocks.
+
+        Raises NotFound if the stream is gone and nothing of it is left to this reader.
+        """
+        ...
+
+    def seek(self, position: int) -> None:
+        """Goes on from a position that `append` gave."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Store(Protocol):
+    """The logs of all streams of this server, shared by its workers.
+
+    A log is a Meta and then events numbered from 1, the last of them terminal. Exactly one worker owns a
+    running stream; only the owner appends.
+    """
+
+    worker: str  # this worker's name, unique over all workers and restarts
+
+    def start(self, inbox: Inbox) -> None:
+        """Begins to listen to other workers; called once, in the worker itself (after a fork)."""
+        ...
+
+    def close(self) -> None: ...
+
+    def create(self, meta: Meta) -> Meta:
+        """Makes a log, owned by this worker. Atomic over all workers: if `meta.claim` is taken by a log that
+        still exists, nothing is made and the older Meta is given."""
+        ...
+
+    def meta(self, id: str) -> Meta:
+        """Raises NotFound."""
+        ...
+
+    def append(self, id: str, batch: list[Event]) -> int:
+        """Adds numbered events in one write and tells waiting workers; the owner only. Events whose number is
+        already there are dropped. A terminal event ends the ownership. Gives the position after the batch,
+        for Reader.seek. Raises StoreLost."""
+        ...
+
+    def reader(self, id: str, after: int = 0) -> Reader:
+        """Reads the events numbered after+1 and on. Raises NotFound."""
+        ...
+
+    def watch(self, id: str, wake: Callable[[], None]) -> Callable[[], None]:
+        """For a stream that another worker owns: `wake` is called, at least once each and possibly too often,
+        when there is news, when the log is gone, and when its owner may have died (then try `seize`).
+        The owner hears "join" now and "leave" when the last watcher of this worker goes. Gives the function
+        that ends the watch."""
+        ...
+
+    def seize(self, id: str) -> bool:
+        """Takes over a stream whose owner is dead and that has no terminal event; a torn tail is cut.
+        True for exactly one caller, which now owns it and must append the terminal event.
+        False while the owner lives, when somebody else was first, or when the stream has ended."""
+        ...
+
+    def release(self, id: str) -> None:
+        """Gives the stream's claim back: it failed before its first token."""
+        ...
+
+    def delete(self, id: str) -> None:
+        """Erases the log and its claim. Readers that are open may read on to what there is. Absent is fine."""
+        ...
+
+    def tell(self, id: str, word: Word) -> None:
+        """Says a word to the stream's owner. Nothing happens if the owner is dead."""
+        ...
+
+    def sweep(self, now: float) -> int:
+        """Erases logs (and claims) whose end, or whose last sign where the owner is dead, is `ttl` ago.
+        `now` is Unix time in seconds. Gives the number erased."""
+        ...
