@@ -1,0 +1,86 @@
+"""A stream of server-sent events → events: https://html.spec.whatwg.org/#parsing-an-event-stream"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from millstream.wire.lines import LONGEST, Lines
+
+BOM = b"\xef\xbb\xbf"
+
+
+class ServerEvent(Struct, frozen=True):
+    """One event as it came. `data` is left as bytes: it is JSON, mostly, and its decoder takes bytes.
+
+    `id` is the last id the stream gave, in this event or before it.
+    """
+
+    type: str = "message"
+    data: bytes = b""
+    id: str = ""
+
+
+class Decoder:
+    """Bytes of an event stream → events. Data over `limit` bytes in one event raises ValueError.
+
+    As the specification says, with one addition: a line `error: …` (old llama.cpp) is given at once, as an event
+    of type `error`, so that upstreams find it where LM Studio's `event: error` is. Other unknown fields are ignored.
+    `retry` is the last time to wait that the stream gave, in ms.
+    """
+
+    def __init__(self, limit: int = LONGEST) -> None:
+        self.retry: int | None = None
+        self._lines = Lines(limit)
+        self._limit = limit
+        self._at_start = True
+        self._type = ""
+        self._data: list[bytes] = []
+        self._size = 0
+        self._id = ""
+
+    def feed(self, data: bytes) -> list[ServerEvent]:
+        return self._interpret(self._lines.feed(data))
+
+    def close(self) -> list[ServerEvent]:
+        """The event that lacks its blank line, if it has data; call it once the upstream has closed.
+
+        The specification drops such an event, and who wants that doesn't call this. Some upstreams forget the
+        last blank line, or the last line's end. Where the stream was cut, the data may be cut too.
+        """
+        return self._interpret([*self._lines.close(), b""])
+
+    def _interpret(self, lines: list[bytes]) -> list[ServerEvent]:
+        if self._at_start and lines:
+            self._at_start = False
+            lines[0] = lines[0].removeprefix(BOM)
+        events: list[ServerEvent] = []
+        for line in lines:
+            if line.startswith(b"data: "):  # nearly all lines
+                self._add(line[6:])
+            elif line:
+                name, _, value = line.partition(b":")
+                self._field(name, value.removeprefix(b" "), events)
+            elif self._data:
+                events.append(ServerEvent(self._type or "message", b"\n".join(self._data), self._id))
+                self._data, self._size, self._type = [], 0, ""
+            else:
+                self._type = ""
+        return events
+
+    def _add(self, value: bytes) -> None:
+        self._size += len(value) + 1
+        if self._size > self._limit + 1:
+            raise ValueError(f"an event has more than {self._limit} bytes of data")
+        self._data.append(value)
+
+    def _field(self, name: bytes, value: bytes, events: list[ServerEvent]) -> None:
+        if name == b"data":
+            self._add(value)
+        elif name == b"event":
+            self._type = value.decode("utf-8", "replace")
+        elif name == b"id" and b"\0" not in value:
+            self._id = value.decode("utf-8", "replace")
+        elif name == b"retry" and value.isdigit() and len(value) < 16:
+            self.retry = int(value)
+        elif name == b"error":
+            events.append(ServerEvent("error", value, self._id))
