@@ -13,15 +13,18 @@ from millstream.events import End, Event, Meta
 class Options(Struct, frozen=True):
     """What a client asked of the format.
 
-    `url` is the stream's own address. `position` is the last event number the client has; `offset` the
-    number of bytes of text it has (text only). `padding` is in bytes. `render` draws a template by name
-    (HTML only): it takes the name and the values, and gives escaped HTML.
+    `url` is the stream's own address; it begins with `root`, the path that the server runs under ("" for none).
+    `position` is the last event number the client has; `offset` the number of bytes of text it has (text only).
+    `padding` is in bytes. `retry` is what an EventSource is told to wait, in ms (SSE only; the caller spreads it).
+    `render` draws a template by name (HTML only): it takes the name and the values, and gives escaped HTML.
     """
 
     url: str = ""
+    root: str = ""
     position: int = 0
     offset: int = 0
     padding: int = 0
+    retry: int = 2000
     render: Callable[[str, dict[str, Any]], str] | None = None
 
 

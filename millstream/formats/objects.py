@@ -1,0 +1,47 @@
+"""The JSON objects that several formats write, and JSON that never fails."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+
+from millstream.errors import body
+from millstream.events import End, Event, Failure, Meta
+from millstream.formats import Options, facts
+
+_ENCODER = msgspec.json.Encoder()
+_UNKNOWN = Failure("The answer failed, and why is not known. Ask again.", "server_error", "internal")
+
+
+def start(meta: Meta, options: Options) -> dict[str, Any]:
+    """What a stream says of itself before its first event."""
+    return {"id": meta.id, "url": options.url, "model": meta.model}
+
+
+def ending(event: Event) -> dict[str, Any]:
+    """What the terminal event says: the facts of a `done`, the one error shape for a `failed`."""
+    end = event.end or End(model="", upstream="")
+    return facts(end) if event.type == "done" else body(end.failure or _UNKNOWN)
+
+
+def numbered(event: Event) -> dict[str, Any] | None:
+    """A whole event with its number and type; None for a frame, which belongs to OpenAI's API."""
+    if event.type == "frame":
+        return None
+    says = {"text": event.text} if event.type in ("message", "reasoning") else ending(event)
+    return {"n": event.n, "type": event.type, **says}
+
+
+def to_json(value: Any) -> bytes:
+    """UTF-8 JSON in one line: CR, LF and NUL come escaped. Halves of surrogate pairs become U+FFFD."""
+    try:
+        return _ENCODER.encode(value)
+    except UnicodeEncodeError:
+        return valid(json.dumps(value, ensure_ascii=False, separators=(",", ":"))).encode()
+
+
+def valid(text: str) -> str:
+    """The same text as valid Unicode: a surrogate pair becomes its character, half of one U+FFFD."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
