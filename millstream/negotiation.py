@@ -1,0 +1,65 @@
+"""Accept → the media type to answer with: https://www.rfc-editor.org/rfc/rfc9110#section-12.5.1"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+# In the server's order: it decides where the client has no preference.
+OFFERED = ("text/plain", "text/event-stream", "application/x-ndjson", "text/html", "application/json")
+
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"?')
+_RANGE = re.compile(r"(?!\*/[^*])([!#$%&'*+.^_`|~0-9a-z-]+)/([!#$%&'*+.^_`|~0-9a-z-]+)")
+_QUALITY = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]+")
+
+
+def negotiate(accept: str | None, offered: Sequence[str] = OFFERED) -> str | None:
+    """The offered type that the client likes best, or None if it takes none of them.
+
+    A type has the q of the most specific range it fits. Among equal q the more specific range wins, then
+    the order of `offered`. An absent or empty header takes everything.
+    """
+    if not accept or not accept.replace(",", "").strip():
+        return offered[0]
+    ranges = list(_ranges(accept))
+    best, chosen = (0.0, 0), None
+    for media_type in offered:
+        rank = _rank(media_type, ranges)
+        if rank[0] > 0 and rank > best:
+            best, chosen = rank, media_type
+    return chosen
+
+
+def named(accept: str | None, media_type: str) -> bool:
+    """Whether the header spells the type out, with a q over 0; a wildcard doesn't count."""
+    return any(name == media_type and q > 0 for name, q in _ranges(accept or ""))
+
+
+def _rank(media_type: str, ranges: list[tuple[str, float]]) -> tuple[float, int]:
+    """q and specificity of the most specific range the type fits; of two equal ranges, the higher q."""
+    for specificity, name in ((3, media_type), (2, media_type.partition("/")[0] + "/*"), (1, "*/*")):
+        found = [q for range_, q in ranges if range_ == name]
+        if found:
+            return max(found), specificity
+    return 0.0, 0
+
+
+def _ranges(accept: str) -> Iterator[tuple[str, float]]:
+    """Each media range and its q. What can't be read is skipped, one list member at a time."""
+    # Only parameters other than q are quoted, and those are ignored: without them "," and ";" only separate.
+    for member in _QUOTED.sub("", accept).lower().split(","):
+        name, *parameters = (part.strip() for part in member.split(";"))
+        if name == "*":  # Java's HttpURLConnection
+            name = "*/*"
+        q = _quality(parameters)
+        if q is not None and _RANGE.fullmatch(name):
+            yield name, q
+
+
+def _quality(parameters: list[str]) -> float | None:
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "q":
+            value = value.strip()
+            return float(value) if _QUALITY.fullmatch(value) and float(value) <= 1 else None
+    return 1.0
