@@ -1,0 +1,175 @@
+"""text/html: a page that grows while it arrives, with no script.
+
+Browsers of 1996 draw it as it comes: so plain elements, and style only where the browser has it.
+Fences of code are CommonMark's: https://spec.commonmark.org/0.31.2/#fenced-code-blocks
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, ClassVar
+
+from markupsafe import Markup
+
+from millstream.events import End, Event, Failure, Meta
+from millstream.formats import Options
+
+# Safari and old Chromium hold a page back until so many bytes have come.
+FIRST_BYTES = 1024
+
+# Controls (C0, C1), NUL and halves of surrogate pairs: what no page may hold, and what moves a terminal's cursor.
+_HARMFUL = [*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20), *range(0x7F, 0xA0), *range(0xD800, 0xE000)]
+_CLEAN = dict.fromkeys(_HARMFUL, "\ufffd")
+_ESCAPE = _CLEAN | {ord(char): f"&#{ord(char)};" for char in "<>&\"'"}
+
+_FENCE = re.compile(r" *(`{3,}|~{3,})([^`]*)")
+_MAYBE_FENCE = re.compile(r" *(`{0,2}|~{0,2}|`{3,}[^`]*|~{3,}[^`]*)")
+_LONGEST_FENCE = 80
+
+# Kana comes before Han, which Japanese has too.
+_SCRIPTS = (("ja", "\u3040-\u30ff"), ("ko", "\uac00-\ud7af"), ("zh", "\u3400-\u9fff"), ("ru", "\u0400-\u04ff"))
+_LANGUAGES = tuple((lang, re.compile(f"[{letters}]")) for lang, letters in _SCRIPTS)
+_LATIN = re.compile("[A-Za-z]")
+
+
+class Prose:
+    """Text to HTML, as it comes. `<br>` ends a line, since IE 7, links2 and lynx know no pre-wrap; `<pre>` holds
+    fenced code, so that it keeps its indentation there too."""
+
+    def __init__(self) -> None:
+        self._held = ""  # a line's beginning that may still become a fence
+        self._begun = False  # the line's beginning has been given
+        self._fence = ""  # what opened the code we are in
+        self._cr = False  # a "\n" that comes next is the second half of a "\r\n"
+
+    def feed(self, text: str) -> str:
+        """The HTML for the next piece; a few characters may stay back until more comes."""
+        if not text:
+            return ""
+        second_half = self._cr and text[0] == "\n"
+        self._cr = text[-1] == "\r"
+        lines = text[second_half:].replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        return self._go_on(lines[0]) + "".join(self._end_line() + self._go_on(line) for line in lines[1:])
+
+    def finish(self) -> str:
+        """The HTML for what was held back, and the end of open code."""
+        rest = self._end_line().removesuffix("<br>") if self._held else ""
+        return rest + ("</pre>" if self._fence else "")
+
+    def _go_on(self, part: str) -> str:
+        if not self._begun:
+            part = self._held + part
+            if len(part) <= _LONGEST_FENCE and _MAYBE_FENCE.fullmatch(part):
+                self._held = part
+                return ""
+            self._held, self._begun = "", True
+        return part.translate(_ESCAPE)
+
+    def _end_line(self) -> str:
+        line, self._held, self._begun = self._held, "", False
+        fence = _FENCE.fullmatch(line)
+        if fence and not self._fence:
+            self._fence = fence[1]
+            return '<pre tabindex="0">'
+        if fence and fence[1].startswith(self._fence) and not fence[2].strip():
+            self._fence = ""
+            return "</pre>"
+        return line.translate(_ESCAPE) + ("\n" if self._fence else "<br>")
+
+
+class Html:
+    """Draws the conversation, the answer as it comes, and a form for what comes next. A page always begins at the
+    beginning, whatever position was asked for. It never aborts: a failure is told in words."""
+
+    NAME: ClassVar[str] = "html"
+    MEDIA_TYPE: ClassVar[str] = "text/html"
+    CONTENT_TYPE: ClassVar[str] = "text/html; charset=utf-8"
+    HEARTBEAT: ClassVar[bytes] = b"<!-- ping -->"
+
+    def __init__(self, meta: Meta, options: Options) -> None:
+        self._meta = meta
+        self._options = options
+        self._messages = meta.messages or []
+        questions = [_text(message) for message in self._messages if message.get("role") == "user"]
+        self._question = questions[-1] if questions else ""
+        self._said: list[str] = []  # the next question carries the answer
+        self._block = ""  # the type of the events that the open block is for
+        self._prose = Prose()
+
+    def opening(self) -> bytes:
+        page = self._draw(
+            "stream_opening.html",
+            url=self._options.url,
+            title=(self._question.strip().splitlines() or [""])[0][:60],
+            model=self._meta.model,
+            turns=[_turn(message) for message in self._messages if message.get("role") in ("user", "assistant")],
+        )
+        return f"{page}<!--{' ' * max(self._options.padding, FIRST_BYTES - len(page))}-->".encode()
+
+    def encode(self, batch: list[Event]) -> bytes:
+        html = []
+        for event in batch:
+            if event.type not in ("message", "reasoning") or not event.text:
+                continue
+            if event.type == "message":
+                self._said.append(event.text)
+            if event.type != self._block:
+                html += [self._close_block(), self._open_block(event)]
+            html.append(self._prose.feed(event.text))
+        return "".join(html).encode()
+
+    def closing(self, event: Event) -> bytes:
+        end = event.end or End(model=self._meta.model, upstream="")
+        failure = end.failure or Failure("", "server_error", "internal") if event.type == "failed" else None
+        said = "".join(self._said).translate(_CLEAN)
+        answer = [{"role": "assistant", "content": said}] if said else []
+        messages = self._meta.messages
+        page = self._draw(
+            "stream_closing.html",
+            model=self._meta.model,
+            said=bool(said),
+            stopped=end.finish_reason == "cancelled",
+            failure=failure,
+            end=end,
+            asked=None if messages is None else json.dumps(messages),
+            conversation=None if messages is None else json.dumps(messages + answer),
+        )
+        return (self._close_block() + page).encode()
+
+    def _open_block(self, event: Event) -> str:
+        self._block, self._prose = event.type, Prose()
+        lang = _language(event.text) or _language(self._question)
+        return self._draw(f"stream_{event.type}.html", lang=lang)
+
+    def _close_block(self) -> str:
+        ends = {"": "", "message": "</div>", "reasoning": "</blockquote></details>"}
+        block, self._block = self._block, ""
+        return self._prose.finish() + ends[block]
+
+    def _draw(self, template: str, **values: Any) -> str:
+        if self._options.render is None:
+            raise ValueError("HTML is drawn with templates: give Options a render")
+        return self._options.render(template, {"root": self._options.root, **values}).translate(_CLEAN)
+
+
+def _text(message: dict[str, Any]) -> str:
+    """What a message says: its content, or the text parts of it."""
+    content = message.get("content")
+    if isinstance(content, list):
+        content = "\n".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
+    return content if isinstance(content, str) else ""
+
+
+def _turn(message: dict[str, Any]) -> dict[str, Any]:
+    text, prose = _text(message), Prose()
+    # Prose has escaped it.
+    html = Markup(prose.feed(text) + prose.finish())
+    return {"mine": message["role"] == "user", "lang": _language(text), "text": html}
+
+
+def _language(text: str) -> str:
+    """The language that a text's script tells, "" where it tells none."""
+    latin = len(_LATIN.findall(text, 0, 200)) / 4  # a letter says less than a Chinese character
+    counts = ((lang, len(letters.findall(text, 0, 200))) for lang, letters in _LANGUAGES)
+    return next((lang for lang, count in counts if count > latin), "")
