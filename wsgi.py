@@ -1,0 +1,18 @@
+"""For `gunicorn wsgi:app` and `flask run`: patches first, for a stream waits without holding the others up."""
+
+import sys
+
+try:
+    from gevent import monkey
+except ImportError:
+    sys.exit("Millstream needs gevent: run scripts/serve, or pip install -r requirements.txt")
+
+monkey.patch_all()
+
+from app import create_app  # noqa: E402
+from millstream.settings import SettingError  # noqa: E402
+
+try:
+    app = create_app()
+except SettingError as error:
+    sys.exit(f"Millstream can't start: {error}")

@@ -24,6 +24,7 @@ CODES: dict[str, tuple[int, str]] = {
     "unsupported_media_type": (415, "invalid_request_error"),
     "bad_range": (416, "invalid_request_error"),
     "idempotency_key_reused": (422, "invalid_request_error"),
+    "headers_too_large": (431, "invalid_request_error"),
     **dict.fromkeys(("requests", "tokens", "streams", "login"), (429, "rate_limit_error")),
     "internal": (500, "server_error"),
     **dict.fromkeys(

@@ -1,0 +1,76 @@
+"""Who may ask. A server without keys serves only pages and programs of its own machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from millstream.errors import RequestError
+from millstream.settings import Settings
+
+FORWARDING = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")
+ANYONE = "anyone"  # the caller's name where there are no keys
+
+
+class Access:
+    """Checks one request at a time; holds no state of requests."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._open = settings.open
+        self._hosts = {host.lower() for host in settings.hosts}
+
+    def caller(self, headers: Mapping[str, str], *, starts: bool) -> str:
+        """The name that owns what this request makes. `starts`: it changes or costs something.
+
+        Raises RequestError: bad_host, bad_origin. Without keys any page in any browser on this machine could
+        ask this server: hence the Host rule (DNS rebinding) and the Origin rule (cross-site requests).
+        """
+        if self._open:
+            return ANYONE
+        self._check_way(headers)
+        if starts:
+            check_origin(headers)
+        return ANYONE
+
+    def _check_way(self, headers: Mapping[str, str]) -> None:
+        for name in FORWARDING:
+            if name in headers:
+                raise RequestError(
+                    "bad_host",
+                    f"This server has no access keys, and the request came through a proxy ({name}): it serves only "
+                    "its own machine. Set MILLSTREAM_OPEN=1 to serve everybody who can reach the proxy.",
+                )
+        if hostname(headers.get("Host", "")) not in self._hosts:
+            raise RequestError(
+                "bad_host",
+                f"This server has no access keys and answers only to the names {', '.join(sorted(self._hosts))}. Add "
+                "the name to MILLSTREAM_HOSTS, or set MILLSTREAM_OPEN=1 to serve everybody who can reach it.",
+            )
+
+
+def check_origin(headers: Mapping[str, str]) -> None:
+    """Refuses what another site's page sends: by Sec-Fetch-Site, by Origin, and by Referer in browsers that
+    have neither. `null` counts as absent. Programs send none of them. Raises RequestError (bad_origin).
+    """
+    if headers.get("Sec-Fetch-Site", "") in ("cross-site", "same-site"):
+        raise RequestError("bad_origin", "This request comes from another site's page, which may not ask here.")
+    host = headers.get("Host", "").lower()
+    for name in ("Origin", "Referer"):
+        value = headers.get(name, "")
+        if value in ("", "null"):
+            continue
+        try:
+            sender = urlsplit(value).netloc.lower()
+        except ValueError:
+            sender = ""
+        if sender != host:
+            raise RequestError("bad_origin", f"The {name} of this request is not this server, {host}.", param=name)
+        return
+
+
+def hostname(host: str) -> str:
+    """The name in a Host header, without the port; an IPv6 address keeps its brackets."""
+    host = host.strip().lower()
+    if host.startswith("["):
+        return host.partition("]")[0] + "]"
+    return host.partition(":")[0]

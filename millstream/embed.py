@@ -1,0 +1,110 @@
+"""`return millstream.stream(generator)`: streams anything from a view of any Flask application."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import secrets
+import time
+from collections.abc import Iterable, Iterator
+from threading import Thread
+
+from flask import Response, request
+
+from millstream.errors import MillstreamError, RequestError
+from millstream.events import TERMINAL, End, Event, Meta, number
+from millstream.formats import Options
+from millstream.formats.table import BY_MEDIA_TYPE
+from millstream.negotiation import negotiate
+from millstream.responses import jitter, stream_response
+from millstream.sockets.client import Client
+
+log = logging.getLogger("millstream")
+
+OFFERED = ("text/plain", "text/event-stream", "application/x-ndjson", "application/json")
+AHEAD = 64  # items the generator may be ahead of a slow client; then it waits
+
+
+def stream(source: Iterable[str | Event], *, heartbeat: float = 15.0, retry: int = 2000) -> Response:
+    """A response that streams `source` in the format that the request's Accept header asks for: plain text, server-sent
+    events, NDJSON, or JSON at the end.
+
+    `source` yields texts, or Events (`Event("reasoning", text=…)`); when it is exhausted the stream is done, and
+    an exception in it makes it fail. It runs in a thread of its own (a greenlet under gevent), outside the
+    request's context: hand it plain values, never `request`. When the client leaves, it is closed at its next
+    yield. `heartbeat` is in seconds, `retry` in milliseconds (EventSource reconnects and starts a new generator:
+    there is no store here, and no resume). Raises RequestError (not_acceptable).
+    """
+    media_type = negotiate(request.headers.get("Accept"), OFFERED)
+    if media_type is None:
+        raise RequestError("not_acceptable", f"None of your Accept types is offered here: {', '.join(OFFERED)}.")
+    meta = Meta(id=secrets.token_urlsafe(16), owner="", worker="", created=time.time(), model="")
+    client = Client(request.environ)
+    relay = Relay(source, heartbeat)
+    client.watch(relay.leave)
+    format = BY_MEDIA_TYPE[media_type](meta, Options(retry=jitter(retry)))
+    return stream_response(relay, format, client, relay.leave)
+
+
+class Relay:
+    """Batches of events from a generator that runs beside it; [] where a heartbeat is due."""
+
+    def __init__(self, source: Iterable[str | Event], heartbeat: float) -> None:
+        self._source = iter(source)
+        self._heartbeat = heartbeat
+        self._items: queue.Queue[Event | None] = queue.Queue(AHEAD)
+        self._left = False
+        Thread(target=self._run, daemon=True).start()
+
+    def __iter__(self) -> Iterator[list[Event]]:
+        n = 0
+        while not self._left:
+            batch = number(self._take(), n)
+            n += len(batch)
+            yield batch
+            if batch and batch[-1].type in TERMINAL:
+                return
+
+    def leave(self) -> None:
+        """The client has gone: the generator is closed at its next yield. Idempotent; never blocks."""
+        self._left = True
+        while True:  # room for the generator to go on to its next yield
+            try:
+                self._items.get_nowait()
+            except queue.Empty:
+                break
+        self._items.put_nowait(None)
+
+    def _take(self) -> list[Event]:
+        """All that is there, or the next item when it comes."""
+        batch: list[Event | None] = []
+        try:
+            batch.append(self._items.get(timeout=self._heartbeat))
+            while True:
+                batch.append(self._items.get_nowait())
+        except queue.Empty:
+            return [event for event in batch if event is not None]
+
+    def _run(self) -> None:
+        try:
+            for item in self._source:
+                if self._left:
+                    return
+                event = item if isinstance(item, Event) else Event(text=item)
+                self._items.put(event)
+                if event.type in TERMINAL:
+                    return
+            self._items.put(_end(None))
+        except MillstreamError as error:
+            self._items.put(_end(error))
+        except Exception:
+            log.exception("a streamed generator failed")
+            self._items.put(_end(MillstreamError("internal", "The job failed; the server's log says why.")))
+        finally:
+            getattr(self._source, "close", lambda: None)()
+
+
+def _end(error: MillstreamError | None) -> Event:
+    if error is None:
+        return Event("done", end=End(model="", upstream="", finish_reason="stop"))
+    return Event("failed", end=End(model="", upstream="", failure=error.failure()))

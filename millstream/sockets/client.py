@@ -1,0 +1,121 @@
+"""The client's end of one request: has it left, does it take what we send, breaking it off."""
+
+from __future__ import annotations
+
+import fcntl
+import socket
+import struct
+import sys
+import termios
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import gevent
+from gevent import get_hub
+
+READ = 1
+SO_NWRITE = 0x1024  # macOS: bytes not yet sent
+FLUSH_LIMIT = 5.0  # s that a reset waits for the last bytes to leave
+FLUSH_STEP = 0.005  # s
+
+
+class Aborted(Exception):
+    """Breaks a response off where there is no socket to shut; the server logs it without a traceback."""
+
+
+class BodyTimeout(Exception):
+    """The request's body did not come in time."""
+
+
+class Client:
+    """The connection behind one request's WSGI environ.
+
+    gunicorn hands its socket over as `gunicorn.socket`; on other servers, and for HTTP/2 streams that share
+    a connection, there is none: then leaving is noticed at the next write only, and `abort` raises.
+    """
+
+    def __init__(self, environ: dict[str, Any]) -> None:
+        shared = environ.get("HTTP_VERSION") == "2"  # set by gunicorn's own HTTP/2
+        self._socket = None if shared else environ.get("gunicorn.socket")
+        self._http10 = environ.get("SERVER_PROTOCOL") == "HTTP/1.0"
+        self._watcher: Any = None
+
+    def limit_buffer(self, size: int) -> None:
+        """Bounds what the kernel keeps for this client: a slow reader costs 31 KiB instead of 2.7 MiB."""
+        if self._socket is not None:
+            with suppress(OSError):
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
+
+    def watch(self, left: Callable[[], None]) -> None:
+        """Calls `left` once, from the event loop, as soon as the client closes or resets the connection."""
+        if self._socket is None or not hasattr(self._socket, "_sock") or hasattr(self._socket, "pending"):
+            return  # no gevent socket, or TLS on it, where nothing can be peeked at
+        self._watcher = get_hub().loop.io(self._socket.fileno(), READ)
+        self._watcher.start(self._readable, left)
+
+    def _readable(self, left: Callable[[], None]) -> None:
+        assert self._socket is not None
+        try:
+            gone = self._socket._sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+        except BlockingIOError:
+            return
+        except OSError:
+            gone = True
+        # Bytes mean a pipelined request: they stay readable, so the watch would spin. Writes will tell.
+        self.unwatch()
+        if gone:
+            left()
+
+    def unwatch(self) -> None:
+        if self._watcher is not None:
+            self._watcher.stop()
+            self._watcher.close()
+            self._watcher = None
+
+    def unsent(self) -> int | None:
+        """Bytes that the client's side has not yet acknowledged; None where that can't be known."""
+        if self._socket is None:
+            return None
+        try:
+            if sys.platform == "darwin":
+                return int(self._socket.getsockopt(socket.SOL_SOCKET, SO_NWRITE))
+            return int(struct.unpack("i", fcntl.ioctl(self._socket.fileno(), termios.TIOCOUTQ, b"\0" * 4))[0])
+        except OSError:
+            return None
+
+    def cut(self) -> None:
+        """Ends the connection under a write that does not come to an end."""
+        if self._socket is not None:
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+    def abort(self) -> None:
+        """Breaks the response off so that nobody can take it for complete. Blocks until the last bytes are out.
+
+        HTTP/1.1: the connection ends without the last chunk (curl exits 18). HTTP/1.0 has no other sign of an
+        error than a reset (curl exits 56). Raises Aborted where there is no socket.
+        """
+        self.unwatch()
+        if self._socket is None:
+            raise Aborted
+        if not self._http10:
+            return self.cut()
+        waited = 0.0
+        while self.unsent() and waited < FLUSH_LIMIT:
+            gevent.sleep(FLUSH_STEP)
+            waited += FLUSH_STEP
+        with suppress(OSError):
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        return None
+
+
+@contextmanager
+def deadline(seconds: float) -> Iterator[None]:
+    """Bounds reading a request's body: BodyTimeout after so many seconds."""
+    timer = gevent.Timeout(seconds, BodyTimeout)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.close()

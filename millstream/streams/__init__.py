@@ -1,0 +1,263 @@
+"""The life of a stream: start, accepted, follow, stop, drain. The one room that has greenlets of its own."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable
+from time import monotonic, time
+from typing import Literal, Protocol
+
+import gevent
+from gevent import Greenlet
+from msgspec import Struct
+
+from millstream.errors import MillstreamError, NotFound, RequestError, Unavailable
+from millstream.events import Call, End, Event, Meta, Usage
+from millstream.settings import Settings
+from millstream.stores import Store, Word
+from millstream.streams.follower import Follower, Peer
+from millstream.streams.history import History, history
+from millstream.streams.live import Live
+from millstream.upstreams import Upstream
+
+__all__ = ["Ends", "Follower", "Row", "Streams"]
+
+log = logging.getLogger("millstream")
+
+TICK = 0.25  # s between two looks at deadlines and heartbeats
+SWEEP = 60.0  # s between two looks for expired logs
+
+
+class Row(Struct, frozen=True):
+    """What is known of a stream at its end. Times in seconds, `created` in Unix time."""
+
+    id: str
+    caller: str
+    api: str
+    model: str
+    upstream: str
+    created: float
+    duration: float
+    first_token: float | None
+    usage: Usage | None
+    reason: str  # the finish_reason, or the failure's code
+
+
+class Ends(Protocol):
+    """The port that hears of each stream's end, once."""
+
+    def record(self, row: Row) -> None:
+        """Never blocks, never raises."""
+        ...
+
+
+class Streams:
+    """All streams of this worker, and the way to those of others. One per process; `open` it after a fork."""
+
+    def __init__(self, store: Store, settings: Settings, ends: Ends) -> None:
+        self.live: dict[str, Live] = {}
+        self.followers: set[Follower] = set()
+        self._store = store
+        self._settings = settings
+        self._ends = ends
+        self._draining = False
+        self._sweeper: Greenlet | None = None
+
+    def open(self) -> None:
+        """Begins to listen to other workers and to watch the clock."""
+        self._store.start(self._hear)
+        self._sweeper = gevent.spawn(self._sweep)
+
+    def trouble(self) -> Literal["draining", "full"] | None:
+        """Why no new stream would be taken now."""
+        if self._draining:
+            return "draining"
+        return "full" if len(self.live) >= self._settings.max_streams else None
+
+    # -- starting -----------------------------------------------------------------------------------------------
+
+    def start(
+        self,
+        call: Call,
+        upstream: Upstream,
+        *,
+        claim: str | None = None,
+        fingerprint: str = "",
+        keep_messages: bool = False,
+    ) -> Meta:
+        """Begins to ask `upstream`, unless `claim` (caller and Idempotency-Key) has a stream already: then that one
+        is given. Raises Unavailable (full, draining, store_unavailable), RequestError (idempotency_key_reused)."""
+        if (trouble := self.trouble()) == "draining":
+            raise Unavailable(trouble, "This worker is about to leave. Try again.", retry_after=1)
+        if trouble:
+            raise Unavailable(trouble, f"The server is full ({self._settings.max_streams} streams). Try again.")
+        meta = Meta(
+            id=secrets.token_urlsafe(16),
+            owner=call.caller,
+            worker=self._store.worker,
+            created=time(),
+            model=call.model,
+            api=call.api,
+            fingerprint=fingerprint,
+            claim=claim,
+            messages=call.messages if keep_messages else None,
+        )
+        kept = self._store.create(meta)
+        if kept.id == meta.id:
+            self.live[meta.id] = Live(meta, call, upstream, self._store, self._ended, self._settings.grace_new)
+        elif kept.fingerprint != fingerprint:
+            raise RequestError("idempotency_key_reused", "This Idempotency-Key was used for another request.")
+        return kept
+
+    def accepted(self, id: str, timeout: float) -> None:
+        """Waits until the upstream has taken the question, at most `timeout` seconds. Raises its refusal."""
+        live = self.live.get(id)
+        if live is None:
+            return
+        live.settled.wait(timeout)
+        if live.terminal is not None and live.n == 1 and live.terminal.end and live.terminal.end.failure:
+            raise MillstreamError.of(live.terminal.end.failure)
+
+    # -- following ----------------------------------------------------------------------------------------------
+
+    def meta(self, id: str, caller: str) -> Meta:
+        """Raises NotFound for a stream that is absent and, just so, for another caller's."""
+        meta = self._store.meta(id)
+        if meta.owner != caller:
+            raise NotFound
+        return meta
+
+    def follow(self, meta: Meta, after: int = 0, peer: Peer | None = None) -> Follower:
+        """From the event after `after` on. Raises NotFound; RequestError (bad_position) beyond the end."""
+        if after and self.at(meta.id, after) is None:
+            raise RequestError("bad_position", f"This stream has no event {after}; resume from the last one you got.")
+        live = self.live.get(meta.id)
+        follower = Follower(
+            meta, after, self._store.reader(meta.id, after), live, peer, heartbeat=self._settings.heartbeat
+        )
+        self.followers.add(follower)
+        follower.gone = self.followers.discard
+        if live is None:
+            follower.unwatch = self._store.watch(meta.id, follower.wake)
+            follower.orphaned = lambda: self._take_over(meta)
+        return follower
+
+    def at(self, id: str, n: int) -> Event | None:
+        """The event with this number, if the stream has come so far."""
+        reader = self._store.reader(id, n - 1)
+        try:
+            return next(iter(reader.read(1)), None)
+        finally:
+            reader.close()
+
+    def history(self, id: str) -> History:
+        """All that is logged of the stream so far. Raises NotFound."""
+        return history(self._store.reader(id))
+
+    def state(self, meta: Meta, terminal: Event | None, seen: int) -> Literal["pending", "running", "done", "failed"]:
+        """`seen` is the number of the last event known of."""
+        if terminal is not None:
+            return "done" if terminal.type == "done" else "failed"
+        live = self.live.get(meta.id)
+        return "running" if seen or (live and (live.accepted or live.n)) else "pending"
+
+    # -- ending -------------------------------------------------------------------------------------------------
+
+    def stop(self, meta: Meta) -> None:
+        """Idempotent. The log stays readable."""
+        live = self.live.get(meta.id)
+        if live is not None:
+            live.stop()
+        else:
+            self._store.tell(meta.id, "stop")
+
+    def delete(self, meta: Meta) -> None:
+        """Stops it and erases it."""
+        self.stop(meta)
+        self._store.delete(meta.id)
+
+    def drain(self) -> None:
+        """Ends what still runs here as interrupted, and lets go of those who follow other workers' streams: they
+        resume elsewhere. From now on nothing is started."""
+        self._draining = True
+        for live in list(self.live.values()):
+            live.fail(_interrupted("The server is restarting."))
+        for follower in list(self.followers):
+            if follower.meta.worker != self._store.worker:
+                follower.leave()
+
+    def close(self) -> None:
+        if self._sweeper is not None:
+            self._sweeper.kill()
+        self._store.close()
+
+    # -- other workers, time ------------------------------------------------------------------------------------
+
+    def _hear(self, worker: str, id: str, word: Word) -> None:
+        live = self.live.get(id)
+        if live is None:
+            return
+        handlers: dict[Word, Callable[[], None]] = {
+            "stop": live.stop,
+            "join": lambda: live.join_worker(worker),
+            "leave": lambda: live.leave_worker(worker),
+        }
+        handlers[word]()
+
+    def _sweep(self) -> None:
+        swept = float("-inf")
+        while True:
+            now = monotonic()
+            for live in list(self.live.values()):
+                live.check(now)
+            for follower in list(self.followers):
+                follower.check(now, self._settings.slow_follower)
+            if now - swept >= SWEEP:
+                swept = now
+                try:
+                    self._store.sweep(time())
+                except Exception:
+                    log.exception("expired streams could not be erased; trying again in %g s", SWEEP)
+            gevent.sleep(TICK)
+
+    def _take_over(self, meta: Meta) -> bool:
+        """Ends a dead worker's stream, if that is what it is. True: there is news in the log."""
+        if not self._store.seize(meta.id):
+            return False
+        past = history(self._store.reader(meta.id))
+        if past.last == 0:
+            self._store.release(meta.id)
+        end = End(meta.model, "", failure=_interrupted("The worker that served this answer died.").failure())
+        self._store.append(meta.id, [Event("failed", end=end, n=past.last + 1)])
+        self._record(meta, "", time() - meta.created, None, past.usage(meta.messages or []), "interrupted")
+        return True
+
+    def _ended(self, live: Live, event: Event) -> None:
+        self.live.pop(live.meta.id, None)
+        end = event.end or End(live.meta.model, live.upstream.name)
+        first = None if live.first is None else live.first - live.started
+        reason = end.failure.code if end.failure else end.finish_reason or "stop"
+        self._record(live.meta, end.upstream, monotonic() - live.started, first, end.usage, reason)
+
+    def _record(
+        self, meta: Meta, upstream: str, duration: float, first: float | None, usage: Usage | None, reason: str
+    ) -> None:
+        self._ends.record(
+            Row(
+                id=meta.id,
+                caller=meta.owner,
+                api=meta.api,
+                model=meta.model,
+                upstream=upstream,
+                created=meta.created,
+                duration=duration,
+                first_token=first,
+                usage=usage,
+                reason=reason,
+            )
+        )
+
+
+def _interrupted(why: str) -> MillstreamError:
+    return MillstreamError("interrupted", f"{why} What came is kept; ask again for the rest.")

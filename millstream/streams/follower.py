@@ -1,0 +1,156 @@
+"""One client's view of a stream: first what the log has, then what comes, at the client's own pace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from time import monotonic
+from typing import Protocol
+
+from gevent.event import Event as Signal
+
+from millstream.events import TERMINAL, Event, Meta
+from millstream.stores import Reader
+from millstream.streams.live import Live
+
+INBOX = 64  # batches that may wait for a client; a slower one reads on from the log
+
+
+class Peer(Protocol):
+    """What a follower must know of its client's connection."""
+
+    def unsent(self) -> int | None: ...
+    def cut(self) -> None: ...
+
+
+class Follower:
+    """Iterate it: each item is a batch of events; [] means that a heartbeat is due. It ends after the terminal
+    event, or without one when `leave` was called. While it exists, it counts as somebody who listens.
+
+    Where this worker owns the stream, batches come straight from the pump into a small inbox; a follower that
+    lags loses its inbox and reads on from the log, so that it never holds the pump up. Elsewhere `watch` wakes
+    it to read the log, and `orphaned` is tried where there is no news: it takes over a dead worker's stream.
+    """
+
+    def __init__(
+        self, meta: Meta, after: int, reader: Reader, live: Live | None, peer: Peer | None, heartbeat: float
+    ) -> None:
+        self.meta = meta
+        self.after = after
+        self.unwatch: Callable[[], None] = lambda: None
+        self.orphaned: Callable[[], bool] = lambda: False
+        self.gone: Callable[[Follower], None] = lambda _: None
+        self._reader = reader
+        self._live = live
+        self._peer = peer
+        self._heartbeat = heartbeat
+        self._signal = Signal()
+        self._inbox: list[tuple[int, list[Event]]] | None = None
+        self._left = False
+        self._parked = False
+        self._beat = False
+        self._wrote = monotonic()  # when the client last took something
+        self._unsent: int | None = None
+        if live is not None:
+            live.join(self)
+
+    def __iter__(self) -> Iterator[list[Event]]:
+        try:
+            while (batch := self.take()) is not None:
+                yield batch
+                if batch and batch[-1].type in TERMINAL:
+                    return
+        finally:
+            self.leave()
+
+    def take(self, timeout: float | None = None) -> list[Event] | None:
+        """The next events; blocks. [] after `timeout` seconds, or when a heartbeat is due; None after `leave`."""
+        self._wrote = monotonic()
+        until = None if timeout is None else self._wrote + timeout
+        while not self._left:
+            batch = self._from_inbox() or self._from_log() or self._unlogged()
+            if batch:
+                self.after = batch[-1].n
+                return batch
+            if self._live is None and self.orphaned():
+                continue
+            if not self._park(None if until is None else max(0, until - monotonic())):
+                return [] if not self._left else None
+        return None
+
+    def _from_inbox(self) -> list[Event]:
+        """What the pump brought since, all in one; [] where the log has to be read first."""
+        inbox = self._inbox
+        if not inbox:
+            return []
+        position, last = inbox[-1]
+        batch = last if len(inbox) == 1 else [event for _, part in inbox for event in part]
+        if batch[0].n <= self.after:
+            batch = [event for event in batch if event.n > self.after]
+        if batch and batch[0].n != self.after + 1:
+            return []
+        self._inbox = []
+        if batch:
+            self._reader.seek(position)
+        return batch
+
+    def _from_log(self) -> list[Event]:
+        # From here on live batches gather; what the log gives as well is dropped by its number.
+        if self._inbox is None:
+            self._inbox = []
+        while read := self._reader.read():
+            if batch := [event for event in read if event.n > self.after]:
+                return batch
+        return []
+
+    def _unlogged(self) -> list[Event]:
+        """The end of a stream whose log could not be written."""
+        terminal = self._live.terminal if self._live else None
+        return [terminal] if terminal and terminal.n > self.after else []
+
+    def _park(self, timeout: float | None) -> bool:
+        """Waits for news. False: there is none, and something else is due."""
+        self._parked = True
+        woken = self._signal.wait(timeout)
+        self._parked = False
+        self._signal.clear()
+        beat, self._beat = self._beat, False
+        return woken and not beat and not self._left
+
+    # -- called by others, from any greenlet and from the event loop; none of them blocks -----------------------
+
+    def push(self, position: int, batch: list[Event]) -> None:
+        """The pump's delivery: `position` is the log's after this batch."""
+        if self._inbox is not None:
+            if len(self._inbox) < INBOX:
+                self._inbox.append((position, batch))
+            else:
+                self._inbox = None
+        self._signal.set()
+
+    def wake(self) -> None:
+        self._signal.set()
+
+    def leave(self) -> None:
+        """The client has gone, or wants no more. Idempotent."""
+        if self._left:
+            return
+        self._left = True
+        self._signal.set()
+        self._reader.close()
+        self.unwatch()
+        self.gone(self)
+        if self._live is not None:
+            self._live.leave(self)
+
+    def check(self, now: float, slow: float) -> None:
+        """Called by the sweeper: a heartbeat where it is silent, the end for a client that takes nothing."""
+        if self._parked:
+            if now - self._wrote >= self._heartbeat:
+                self._beat = True
+                self._signal.set()
+            return
+        unsent = self._peer.unsent() if self._peer else None
+        if unsent != self._unsent:
+            self._unsent, self._wrote = unsent, now
+        elif now - self._wrote >= slow and self._peer:
+            self._peer.cut()

@@ -1,0 +1,190 @@
+"""A running stream in the worker that owns it: pumped from its upstream into the log and to its followers.
+
+| state   | what happens                    | next    | logged             |
+|---------|---------------------------------|---------|--------------------|
+| pending | the upstream accepts            | running | –                  |
+| pending | refusal, connect or first token | failed  | failed             |
+| both    | the upstream is done            | done    | done               |
+| both    | stop                            | done    | done, `cancelled`  |
+| running | broken, silent, total limit     | failed  | failed             |
+| both    | nobody follows for `grace`      | failed  | failed abandoned   |
+| both    | the worker leaves               | failed  | failed interrupted |
+"""
+
+from __future__ import annotations
+
+import logging
+from time import monotonic
+from typing import TYPE_CHECKING, Protocol
+
+import gevent
+from gevent.event import Event as Signal
+
+from millstream.errors import MillstreamError, UpstreamError
+from millstream.events import TERMINAL, Call, End, Event, Meta, number
+from millstream.stores import Store, StoreLost
+from millstream.streams.history import history
+from millstream.upstreams import Upstream
+
+if TYPE_CHECKING:
+    from millstream.streams.follower import Follower
+
+log = logging.getLogger("millstream")
+
+
+class Ended(Protocol):
+    """The port that hears once of each end: of what stream, its terminal event, s to the first event."""
+
+    def __call__(self, live: Live, event: Event) -> None: ...
+
+
+class Live:
+    """One running stream. Its end does not depend on the pump: whoever ends it logs the terminal event first,
+    and the pump is then killed, which closes the upstream's connection."""
+
+    def __init__(
+        self, meta: Meta, call: Call, upstream: Upstream, store: Store, ended: Ended, grace_new: float
+    ) -> None:
+        self.meta = meta
+        self.call = call
+        self.upstream = upstream
+        self.n = 0
+        self.started = monotonic()
+        self.first: float | None = None  # when the first event came
+        self.accepted = False
+        self.settled = Signal()  # the upstream has accepted, or the stream has ended
+        self.terminal: Event | None = None
+        self._store = store
+        self._ended = ended
+        self._heard = self.started  # when the upstream last gave an event
+        self._local: set[Follower] = set()
+        self._remote: set[str] = set()  # workers with followers of this stream
+        self._grace = max(grace_new, call.grace)
+        self._alone_since: float | None = self.started
+        self._pump = gevent.spawn(self._run)
+
+    # -- the pump -----------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        batches = self.upstream.stream(self.call)
+        try:
+            for batch in batches:
+                if not batch:
+                    self.accepted = True
+                    self.settled.set()
+                elif batch[-1].type in TERMINAL:
+                    self.end(batch[-1], before=batch[:-1])
+                    return
+                else:
+                    self._deliver(number(batch, self.n))
+            raise UpstreamError("upstream_broke", f"{self.upstream.name}: the answer has no end.")
+        except StoreLost:
+            self.fail(MillstreamError("lost", "The log of this answer can't be written any more. Ask again."))
+        except MillstreamError as error:
+            self.fail(error)
+        except Exception:
+            log.exception("stream %s: the upstream %s failed in an unforeseen way", self.meta.id, self.upstream.name)
+            self.fail(MillstreamError("internal", "The server failed in an unforeseen way; its log says more."))
+        finally:
+            getattr(batches, "close", lambda: None)()
+
+    def _deliver(self, batch: list[Event]) -> None:
+        self._heard = monotonic()
+        if self.first is None:
+            self.first = self._heard
+            self.accepted = True
+            self.settled.set()
+        self.n = batch[-1].n
+        position = self._store.append(self.meta.id, batch)
+        for follower in tuple(self._local):
+            follower.push(position, batch)
+
+    # -- the end ------------------------------------------------------------------------------------------------
+
+    def end(self, event: Event, before: list[Event] | None = None) -> None:
+        """Logs the terminal event, tells everybody, closes the upstream. Once; later calls do nothing."""
+        if self.terminal is not None:
+            return
+        batch = number([*(before or []), event], self.n)
+        self.terminal = batch[-1]
+        try:
+            self._deliver(batch)
+        except Exception as error:  # whatever the log's trouble is, those who listen hear the end
+            log.warning("stream %s: its end could not be logged: %r", self.meta.id, error)
+            for follower in tuple(self._local):
+                follower.wake()
+        self.settled.set()
+        self._ended(self, self.terminal)
+        if self._pump is not gevent.getcurrent():
+            self._pump.kill(block=False)
+
+    def fail(self, error: MillstreamError) -> None:
+        if self.terminal is not None:
+            return
+        if self.n == 0:
+            self._store.release(self.meta.id)
+        self.end(Event("failed", end=self._facts(failure=error)))
+
+    def stop(self) -> None:
+        """What the client asked for is `done`, not a failure."""
+        if self.terminal is None:
+            self.end(Event("done", end=self._facts(finish_reason="cancelled")))
+
+    def _facts(self, finish_reason: str | None = None, failure: MillstreamError | None = None) -> End:
+        return End(
+            model=self.meta.model,
+            upstream=self.upstream.name,
+            finish_reason=finish_reason,
+            usage=history(self._store.reader(self.meta.id)).usage(self.call.messages) if self.accepted else None,
+            failure=failure.failure() if failure else None,
+        )
+
+    # -- who follows --------------------------------------------------------------------------------------------
+
+    def join(self, follower: Follower) -> None:
+        self._local.add(follower)
+        self._grace, self._alone_since = self.call.grace, None
+
+    def leave(self, follower: Follower) -> None:
+        self._local.discard(follower)
+        self._alone()
+
+    def join_worker(self, worker: str) -> None:
+        self._remote.add(worker)
+        self._grace, self._alone_since = self.call.grace, None
+
+    def leave_worker(self, worker: str) -> None:
+        self._remote.discard(worker)
+        self._alone()
+
+    def _alone(self) -> None:
+        if self._local or self._remote or self.terminal is not None:
+            return
+        self._alone_since = monotonic()
+        if self._grace == 0:
+            self._abandon()
+
+    def _abandon(self) -> None:
+        # Leaving is noticed in the event loop, where nothing may block: the rest in a greenlet of its own.
+        self._pump.kill(block=False)
+        gevent.spawn(self.fail, MillstreamError("abandoned", "Nobody was listening any more; ask again."))
+
+    # -- time ---------------------------------------------------------------------------------------------------
+
+    def check(self, now: float) -> None:
+        """Called by the sweeper: ends the stream if one of its limits has passed."""
+        if self.terminal is not None:
+            return
+        limits = self.upstream.deadlines
+        name = self.upstream.name
+        if self._alone_since is not None and now - self._alone_since >= self._grace:
+            self._abandon()
+        elif now - self.started >= limits.total:
+            self._late("total_timeout", f"{name} was not done after {limits.total:g} s.")
+        elif self.first is None and now - self.started >= limits.first_token:
+            self._late("first_token_timeout", f"{name} said nothing for {limits.first_token:g} s. Try again.")
+        elif self.first is not None and now - self._heard >= limits.silence:
+            self._late("silence_timeout", f"{name} fell silent for {limits.silence:g} s in mid-answer.")
+
+    def _late(self, code: str, message: str) -> None:
+        self.fail(UpstreamError(code, message))

@@ -1,0 +1,101 @@
+"""POST and GET /chat: starts an answer and streams it in the same response."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, request, url_for
+
+from millstream.errors import RequestError
+from millstream.events import TERMINAL, Call, Meta
+from millstream.formats import Format
+from millstream.formats.html import Html
+from millstream.formats.json import Json
+from millstream.formats.sse import Sse
+from millstream.negotiation import named
+from millstream.responses import HEADERS
+from millstream.sockets.client import Client
+from millstream.streams import Follower
+from millstream.views import intake, streams
+from millstream.views.question import Question, controls, question
+from millstream.views.services import services
+
+chat = Blueprint("chat", __name__)
+
+
+@chat.post("/chat")
+def ask() -> Response:
+    """The answer to a question in the body, in the format that Accept asks for."""
+    owner = intake.caller(starts=True)
+    if position := streams.last_event_id(intake.query()):
+        return streams.resume(owner, *position, controls(intake.query()))
+    asked = intake.read_question()
+    return _answer(owner, asked, intake.choose_format(asked.controls.get("format")), wait=True)
+
+
+@chat.get("/chat")
+def ask_by_address() -> Response:
+    """The same for a bare EventSource, which can only GET."""
+    fields = intake.query()
+    asked_for_events = fields.get("format") == Sse.NAME or (
+        "format" not in fields and named(request.headers.get("Accept"), Sse.MEDIA_TYPE)
+    )
+    if not asked_for_events:
+        raise RequestError(
+            "not_acceptable",
+            "GET /chat starts an answer for an EventSource only: ask for text/event-stream, or use POST.",
+            headers={"Accept-Post": "application/json, application/x-www-form-urlencoded, text/plain"},
+        )
+    owner = intake.caller(starts=True)
+    if position := streams.last_event_id(fields):
+        return streams.resume(owner, *position, controls(fields))
+    asked = question(dict(fields))
+    if request.method == "HEAD":
+        return Response(headers={"Content-Type": Sse.CONTENT_TYPE, **HEADERS})
+    return _answer(owner, asked, Sse, wait=False)
+
+
+def begin(owner: str, asked: Question, *, keep_messages: bool = False) -> Meta:
+    """Starts the answer, or finds the one that the same Idempotency-Key began."""
+    use = services()
+    model = asked.model or use.models.default
+    call = Call(
+        model=model,
+        messages=asked.messages,
+        options=asked.options,
+        caller=owner,
+        grace=use.settings.grace,
+    )
+    return use.streams.start(
+        call,
+        use.models.find(model),
+        claim=intake.claim(owner, asked.controls),
+        fingerprint=asked.fingerprint(),
+        keep_messages=keep_messages,
+    )
+
+
+def _answer(owner: str, asked: Question, format: type[Format], *, wait: bool) -> Response:
+    padding = intake.padding(asked.controls)
+    meta = begin(owner, asked, keep_messages=format is Html)
+    client = Client(request.environ)
+    follower = services().streams.follow(meta, peer=client)
+    with streams.watched(client, follower):
+        if wait:
+            services().streams.accepted(meta.id, services().settings.status_wait)
+        written = format(meta, intake.options(meta.id, padding))
+        response = _whole(follower, written) if format is Json else streams.streamed(follower, written, client)
+    response.headers["Content-Location"] = url_for("streams.follow", id=meta.id)
+    return response
+
+
+def _whole(follower: Follower, format: Format) -> Response:
+    """Waits for the end; a failure keeps its status."""
+    for batch in follower:
+        if not batch or batch[-1].type not in TERMINAL:
+            format.encode(batch)
+            continue
+        format.encode(batch[:-1])
+        streams.raise_failure(batch[-1])
+        closing = format.closing(batch[-1])
+        assert isinstance(closing, bytes)
+        return Response(closing, headers={"Content-Type": format.CONTENT_TYPE, **HEADERS})
+    raise RequestError("bad_request", "The client left before the answer was whole.")

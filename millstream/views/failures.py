@@ -1,0 +1,67 @@
+"""Every error in its one shape: JSON, or text or HTML for clients that take only that."""
+
+from __future__ import annotations
+
+import logging
+
+from flask import Flask, Response, g, jsonify, render_template, request
+from werkzeug.exceptions import HTTPException
+
+from millstream.errors import MillstreamError, RequestError, body
+from millstream.negotiation import negotiate
+from millstream.sockets.client import Aborted
+
+log = logging.getLogger("millstream")
+
+OFFERED = ("application/json", "text/plain", "text/html")
+BY_NAME = {"text": "text/plain", "html": "text/html", "json": "application/json"}
+BY_STATUS = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 415: "unsupported_media_type"}
+
+
+def register(app: Flask) -> None:
+    """Makes the application answer every error so."""
+    app.register_error_handler(MillstreamError, _render)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(Exception, _unforeseen)
+
+
+def _render(error: MillstreamError) -> Response:
+    failure = error.failure()
+    named = request.args.get("format") or g.get("format")
+    media_type = BY_NAME[named] if named in BY_NAME else _preferred()
+    if media_type == "text/html":
+        page = render_template(
+            "error.html", status=error.status, message=error.message, code=error.code, root=request.script_root
+        )
+        response = Response(page, content_type="text/html; charset=utf-8")
+    elif media_type == "text/plain":
+        response = Response(f"{error.message}\n", content_type="text/plain; charset=utf-8")
+    else:
+        response = jsonify(body(failure))
+    response.status_code = error.status
+    response.headers.update(
+        {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Vary": "Accept", **error.headers}
+    )
+    return response
+
+
+def _preferred() -> str:
+    return negotiate(request.headers.get("Accept"), OFFERED) or OFFERED[0]
+
+
+def _http(error: HTTPException) -> Response:
+    status = error.code or 500
+    code = BY_STATUS.get(status, "bad_request" if status < 500 else "internal")
+    wrapped = RequestError(code, error.description or error.name)
+    wrapped.status = status
+    allow = dict(error.get_headers()).get("Allow")
+    if allow:
+        wrapped.headers["Allow"] = allow
+    return _render(wrapped)
+
+
+def _unforeseen(error: Exception) -> Response:
+    if isinstance(error, Aborted):
+        raise error
+    log.exception("unforeseen error in %s %s", request.method, request.path)
+    return _render(MillstreamError("internal", "The server failed in an unforeseen way; its log says more."))

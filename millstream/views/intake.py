@@ -1,0 +1,126 @@
+"""The first part of each view: who asks, what, and in which format the answer goes out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import g, request, url_for
+from flask.templating import render_template
+
+from millstream.errors import RequestError
+from millstream.formats import Format, Options
+from millstream.formats.table import BY_MEDIA_TYPE, FORMATS
+from millstream.negotiation import OFFERED, negotiate
+from millstream.responses import jitter
+from millstream.sockets.client import BodyTimeout, deadline
+from millstream.views.question import Question, form_fields, merge, question, read_fields
+from millstream.views.services import services
+
+PADDING_DEFAULT = 2048  # bytes; what IE 8 and 9 want to see before they show anything
+PADDING_MOST = 65536  # bytes
+KEY_MOST = 200  # characters of an Idempotency-Key
+
+
+def caller(*, starts: bool) -> str:
+    """Who sends this request. Raises RequestError where nobody may."""
+    return services().access.caller(request.headers, starts=starts)
+
+
+def read_question() -> Question:
+    """The question in the address and the body. Raises RequestError."""
+    return question(merge(query(), fields()))
+
+
+def query() -> dict[str, str]:
+    return form_fields(list(request.args.items(multi=True)))
+
+
+def fields() -> dict[str, Any]:
+    """The fields of the body; {} where there is none."""
+    if request.mimetype == "multipart/form-data":
+        _check_length()
+        found = form_fields(list(request.form.items(multi=True)))
+    else:
+        found = read_fields(request.content_type or "", _body())
+    g.format = found.get("format")  # errors that follow go out in it, too
+    return found
+
+
+def _check_length() -> None:
+    if (request.content_length or 0) > services().settings.max_body:
+        raise _too_large()
+
+
+def _body() -> bytes:
+    settings = services().settings
+    _check_length()
+    try:
+        with deadline(settings.body_timeout):
+            body = request.stream.read(settings.max_body + 1)
+    except BodyTimeout:
+        raise RequestError(
+            "body_timeout", f"The body did not arrive within {settings.body_timeout:g} s. Send it again."
+        ) from None
+    except Exception as error:  # a bad chunk size, a client that left: what it is depends on the server
+        raise RequestError("bad_request", f"The body could not be read: {type(error).__name__}.") from None
+    if len(body) > settings.max_body:
+        raise _too_large()
+    return body
+
+
+def _too_large() -> RequestError:
+    most = services().settings.max_body
+    return RequestError("body_too_large", f"The body is larger than {most} bytes. Shorten the conversation.")
+
+
+def choose_format(name: str | None) -> type[Format]:
+    """By `?format=`, or else by the Accept header. Raises RequestError (bad_field, not_acceptable)."""
+    if name:
+        if name not in FORMATS:
+            raise RequestError("bad_field", f"format has to be one of {', '.join(FORMATS)}.", param="format")
+        return FORMATS[name]
+    media_type = negotiate(request.headers.get("Accept"))
+    if media_type is None:
+        raise RequestError("not_acceptable", f"None of your Accept types is offered here: {', '.join(OFFERED)}.")
+    return BY_MEDIA_TYPE[media_type]
+
+
+def options(id: str, padding: int, *, position: int = 0, offset: int = 0) -> Options:
+    """What the format has to know."""
+    return Options(
+        url=url_for("streams.follow", id=id),
+        root=request.script_root,
+        position=position,
+        offset=offset,
+        padding=padding,
+        retry=jitter(services().settings.retry),
+        render=render_template,
+    )
+
+
+def padding(asked: dict[str, str]) -> int:
+    """In bytes. Raises RequestError (bad_field)."""
+    value = asked.get("padding", "false")
+    if value in ("true", "false"):
+        return PADDING_DEFAULT if value == "true" else 0
+    return whole_number("padding", value, PADDING_MOST)
+
+
+def whole_number(name: str, value: str, most: int = 2**53) -> int:
+    """Raises RequestError (bad_field)."""
+    if not (value.isascii() and value.isdigit() and len(value) <= 16 and int(value) <= most):
+        raise RequestError("bad_field", f"{name} has to be a whole number from 0 to {most}.", param=name)
+    return int(value)
+
+
+def claim(owner: str, asked: dict[str, str]) -> str | None:
+    """The Idempotency-Key, made the caller's own. https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/"""
+    key = request.headers.get("Idempotency-Key") or asked.get("idempotency_key")
+    if not key:
+        return None
+    key = key[1:-1] if len(key) > 2 and key.startswith('"') and key.endswith('"') else key
+    if len(key) > KEY_MOST or not key.isprintable():
+        raise RequestError(
+            "bad_field", f"An Idempotency-Key has at most {KEY_MOST} printable characters.", param="Idempotency-Key"
+        )
+    return f"{owner}\n{key}"

@@ -1,0 +1,207 @@
+"""What a request to /chat or /streams asks: its fields, read from JSON, a form, plain text or the address."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from email.message import Message
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+from msgspec import Struct
+
+from millstream.errors import RequestError
+
+FIELDS = ("messages", "prompt", "system", "model", "preset", "temperature", "top_p", "max_tokens", "stop")
+CONTROLS = ("format", "padding", "idempotency_key", "last_event_id", "lastEventId", "after", "offset", "wait")
+IGNORED = ("stream", "_")  # `_` is what jQuery and others add against caches
+NUMBERS: dict[str, tuple[float, float]] = {"temperature": (0, 2), "top_p": (0, 1), "max_tokens": (1, 1_000_000)}
+ROLES = ("system", "developer", "user", "assistant")
+FIELD_NAME = re.compile(rb"[A-Za-z_][A-Za-z0-9_]{0,40}")
+
+
+class Question(Struct, frozen=True):
+    """A checked request. `controls` say how to answer (format, padding …), the rest is what is asked."""
+
+    messages: list[dict[str, Any]]
+    model: str
+    options: dict[str, Any]
+    controls: dict[str, str]
+
+    def fingerprint(self) -> str:
+        """Equal for equal questions, whatever they were written in."""
+        asked = [self.messages, self.model, sorted(self.options.items())]
+        return hashlib.sha256(msgspec.json.encode(asked)).hexdigest()
+
+
+def read_fields(content_type: str, body: bytes) -> dict[str, Any]:
+    """The fields of a request's body. Raises RequestError (bad_json, bad_field, unsupported_media_type)."""
+    header = Message()
+    header["Content-Type"] = content_type or "application/x-www-form-urlencoded"
+    kind = header.get_content_type()
+    if kind == "application/json" or kind.endswith("+json"):
+        return _json(body)
+    if kind == "text/plain":
+        return {"prompt": _text(body, header.get_content_charset() or "utf-8")} if body else {}
+    if kind == "application/x-www-form-urlencoded":
+        return _form(body)
+    raise RequestError(
+        "unsupported_media_type",
+        f"A body of type {kind!r} can't be read here; send application/json, a form, or text/plain (the prompt).",
+        param="Content-Type",
+    )
+
+
+def _json(body: bytes) -> dict[str, Any]:
+    try:
+        document = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RequestError("bad_json", f"The body is not valid JSON: {error}.") from None
+    if not isinstance(document, dict):
+        raise RequestError("bad_json", 'The body has to be a JSON object, such as {"prompt": "Hello"}.')
+    return document
+
+
+def _text(body: bytes, charset: str) -> str:
+    try:
+        return body.decode("utf-8-sig" if charset == "utf-8" else charset)
+    except (UnicodeDecodeError, LookupError):
+        raise RequestError("bad_field", f"The body is not valid {charset} text.", param="prompt") from None
+
+
+def _form(body: bytes) -> dict[str, Any]:
+    # curl calls any body a form: `curl --data-binary @question.txt` sends the prompt itself. A form's body begins
+    # with a field's name and "="; prose doesn't.
+    name, equals, _ = body.partition(b"=")
+    if body and not (equals and FIELD_NAME.fullmatch(name)):
+        return {"prompt": _text(body, "utf-8")}
+    try:
+        pairs = parse_qsl(
+            body.decode("utf-8"), keep_blank_values=True, encoding="utf-8", errors="strict", max_num_fields=50
+        )
+    except (UnicodeDecodeError, ValueError):
+        raise RequestError("bad_field", "The form is not valid UTF-8, or has more than 50 fields.") from None
+    return form_fields(pairs)
+
+
+def form_fields(pairs: list[tuple[str, str]]) -> dict[str, Any]:
+    """A form's pairs as fields: texts with LF line ends, `messages` decoded from JSON, empty ones left out."""
+    fields: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in fields:
+            raise RequestError("bad_field", f"The field {name} occurs twice.", param=name)
+        text = value.replace("\r\n", "\n")
+        if text:
+            fields[name] = text
+    if "messages" in fields:
+        try:
+            fields["messages"] = msgspec.json.decode(fields["messages"])
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise RequestError("bad_json", f"messages is not valid JSON: {error}.", param="messages") from None
+    return fields
+
+
+def merge(query: Mapping[str, str], body: dict[str, Any]) -> dict[str, Any]:
+    """The address's fields beside the body's. The same field in both is an error: which one is meant?"""
+    for name in query:
+        if name in body and name not in IGNORED:
+            raise RequestError(
+                "bad_field", f"{name} stands in the address and in the body; give it once.", param=name
+            )
+    return {**query, **body}
+
+
+def question(fields: dict[str, Any]) -> Question:
+    """Checks all fields. Raises RequestError (unknown_field, bad_field) that names the field and what is allowed."""
+    unknown = sorted(set(fields) - {*FIELDS, *CONTROLS, *IGNORED})
+    if unknown:
+        raise RequestError(
+            "unknown_field",
+            f"Unknown field{'s' if len(unknown) > 1 else ''}: {', '.join(name[:60] for name in unknown[:10])}. "
+            f"Known are {', '.join(FIELDS)}.",
+            param=unknown[0][:60],
+        )
+    if fields.get("preset") is not None:
+        raise RequestError("bad_field", f"There is no preset {fields['preset']!r:.60}.", param="preset")
+    options = {name: value for name in NUMBERS if (value := _number(fields, name)) is not None}
+    if (stop := _stop(fields.get("stop"))) is not None:
+        options["stop"] = stop
+    return Question(
+        messages=_messages(fields), model=_string(fields, "model"), options=options, controls=controls(fields)
+    )
+
+
+def controls(fields: Mapping[str, Any]) -> dict[str, str]:
+    """The fields that say how to answer, as text; JSON may write them as numbers or true."""
+    found = {name: fields[name] for name in CONTROLS if fields.get(name) is not None}
+    for name, value in found.items():
+        if not isinstance(value, str | int | float):
+            raise RequestError("bad_field", f"{name} has to be text or a number.", param=name)
+    return {name: "true" if value is True else str(value) for name, value in found.items()}
+
+
+def _string(fields: Mapping[str, Any], name: str) -> str:
+    value = fields.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise RequestError("bad_field", f"{name} has to be text.", param=name)
+    return value
+
+
+def _number(fields: Mapping[str, Any], name: str) -> float | int | None:
+    value = fields.get(name)
+    if value is None:
+        return None
+    least, most = NUMBERS[name]
+    try:
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise ValueError
+        number: float | int = int(value) if name == "max_tokens" else float(value)
+        if float(value) != number or not least <= number <= most:
+            raise ValueError
+    except (ValueError, OverflowError):
+        kind = "whole number" if name == "max_tokens" else "number"
+        raise RequestError(
+            "bad_field", f"{name} has to be a {kind} from {least:g} to {most:g}.", param=name
+        ) from None
+    return number
+
+
+def _stop(value: Any) -> list[str] | None:
+    if value is None:
+        return None
+    stops = [value] if isinstance(value, str) else value
+    if not isinstance(stops, list) or not 1 <= len(stops) <= 4 or not all(isinstance(s, str) and s for s in stops):
+        raise RequestError(
+            "bad_field", "stop has to be a text or a list of 1 to 4 texts, none of them empty.", param="stop"
+        )
+    return stops
+
+
+def _messages(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
+    messages = fields.get("messages")
+    prompt, system = _string(fields, "prompt"), _string(fields, "system")
+    if messages is not None and (not isinstance(messages, list) or not messages):
+        raise RequestError("bad_field", "messages has to be a list that is not empty.", param="messages")
+    checked = [_message(number, message) for number, message in enumerate(messages or [])]
+    if prompt.strip():
+        checked.append({"role": "user", "content": prompt})
+    elif not checked:
+        raise RequestError("bad_field", "There is nothing to ask: send a prompt, or messages.", param="prompt")
+    if system:
+        checked.insert(0, {"role": "system", "content": system})
+    return checked
+
+
+def _message(number: int, message: Any) -> dict[str, Any]:
+    where = f"messages[{number}]"
+    if not isinstance(message, dict) or set(message) != {"role", "content"}:
+        raise RequestError("bad_field", f"{where} has to be an object with role and content.", param=where)
+    if message["role"] not in ROLES:
+        raise RequestError("bad_field", f"{where}.role has to be one of {', '.join(ROLES)}.", param=f"{where}.role")
+    if not isinstance(message["content"], str):
+        raise RequestError("bad_field", f"{where}.content has to be text.", param=f"{where}.content")
+    return {"role": message["role"], "content": message["content"]}

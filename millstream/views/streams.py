@@ -1,0 +1,206 @@
+"""/streams: starting without following, following, resuming, stopping, erasing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from time import monotonic
+
+from flask import Blueprint, Response, jsonify, redirect, request, url_for
+
+from millstream.errors import MillstreamError, NotFound, RequestError
+from millstream.events import TERMINAL, Event, Meta
+from millstream.formats import Format
+from millstream.formats.html import Html
+from millstream.formats.json import Json, events
+from millstream.formats.text import Text
+from millstream.responses import HEADERS, stream_response
+from millstream.sockets.client import Client
+from millstream.streams import Follower
+from millstream.views import intake
+from millstream.views.question import controls
+from millstream.views.services import services
+
+streams = Blueprint("streams", __name__)
+
+ID = re.compile(r"[A-Za-z0-9_-]{22}")
+EVENT_ID = re.compile(r"([A-Za-z0-9_-]{22})\.([0-9]{1,15})")
+RANGE = re.compile(r"bytes=([0-9]{1,15})-")
+ENDLESS = 2**53 - 1  # RFC 8673: a last byte that is not known yet; the largest number a script keeps exactly
+
+
+@streams.post("/streams")
+def start() -> Response:
+    """Starts an answer without following it: 201 with its address."""
+    from millstream.views.chat import begin
+
+    owner = intake.caller(starts=True)
+    asked = intake.read_question()
+    meta = begin(owner, asked, keep_messages=asked.controls.get("format") == Html.NAME)
+    services().streams.accepted(meta.id, services().settings.status_wait)
+    url = url_for("streams.follow", id=meta.id)
+    response = jsonify(id=meta.id, url=url)
+    response.status_code = 201
+    response.headers["Location"] = url
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@streams.get("/streams/<id>")
+def follow(id: str) -> Response:
+    """Follows or resumes a stream; any number of clients at once."""
+    owner = intake.caller(starts=False)
+    fields = intake.query()
+    return resume(owner, _checked(id), _position(id, fields), controls(fields))
+
+
+@streams.post("/streams/<id>/stop")
+def stop(id: str) -> Response:
+    """Stops it; what came stays readable."""
+    owner = intake.caller(starts=True)
+    services().streams.stop(services().streams.meta(_checked(id), owner))
+    form = intake.fields() if request.content_length else {}
+    if form.get("format") == Html.NAME:
+        response = redirect(url_for("streams.follow", id=id, format=Html.NAME), code=303)
+        assert isinstance(response, Response)
+        return response
+    return Response(status=204)
+
+
+@streams.delete("/streams/<id>")
+def delete(id: str) -> Response:
+    """Stops it and erases it."""
+    owner = intake.caller(starts=True)
+    services().streams.delete(services().streams.meta(_checked(id), owner))
+    return Response(status=204)
+
+
+# -- resuming ---------------------------------------------------------------------------------------------------
+
+
+def last_event_id(fields: Mapping[str, str]) -> tuple[str, int] | None:
+    """The stream and the position in a Last-Event-ID, as a header or in the address. Raises RequestError."""
+    value = request.headers.get("Last-Event-ID") or fields.get("last_event_id") or fields.get("lastEventId")
+    if not value:
+        return None
+    match = EVENT_ID.fullmatch(value)
+    if not match:
+        raise RequestError(
+            "bad_position", "This Last-Event-ID is none of ours; leave it out to start anew.", param="Last-Event-ID"
+        )
+    return match[1], int(match[2])
+
+
+def _checked(id: str) -> str:
+    if not ID.fullmatch(id):
+        raise NotFound
+    return id
+
+
+def _position(id: str, fields: Mapping[str, str]) -> int:
+    found = last_event_id(fields)
+    if found and found[0] != id:
+        raise RequestError("bad_position", "This Last-Event-ID belongs to another stream.", param="Last-Event-ID")
+    if found:
+        return found[1]
+    return intake.whole_number("after", fields.get("after", "0"))
+
+
+def resume(owner: str, id: str, after: int, asked: dict[str, str]) -> Response:
+    """Goes on with a stream from the event after `after`."""
+    format = intake.choose_format(asked.get("format"))
+    padding = intake.padding(asked)
+    meta = services().streams.meta(id, owner)
+    if request.method == "HEAD":
+        return Response(headers={"Content-Type": format.CONTENT_TYPE, **HEADERS})
+    if format is Json:
+        return _poll(meta, after, asked)
+    if format is Html:
+        after = 0  # a page is drawn whole
+    if format is Text:
+        return _resume_text(meta, after, asked, padding)
+    if after and (event := services().streams.at(id, after)) and event.type in TERMINAL:
+        return Response(status=204, headers=HEADERS)
+    client = Client(request.environ)
+    follower = services().streams.follow(meta, after, client)
+    with watched(client, follower):
+        return streamed(follower, format(meta, intake.options(id, padding, position=after)), client)
+
+
+def _resume_text(meta: Meta, after: int, asked: dict[str, str], padding: int) -> Response:
+    """Text is resumed by bytes: `Range: bytes=N-` (206, so that `curl -C -` goes on) or `?offset=N`."""
+    use = services().streams
+    ranged = RANGE.fullmatch(request.headers.get("Range", ""))
+    offset = int(ranged[1]) if ranged else intake.whole_number("offset", asked.get("offset", "0"))
+    after = 0 if offset else after
+    past = use.history(meta.id)
+    have = len(past.text.encode())
+    if past.terminal and offset == have:
+        raise_failure(past.terminal)  # "nothing left" would tell curl that all is well
+    if offset > have or (past.terminal and offset == have and offset):
+        raise RequestError(
+            "bad_range", f"There is nothing after byte {have}.", headers={"Content-Range": f"bytes */{have}"}
+        )
+    client = Client(request.environ)
+    follower = use.follow(meta, after, client)
+    with watched(client, follower):
+        response = streamed(follower, Text(meta, intake.options(meta.id, padding, offset=offset)), client)
+    if ranged:
+        done = past.terminal and past.terminal.type == "done"
+        response.status_code = 206
+        response.headers["Content-Range"] = f"bytes {offset}-" + (f"{have - 1}/{have}" if done else f"{ENDLESS}/*")
+    return response
+
+
+def _poll(meta: Meta, after: int, asked: dict[str, str]) -> Response:
+    """One long poll: what is there, or what comes within the time asked for (RFC 7240's `wait`)."""
+    use = services().streams
+    client = Client(request.environ)
+    follower = use.follow(meta, after, client)
+    with watched(client, follower):
+        until = monotonic() + _wait(asked)
+        batch = follower.take(0)
+        while not batch and (left := until - monotonic()) > 0 and batch is not None:
+            batch = follower.take(left)
+    client.unwatch()
+    follower.leave()
+    last = batch[-1].n if batch else after
+    terminal = use.at(meta.id, last) if last else None
+    if terminal is not None and terminal.type not in TERMINAL:
+        terminal = None
+    response = jsonify(id=meta.id, status=use.state(meta, terminal, last), events=events(batch or []), last=last)
+    response.headers.extend(HEADERS)
+    return response
+
+
+def _wait(asked: Mapping[str, str]) -> float:
+    preferred = re.search(r"(?:^|[,;\s])wait\s*=\s*\"?([0-9]{1,6})", request.headers.get("Prefer", ""))
+    seconds = int(preferred[1]) if preferred else intake.whole_number("wait", asked.get("wait", "0"))
+    return min(float(seconds), services().settings.poll_max)
+
+
+# -- what /chat shares ------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def watched(client: Client, follower: Follower) -> Iterator[None]:
+    """Notices the client's leaving from here on. Lets both go if anything is raised; else the response will."""
+    client.limit_buffer(services().settings.sndbuf)
+    client.watch(follower.leave)
+    try:
+        yield
+    except BaseException:
+        client.unwatch()
+        follower.leave()
+        raise
+
+
+def streamed(follower: Follower, format: Format, client: Client) -> Response:
+    return stream_response(follower, format, client, follower.leave)
+
+
+def raise_failure(event: Event) -> None:
+    """Raises what a `failed` event stands for."""
+    if event.end and event.end.failure:
+        raise MillstreamError.of(event.end.failure)

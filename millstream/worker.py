@@ -1,0 +1,79 @@
+"""gunicorn's gevent worker, but one that stays until its streams have ended.
+
+gunicorn's own leaves when its request pool is empty, which kills a stream that nobody follows at the moment;
+and at `graceful_timeout` the arbiter kills before anything can be written down.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gevent
+from gunicorn.http import errors as http
+from gunicorn.workers.ggevent import GeventWorker
+from msgspec import json
+
+from millstream.errors import RequestError, body
+
+STEP = 0.25  # s between two looks at what still runs
+
+
+class StreamWorker(GeventWorker):  # type: ignore[misc]
+    """Drains before it leaves: requests that still come are served, running streams go on, and `drain_margin`
+    seconds before `graceful_timeout` what still runs is ended as interrupted."""
+
+    def run(self) -> None:
+        drainer = gevent.spawn(self._drain)
+        super().run()
+        if self._services is not None:
+            while self._services.streams.live:
+                self.notify()
+                gevent.sleep(STEP)
+            self._services.streams.close()
+        drainer.kill()
+
+    def _drain(self) -> None:
+        while self.alive:
+            gevent.sleep(STEP)
+        if self._services is None:
+            return
+        limit = self.cfg.graceful_timeout
+        gevent.sleep(limit - min(self._services.settings.drain_margin, limit / 2))
+        self._services.streams.drain()
+
+    @property
+    def _services(self) -> Any:
+        """What create_app put into the Flask application; other applications have nothing to wait for."""
+        return getattr(self.wsgi, "extensions", {}).get("millstream")
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        """Requests that are no HTTP get the one error shape, too, instead of gunicorn's HTML."""
+        error = refusal(exc)
+        if error is None:
+            return super().handle_error(req, client, addr, exc)
+        self.log.info("refused a request: %s", type(exc).__name__)
+        payload = json.encode(body(error.failure()))
+        head = (
+            f"HTTP/1.1 {error.status} {REASONS[error.status]}\r\nConnection: close\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(payload)}\r\nX-Content-Type-Options: nosniff\r\n\r\n"
+        )
+        try:
+            client.sendall(head.encode() + payload)
+        except OSError:
+            self.log.debug("the client was gone before its error could be sent")
+        return None
+
+
+REASONS = {400: "Bad Request", 414: "URI Too Long", 431: "Request Header Fields Too Large"}
+
+
+def refusal(exc: BaseException) -> RequestError | None:
+    """The error for a request that gunicorn can't parse; None for what is not the client's fault."""
+    if isinstance(exc, http.LimitRequestLine):
+        return RequestError("url_too_long", "The address is too long; send the prompt in the body of a POST.")
+    if isinstance(exc, http.LimitRequestHeaders):
+        return RequestError("headers_too_large", "The request's headers are too large; send fewer or shorter ones.")
+    ours = (http.ConfigurationProblem, http.InvalidResponseHeader, http.InvalidResponseHeaderName)
+    if isinstance(exc, http.ParseException) and not isinstance(exc, ours):
+        return RequestError("bad_request", f"This is not valid HTTP: {type(exc).__name__}.")
+    return None

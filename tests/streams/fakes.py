@@ -1,0 +1,72 @@
+"""An upstream that a test leads by the hand, and the parts a Streams needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gevent.event import Event as Signal
+from gevent.queue import Queue
+
+from millstream.errors import UpstreamError
+from millstream.events import Call, End, Event, Usage
+from millstream.streams import Row
+from millstream.upstreams import Deadlines
+
+WAIT = 20  # s; a deadline for what should come at once
+
+
+class Led:
+    """Gives what the test says: `say` a text, `accept`, `finish`, or `raise_`."""
+
+    name = "led"
+
+    def __init__(self, **limits: float) -> None:
+        self.deadlines = Deadlines(**limits)
+        self.asked = 0
+        self.closed = Signal()
+        self._steps: Queue = Queue()
+
+    def stream(self, call: Call) -> Iterator[list[Event]]:
+        self.asked += 1
+        try:
+            while True:
+                step = self._steps.get()
+                if isinstance(step, Exception):
+                    raise step
+                yield step
+        finally:
+            self.closed.set()
+
+    def accept(self) -> None:
+        self._steps.put([])
+
+    def say(self, *texts: str) -> None:
+        self._steps.put([Event(text=text) for text in texts])
+
+    def finish(self) -> None:
+        self._steps.put([Event("done", end=End("m", "led", finish_reason="stop", usage=Usage(1, 2)))])
+
+    def break_off(self, code: str = "upstream_broke") -> None:
+        self._steps.put(UpstreamError(code, "It broke."))
+
+
+class Rows(list):
+    def record(self, row: Row) -> None:
+        self.append(row)
+
+
+class FakePeer:
+    """A client's connection that takes nothing."""
+
+    def __init__(self) -> None:
+        self.was_cut = Signal()
+
+    def unsent(self) -> int:
+        return 1000
+
+    def cut(self) -> None:
+        self.was_cut.set()
+
+
+def call(grace: float = 15.0) -> Call:
+    return Call(model="m", messages=[{"role": "user", "content": "Hi"}], caller="me", grace=grace)

@@ -1,0 +1,248 @@
+"""The life of a stream, led by the hand."""
+
+from __future__ import annotations
+
+import gevent
+import pytest
+
+from millstream.errors import MillstreamError, NotFound, RequestError, Unavailable
+from tests.streams.fakes import WAIT, FakePeer, Led, call
+
+
+def texts(follower):
+    return "".join(event.text for batch in follower for event in batch)
+
+
+def ended(follower):
+    """The terminal event."""
+    return [event for batch in follower for event in batch][-1]
+
+
+def test_a_follower_gets_every_event_once_and_in_order(streams, upstream):
+    meta = streams.start(call(), upstream)
+    follower = streams.follow(meta)
+    upstream.say("Hel", "lo")
+    assert [event.text for event in follower.take(WAIT)] == ["Hel", "lo"]
+    upstream.say("!")
+    upstream.finish()
+    rest = [event for batch in follower for event in batch]
+    assert [(event.n, event.text, event.type) for event in rest] == [(3, "!", "message"), (4, "", "done")]
+
+
+def test_one_read_of_the_upstream_is_one_batch(streams, upstream):
+    follower = streams.follow(streams.start(call(), upstream))
+    upstream.say("a", "b", "c")
+    assert len(follower.take(WAIT)) == 3
+
+
+def test_a_late_follower_reads_the_log_first(streams, upstream):
+    meta = streams.start(call(), upstream)
+    first = streams.follow(meta)
+    upstream.say("one ")
+    first.take(WAIT)
+    late = streams.follow(meta)
+    upstream.say("two")
+    upstream.finish()
+    assert texts(late) == "one two"
+
+
+def test_resume_after_the_last_event_seen(streams, upstream):
+    meta = streams.start(call(), upstream)
+    upstream.say("a", "b", "c")
+    upstream.finish()
+    assert texts(streams.follow(meta)) == "abc"
+    assert texts(streams.follow(meta, after=2)) == "c"
+
+
+def test_a_position_beyond_the_end_is_refused(streams, upstream):
+    meta = streams.start(call(), upstream)
+    with pytest.raises(RequestError) as refusal:
+        streams.follow(meta, after=1)
+    assert refusal.value.code == "bad_position"
+
+
+@pytest.mark.parametrize("store", ["memory:", "file:{tmp}"])
+def test_a_follower_that_lags_reads_on_from_the_log(make_streams, upstream, store, tmp_path):
+    streams = make_streams(store.format(tmp=tmp_path))
+    meta = streams.start(call(), upstream)
+    slow, quick = streams.follow(meta), streams.follow(meta)
+    upstream.say("0 ")
+    assert slow.take(WAIT)
+    for number in range(1, 500):
+        upstream.say(f"{number} ")
+    upstream.finish()
+    assert texts(quick) == "".join(f"{number} " for number in range(500))
+    assert texts(slow) == "".join(f"{number} " for number in range(1, 500))
+
+
+def test_stop_ends_the_stream_as_done_and_closes_the_upstream(streams, upstream, rows):
+    meta = streams.start(call(), upstream)
+    follower = streams.follow(meta)
+    upstream.say("some ")
+    follower.take(WAIT)
+    streams.stop(meta)
+    last = ended(follower)
+    assert (last.type, last.end.finish_reason, last.end.usage.source) == ("done", "cancelled", "estimated")
+    assert upstream.closed.wait(WAIT)
+    streams.stop(meta)
+    assert [row.reason for row in rows] == ["cancelled"]
+
+
+@pytest.mark.parametrize("code", ["upstream_broke", "upstream_auth"])
+def test_what_the_upstream_raises_ends_the_stream_as_failed(streams, upstream, code):
+    follower = streams.follow(streams.start(call(), upstream))
+    upstream.say("half an ans")
+    upstream.break_off(code)
+    last = ended(follower)
+    assert (last.type, last.end.failure.code, last.n) == ("failed", code, 2)
+
+
+def test_a_refusal_is_known_before_anything_is_sent(streams, upstream):
+    meta = streams.start(call(), upstream)
+    upstream.break_off("upstream_auth")
+    with pytest.raises(MillstreamError) as refusal:
+        streams.accepted(meta.id, WAIT)
+    assert (refusal.value.status, refusal.value.code) == (502, "upstream_auth")
+
+
+def test_accepted_returns_when_the_upstream_accepts_or_the_time_is_over(streams, upstream):
+    meta = streams.start(call(), upstream)
+    streams.accepted(meta.id, 0.01)
+    assert streams.state(meta, None, 0) == "pending"
+    upstream.accept()
+    streams.accepted(meta.id, WAIT)
+    assert streams.state(meta, None, 0) == "running"
+
+
+def test_with_grace_0_the_upstream_is_closed_when_the_last_follower_leaves(streams, upstream, rows):
+    meta = streams.start(call(grace=0), upstream)
+    one, two = streams.follow(meta), streams.follow(meta)
+    gevent.sleep(0)
+    one.leave()
+    assert not upstream.closed.wait(0.1)
+    two.leave()
+    assert upstream.closed.wait(WAIT)
+    gevent.sleep(0)
+    assert [row.reason for row in rows] == ["abandoned"]
+
+
+def test_within_grace_the_stream_goes_on(make_streams, upstream):
+    streams = make_streams(grace_new=0.3)
+    meta = streams.start(call(grace=30), upstream)
+    streams.follow(meta).leave()
+    upstream.say("still ")
+    upstream.say("there")
+    upstream.finish()
+    assert texts(streams.follow(meta)) == "still there"
+
+
+@pytest.mark.parametrize(
+    ("limits", "code"),
+    [
+        ({"first_token": 0.1}, "first_token_timeout"),
+        ({"silence": 0.1}, "silence_timeout"),
+        ({"total": 0.1}, "total_timeout"),
+    ],
+)
+def test_each_deadline_has_its_code(streams, limits, code):
+    upstream = Led(**limits)
+    follower = streams.follow(streams.start(call(), upstream))
+    if code != "first_token_timeout":
+        upstream.say("x")
+    assert ended(follower).end.failure.code == code
+    assert upstream.closed.wait(WAIT)
+
+
+def test_nobody_ever_followed(make_streams, upstream):
+    streams = make_streams(grace_new=0.1)
+    meta = streams.start(call(grace=0), upstream)
+    gevent.sleep(0)
+    assert upstream.closed.wait(WAIT)
+    assert ended(streams.follow(meta)).end.failure.code == "abandoned"
+
+
+def test_a_heartbeat_is_due_in_silence(make_streams, upstream):
+    streams = make_streams(heartbeat=0.1)
+    follower = streams.follow(streams.start(call(), upstream))
+    assert follower.take() == []
+    upstream.say("x")
+    upstream.finish()
+    assert texts(follower) == "x"
+
+
+def test_a_client_that_takes_nothing_is_cut(make_streams, upstream):
+    streams = make_streams(slow_follower=0.1)
+    peer = FakePeer()
+    follower = streams.follow(streams.start(call(), upstream), peer=peer)
+    upstream.say("x")
+    batches = iter(follower)
+    next(batches)  # the client's connection never takes it: nobody asks for more
+    assert peer.was_cut.wait(WAIT)
+
+
+def test_a_claim_gives_the_same_stream_again_and_asks_once(streams, upstream):
+    first = streams.start(call(), upstream, claim="me\nk", fingerprint="f")
+    gevent.sleep(0)
+    assert streams.start(call(), upstream, claim="me\nk", fingerprint="f").id == first.id
+    assert upstream.asked == 1
+
+
+def test_a_claim_with_another_question_is_refused(streams, upstream):
+    streams.start(call(), upstream, claim="me\nk", fingerprint="f")
+    with pytest.raises(RequestError) as refusal:
+        streams.start(call(), upstream, claim="me\nk", fingerprint="g")
+    assert (refusal.value.status, refusal.value.code) == (422, "idempotency_key_reused")
+
+
+@pytest.mark.parametrize("store", ["memory:", "file:{tmp}"])
+def test_a_claim_is_free_again_if_the_stream_failed_before_its_first_token(make_streams, upstream, store, tmp_path):
+    streams = make_streams(store.format(tmp=tmp_path))
+    first = streams.start(call(), upstream, claim="me\nk", fingerprint="f")
+    upstream.break_off()
+    assert ended(streams.follow(first)).type == "failed"
+    assert streams.start(call(), upstream, claim="me\nk", fingerprint="f").id != first.id
+
+
+def test_another_callers_stream_is_as_absent_as_none(streams, upstream):
+    meta = streams.start(call(), upstream)
+    messages = []
+    for id, caller in ((meta.id, "you"), ("x" * 22, "you")):
+        with pytest.raises(NotFound) as refusal:
+            streams.meta(id, caller)
+        messages.append(refusal.value.message)
+    assert messages[0] == messages[1]
+
+
+def test_a_full_worker_takes_no_more(make_streams, upstream):
+    streams = make_streams(max_streams=1)
+    streams.start(call(), upstream)
+    assert streams.trouble() == "full"
+    with pytest.raises(Unavailable) as refusal:
+        streams.start(call(), upstream)
+    assert refusal.value.headers["Retry-After"]
+
+
+def test_draining_ends_what_still_runs_as_interrupted(streams, upstream, rows):
+    follower = streams.follow(streams.start(call(), upstream))
+    upstream.say("half")
+    follower.take(WAIT)
+    streams.drain()
+    assert ended(follower).end.failure.code == "interrupted"
+    assert [row.reason for row in rows] == ["interrupted"]
+    with pytest.raises(Unavailable) as refusal:
+        streams.start(call(), upstream)
+    assert refusal.value.code == "draining"
+
+
+def test_delete_stops_and_erases(streams, upstream):
+    meta = streams.start(call(), upstream)
+    streams.delete(meta)
+    with pytest.raises(NotFound):
+        streams.meta(meta.id, "me")
+    assert streams.live == {}
+
+
+def test_a_bug_in_an_upstream_is_a_failure_and_not_silence(streams, upstream):
+    follower = streams.follow(streams.start(call(), upstream))
+    upstream._steps.put(ZeroDivisionError())
+    assert ended(follower).end.failure.code == "internal"

@@ -1,0 +1,73 @@
+"""Two workers on one file store: each is a Streams of its own, in one process."""
+
+from __future__ import annotations
+
+import gevent
+import pytest
+
+from tests.streams.fakes import WAIT, Led, call
+from tests.streams.test_streams import ended, texts
+
+
+@pytest.fixture
+def two(make_streams, tmp_path):
+    return make_streams(f"file:{tmp_path}"), make_streams(f"file:{tmp_path}")
+
+
+def test_a_stream_is_followed_on_another_worker(two, upstream):
+    owner, other = two
+    meta = owner.start(call(), upstream)
+    follower = other.follow(other.meta(meta.id, "me"))
+    upstream.say("across ")
+    assert follower.take(WAIT)[0].text == "across "
+    upstream.say("workers")
+    upstream.finish()
+    assert texts(follower) == "workers"
+
+
+def test_a_stream_is_stopped_from_another_worker(two, upstream):
+    owner, other = two
+    meta = owner.start(call(), upstream)
+    follower = other.follow(meta)
+    upstream.say("x")
+    follower.take(WAIT)
+    other.stop(meta)
+    assert ended(follower).end.finish_reason == "cancelled"
+    assert upstream.closed.wait(WAIT)
+
+
+def test_a_follower_elsewhere_counts_as_somebody_who_listens(two):
+    owner, other = two
+    upstream = Led()
+    meta = owner.start(call(grace=0), upstream)
+    here, there = owner.follow(meta), other.follow(meta)
+    upstream.say("x")
+    there.take(WAIT)
+    here.leave()
+    upstream.say("y")
+    assert there.take(WAIT)[0].text == "y"
+    there.leave()
+    assert upstream.closed.wait(WAIT)
+
+
+def test_a_dead_workers_stream_is_ended_once_by_those_who_follow(two, upstream, rows):
+    owner, other = two
+    meta = owner.start(call(), upstream)
+    followers = [other.follow(meta) for _ in range(5)]
+    upstream.say("what ", "came")
+    for follower in followers:
+        assert [event.text for event in follower.take(WAIT)] == ["what ", "came"]
+    die(owner)
+    ends = [gevent.spawn(ended, follower) for follower in followers]
+    gevent.joinall(ends, timeout=WAIT, raise_error=True)
+    assert {end.value.end.failure.code for end in ends} == {"interrupted"}
+    assert {end.value.n for end in ends} == {3}
+    assert [row.reason for row in rows if row.id == meta.id] == ["interrupted"]
+
+
+def die(streams) -> None:
+    """As after kill -9: no terminal event, the kernel lets locks and sockets go."""
+    for live in streams.live.values():
+        live._pump.kill()
+    streams.live.clear()
+    streams.close()
