@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 OFFERED = ("text/plain", "text/event-stream", "application/x-ndjson", "text/html", "application/json")
 
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"?')
-_RANGE = re.compile(r"(?!\*/[^*])([!#$%&'*+.^_`|~0-9a-z-]+)/([!#$%&'*+.^_`|~0-9a-z-]+)")
 _QUALITY = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]+")
 
 
@@ -45,14 +44,14 @@ def _rank(media_type: str, ranges: list[tuple[str, float]]) -> tuple[float, int]
 
 
 def _ranges(accept: str) -> Iterator[tuple[str, float]]:
-    """Each media range and its q. What can't be read is skipped, one list member at a time."""
+    """Each media range and its q. A member whose q can't be read is skipped; a bad name fits nothing anyway."""
     # Only parameters other than q are quoted, and those are ignored: without them "," and ";" only separate.
     for member in _QUOTED.sub("", accept).lower().split(","):
         name, *parameters = (part.strip() for part in member.split(";"))
         if name == "*":  # Java's HttpURLConnection
             name = "*/*"
         q = _quality(parameters)
-        if q is not None and _RANGE.fullmatch(name):
+        if q is not None:
             yield name, q
 
 

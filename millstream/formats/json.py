@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from millstream.events import Event, Meta
 from millstream.formats import Abort, Options
-from millstream.formats.objects import ending, numbered, to_json
+from millstream.formats.objects import ending, numbered, to_json, valid
 
 
 class Json:
@@ -27,7 +27,7 @@ class Json:
     def encode(self, batch: list[Event]) -> bytes:
         for event in batch:
             if event.type in self._texts:
-                self._texts[event.type].append(event.text)
+                self._texts[event.type].append(valid(event.text))
         return b""
 
     def closing(self, event: Event) -> bytes | Abort:

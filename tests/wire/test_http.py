@@ -129,7 +129,7 @@ def test_until_close_takes_everything():
     [
         (200, "POST", [("Transfer-Encoding", "chunked")], Chunked),
         (200, "POST", [("transfer-encoding", " Chunked ")], Chunked),
-        (200, "POST", [("Transfer-Encoding", "identity, chunked")], Chunked),
+        (200, "POST", [("Transfer-Encoding", ",identity, chunked,")], Chunked),
         (200, "POST", [("Content-Length", "5"), ("Transfer-Encoding", "chunked")], Chunked),
         (200, "GET", [("Content-Length", "5")], Length),
         (200, "GET", [("Content-Length", "5, 5")], Length),

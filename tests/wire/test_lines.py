@@ -65,3 +65,12 @@ def test_a_line_over_the_limit_is_refused(reads):
 def test_lines_up_to_the_limit_are_taken():
     lines = Lines(limit=4)
     assert lines.feed(b"1234\n1234\n12") + lines.feed(b"34\n1") == [b"1234", b"1234", b"1234"]
+
+
+def test_lines_do_not_add_up_to_the_limit():
+    lines = Lines(limit=4)
+    assert [line for data in (b"123", b"\n456", b"\n789", b"\n") for line in lines.feed(data)] == [
+        b"123",
+        b"456",
+        b"789",
+    ]

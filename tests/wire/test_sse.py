@@ -112,7 +112,7 @@ def test_an_event_that_cr_ends_is_given_before_the_next_byte():
 
 def test_too_much_data_in_one_event_is_refused():
     decoder = Decoder(limit=20)
-    assert feed(decoder, b"data: 01234567890123\n\n")
+    assert len(feed(decoder, b"data: 01234567890123\n\n" * 3)) == 3
     with pytest.raises(ValueError, match="more than 20 bytes"):
         decoder.feed(b"data: 0123456789\n" * 2)
 
