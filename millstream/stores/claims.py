@@ -1,0 +1,69 @@
+"""Which stream an Idempotency-Key belongs to: symbolic links named by the claim's hash, pointing at a stream's id.
+
+symlink(2) makes name and content in one step; a lock over the few microseconds of each change keeps
+two workers from replacing the same stale claim.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from hashlib import sha256
+from pathlib import Path
+
+from millstream.events import Meta
+
+
+class Claims:
+    """`holder` gives the Meta of a stream whose log still counts, else None."""
+
+    def __init__(self, directory: Path, holder: Callable[[str], Meta | None]) -> None:
+        self._directory = directory
+        self._holder = holder
+        directory.mkdir(mode=0o700, exist_ok=True)
+
+    def take(self, claim: str, id: str) -> Meta | None:
+        """None: the claim is ours now. Else the Meta of the stream that has it."""
+        path = self._path(claim)
+        with self._lock():
+            older = _target(path)
+            meta = self._holder(older) if older else None
+            if meta is None:
+                path.unlink(missing_ok=True)
+                path.symlink_to(id)
+            return meta
+
+    def drop(self, claim: str, id: str) -> None:
+        """Gives it back, if `id` has it."""
+        path = self._path(claim)
+        with self._lock():
+            if _target(path) == id:
+                path.unlink()
+
+    def sweep(self) -> None:
+        """Drops those whose stream is gone."""
+        for path in list(self._directory.iterdir()):
+            with self._lock():
+                id = _target(path)
+                if id and self._holder(id) is None:
+                    path.unlink()
+
+    def _path(self, claim: str) -> Path:
+        return self._directory / sha256(claim.encode()).hexdigest()
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        fd = os.open(self._directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(fd)
+
+
+def _target(path: Path) -> str | None:
+    with suppress(OSError):  # absent, or the lock file
+        return os.readlink(path)  # noqa: PTH115 (Path.readlink makes a path of what is an id)
+    return None

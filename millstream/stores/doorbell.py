@@ -1,0 +1,187 @@
+"""How the workers of one machine ring each other: one AF_UNIX datagram socket each, unix(7).
+
+A datagram is text, `word worker id id …`, `worker` being who says it. A dead worker is ECONNREFUSED at once.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import logging
+import os
+import re
+import socket
+import tempfile
+from collections.abc import Callable
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+import gevent
+from gevent.monkey import get_original
+
+from millstream.settings import SettingError
+from millstream.stores.directory import private
+
+# Never waits, so it has no use for gevent's wrapper, which costs more than the call itself.
+_Socket: type[socket.socket] = get_original("socket", "socket")
+
+SUN_PATH = 103  # bytes that fit everywhere: Linux has room for 107, macOS for 103
+LONGEST_NAME = len("/4294967295-12345678.sock")
+RETRY, RETRY_MAX = 0.005, 0.5  # s
+BURST = 64  # datagrams heard before other greenlets have a turn
+PACK = 100  # ids in one datagram that is said again
+
+_WORKER = re.compile(r"[0-9]+-[0-9a-f]{8}")
+_logger = logging.getLogger(__name__)
+
+
+class Doorbell:
+    """`heard(word, worker, id)` is called for what others say, `dead(worker)` when one turns out to be dead.
+    Neither may raise."""
+
+    def __init__(
+        self, directory: Path, worker: str, heard: Callable[[str, str, str], None], dead: Callable[[str], None]
+    ) -> None:
+        self._directory = _short(directory)
+        self._worker = worker
+        self._heard = heard
+        self._dead = dead
+        self._peers: dict[str, socket.socket] = {}
+        self._unsaid: dict[str, dict[tuple[str, str], None]] = {}  # by worker, in order: (word, id)
+        self._socket = _datagram_socket()
+        self._socket.bind(self._address(worker))
+        Path(os.fsdecode(self._address(worker))).chmod(0o600)
+        self._greenlets: list[Any] = [gevent.spawn(self._listen)]
+        self._retrying = False
+
+    def close(self) -> None:
+        gevent.killall(self._greenlets)
+        for peer in (self._socket, *self._peers.values()):
+            peer.close()
+        self._peers.clear()
+        self._unsaid.clear()
+        Path(os.fsdecode(self._address(self._worker))).unlink(missing_ok=True)
+
+    def say(self, worker: str, word: str, id: str) -> None:
+        """Never blocks. What a full socket doesn't take is said again later, in order."""
+        unsaid = self._unsaid.get(worker)
+        if unsaid is not None:
+            unsaid.pop((word, id), None)  # leave, join, leave: the last one counts
+            unsaid[word, id] = None
+        elif not self._send(worker, word, [id]):
+            self._unsaid[worker] = {(word, id): None}
+            self._say_again_in(RETRY)
+
+    def alive(self, worker: str) -> bool:
+        try:
+            with _datagram_socket() as probe:
+                probe.connect(self._address(worker))
+        except (ConnectionError, FileNotFoundError):
+            return False
+        except OSError:  # no descriptor left, say: that tells nothing about the other
+            return True
+        return True
+
+    def sweep(self) -> None:
+        """Removes the sockets of dead workers."""
+        for path in list(self._directory.glob("*.sock")):
+            if not self.alive(path.stem):
+                path.unlink(missing_ok=True)
+
+    def _address(self, worker: str) -> bytes:
+        return os.fsencode(self._directory / f"{worker}.sock")
+
+    def _send(self, worker: str, word: str, ids: list[str]) -> bool:
+        """False: not now."""
+        try:
+            # A socket for each: one shared by all would be blocked for all by one worker that stands still.
+            peer = self._peers.get(worker) or self._connect(worker)
+            peer.send(" ".join((word, self._worker, *ids)).encode())
+        except (ConnectionError, FileNotFoundError):
+            self._forget(worker)
+        except OSError as error:
+            # macOS says ENOBUFS where Linux says EAGAIN.
+            if error.errno not in (errno.EAGAIN, errno.ENOBUFS):
+                _logger.warning("can't ring worker %s: %s", worker, error)
+            return False
+        return True
+
+    def _connect(self, worker: str) -> socket.socket:
+        peer = _datagram_socket()
+        try:
+            peer.connect(self._address(worker))
+        except OSError:
+            peer.close()
+            raise
+        self._peers[worker] = peer
+        return peer
+
+    def _forget(self, worker: str) -> None:
+        peer = self._peers.pop(worker, None)
+        if peer is not None:
+            peer.close()
+        self._unsaid.pop(worker, {}).clear()
+        self._dead(worker)
+
+    def _say_again_in(self, delay: float) -> None:
+        if not self._retrying:
+            self._retrying = True
+            self._greenlets[1:] = [gevent.spawn_later(delay, self._say_again, delay)]
+
+    def _say_again(self, delay: float) -> None:
+        moved = False
+        for worker, unsaid in list(self._unsaid.items()):
+            while unsaid:
+                word = next(iter(unsaid))[0]
+                ids = [id for _, id in takewhile(lambda item, word=word: item[0] == word, unsaid)][:PACK]  # type: ignore[misc]
+                if not self._send(worker, word, ids):
+                    break
+                moved = True
+                for id in ids:
+                    unsaid.pop((word, id), None)
+            if not unsaid:
+                self._unsaid.pop(worker, None)
+        self._retrying = False
+        if self._unsaid:
+            self._say_again_in(RETRY if moved else min(2 * delay, RETRY_MAX))
+
+    def _listen(self) -> None:
+        hub = gevent.get_hub()
+        readable = hub.loop.io(self._socket.fileno(), 1)
+        try:
+            while True:
+                hub.wait(readable)
+                for _ in range(BURST):
+                    try:
+                        said = self._socket.recv(65536)
+                    except BlockingIOError:
+                        break
+                    self._hear(said)
+        finally:
+            readable.close()
+
+    def _hear(self, said: bytes) -> None:
+        word, worker, *ids = said.decode("ascii", "replace").split(" ") if said.count(b" ") > 1 else ("", "")
+        if not _WORKER.fullmatch(worker):
+            return
+        for id in ids:
+            self._heard(word, worker, id)
+
+
+def _datagram_socket() -> socket.socket:
+    made = _Socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    made.setblocking(False)
+    return made
+
+
+def _short(directory: Path) -> Path:
+    """The directory itself, or where its path is too long for a socket's address, one of this user's in /tmp."""
+    if len(os.fsencode(directory)) + LONGEST_NAME <= SUN_PATH:
+        return directory
+    name = hashlib.sha256(os.fsencode(directory)).hexdigest()[:16]
+    short = Path(tempfile.gettempdir()) / f"millstream-{os.getuid()}-{name}"
+    private(short)
+    if len(os.fsencode(short)) + LONGEST_NAME > SUN_PATH:
+        raise SettingError(f"MILLSTREAM_STORE: {directory} and TMPDIR are too long for sockets; choose shorter ones")
+    return short

@@ -1,0 +1,266 @@
+"""Streams kept in a directory that all workers of one machine share; they survive a worker."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gevent
+
+from millstream.errors import NotFound, Unavailable
+from millstream.events import TERMINAL, Event, Meta
+from millstream.stores import Inbox, StoreLost, Word
+from millstream.stores.claims import Claims
+from millstream.stores.directory import private
+from millstream.stores.doorbell import Doorbell
+from millstream.stores.followers import Followers
+from millstream.stores.log import Log, Tail, header, lock
+from millstream.stores.memory import worker_name
+from millstream.stores.reader import FileReader
+from millstream.stores.watches import Watches
+
+TICK = 0.5  # s; a dead owner is noticed within two of them
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_logger = logging.getLogger(__name__)
+
+
+class FileStore:
+    """`DIR/{id}.log` is a stream, `DIR/claims/…` an Idempotency-Key, `DIR/{worker}.sock` a doorbell."""
+
+    def __init__(self, directory: Path, ttl: float) -> None:
+        private(directory)
+        self.worker = worker_name()
+        self._directory = directory.resolve()  # all workers must agree on one name for it
+        self._ttl = ttl
+        self._logs: dict[str, Log] = {}  # owned and running
+        self._tails: dict[str, Tail] = {}
+        self._followers = Followers()
+        self._claims = Claims(self._directory / "claims", self._holder)
+        self._watches = Watches(
+            first=lambda owner, id: self._say(owner, "join", id), last=lambda owner, id: self._say(owner, "leave", id)
+        )
+        self._bell: Doorbell | None = None
+        self._ticker: Any = None
+        self._inbox: Inbox | None = None
+        self._warned = False
+
+    def start(self, inbox: Inbox) -> None:
+        self._inbox = inbox
+        if not self.worker.startswith(f"{os.getpid()}-"):  # made before the fork: the siblings have the same name
+            self.worker = worker_name()
+        self._bell = Doorbell(self._directory, self.worker, self._heard, self._dead)
+        self._ticker = gevent.spawn(self._tick)
+
+    def close(self) -> None:
+        """What still runs is left to others to seize."""
+        if self._bell:
+            gevent.kill(self._ticker)
+            self._bell.close()
+            self._bell = self._inbox = None
+        while self._logs:
+            self._logs.popitem()[1].close()
+
+    # Logs
+
+    def create(self, meta: Meta) -> Meta:
+        path = self._path(meta.id)
+        try:
+            log = Log.create(path, meta)
+            try:
+                older = self._claims.take(meta.claim, meta.id) if meta.claim is not None else None
+            except OSError:
+                _discard(log, path)
+                raise
+        except OSError as error:
+            _logger.warning("a stream could not be made in %s: %s", self._directory, error)
+            raise Unavailable("store_unavailable", "There is no room for a new stream now; try again.") from error
+        if older:
+            _discard(log, path)
+            return older
+        self._logs[meta.id] = log
+        return meta
+
+    def meta(self, id: str) -> Meta:
+        fd = self._open(id)
+        try:
+            return header(fd)[0]
+        finally:
+            os.close(fd)
+
+    def append(self, id: str, batch: list[Event]) -> int:
+        log = self._logs.get(id)
+        if log is None:
+            raise StoreLost(f"stream {id} has ended, is erased or another worker's; nothing can be added to it")
+        position = log.append(batch)
+        if log.tail is not None and id not in self._tails:
+            self._tails[id] = log.tail
+            self._warn(log)
+        followers = self._followers.of(id)
+        if batch and batch[-1].type in TERMINAL:
+            self._disown(id)
+        for worker in followers:
+            self._say(worker, "news", id)
+        self._watches.wake(id)
+        return position
+
+    def reader(self, id: str, after: int = 0) -> FileReader:
+        path = self._path(id)
+        if not path.exists():
+            raise NotFound
+        return FileReader(path, id, self._tails, after)
+
+    def seize(self, id: str) -> bool:
+        # A stream of ours that ended in memory is whole here, though its file has no end.
+        if id in self._logs or id in self._tails:
+            return False
+        log = Log.seize(self._path(id))
+        if log is None:
+            return False
+        self._logs[id] = log
+        return True
+
+    def release(self, id: str) -> None:
+        try:
+            claim = self.meta(id).claim
+        except NotFound:
+            return
+        if claim is not None:
+            self._claims.drop(claim, id)
+
+    def delete(self, id: str) -> None:
+        self.release(id)
+        self._disown(id)
+        self._tails.pop(id, None)
+        self._path(id).unlink(missing_ok=True)
+        self._watches.wake(id)
+
+    def sweep(self, now: float) -> int:
+        erased = 0
+        for count, path in enumerate(list(self._directory.glob("*.log"))):
+            if count % 100 == 99:
+                gevent.sleep(0)
+            erased += self._expired(path, now, erase=True)
+        for id in [id for id in self._tails if not self._path(id).exists()]:
+            del self._tails[id]
+        self._claims.sweep()
+        if self._bell:
+            self._bell.sweep()
+        return erased
+
+    # Workers
+
+    def watch(self, id: str, wake: Callable[[], None]) -> Callable[[], None]:
+        return self._watches.add(id, self.meta(id).worker, self._path(id), wake)
+
+    def tell(self, id: str, word: Word) -> None:
+        try:
+            owner = self.worker if id in self._logs else self.meta(id).worker
+        except NotFound:
+            return
+        if owner != self.worker:
+            self._say(owner, word, id)
+        elif self._inbox:
+            self._inbox(self.worker, id, word)
+
+    def _say(self, worker: str, word: str, id: str) -> None:
+        if self._bell and worker != self.worker:
+            self._bell.say(worker, word, id)
+
+    def _heard(self, word: str, worker: str, id: str) -> None:
+        if word == "news":
+            self._watches.wake(id)
+        elif word == "stop":
+            self._told(worker, id, "stop")
+        elif word == "join":
+            # What was appended before the join was heard had no ring.
+            self._say(worker, "news", id)
+            if id in self._logs and self._followers.add(worker, id):
+                self._told(worker, id, "join")
+        elif word == "leave" and self._followers.remove(worker, id):
+            self._told(worker, id, "leave")
+
+    def _dead(self, worker: str) -> None:
+        for id in self._followers.streams(worker):
+            if self._followers.remove(worker, id):
+                self._told(worker, id, "leave")
+
+    def _told(self, worker: str, id: str, word: Word) -> None:
+        try:
+            if self._inbox:
+                self._inbox(worker, id, word)
+        except Exception:  # one stream's fault must not make this worker deaf
+            _logger.exception("the inbox failed on %s", word)
+
+    def _tick(self) -> None:
+        while True:
+            gevent.sleep(TICK)
+            owners = self._watches.owners() - {self.worker}
+            others = owners | self._followers.workers()
+            dead = {worker for worker in others if self._bell and not self._bell.alive(worker)}
+            for worker in dead:
+                self._dead(worker)
+            self._watches.check(dead)
+
+    # Files
+
+    def _path(self, id: str) -> Path:
+        if not _ID.fullmatch(id):
+            raise NotFound
+        return self._directory / f"{id}.log"
+
+    def _open(self, id: str) -> int:
+        try:
+            return os.open(self._path(id), os.O_RDONLY | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            raise NotFound from None
+
+    def _disown(self, id: str) -> None:
+        log = self._logs.pop(id, None)
+        if log is not None:
+            log.close()
+            self._followers.end(id)
+
+    def _holder(self, id: str) -> Meta | None:
+        """The Meta of a log that still counts."""
+        try:
+            return None if self._expired(self._path(id), time.time()) else self.meta(id)
+        except NotFound:
+            return None
+
+    def _expired(self, path: Path, now: float, erase: bool = False) -> bool:
+        """Whether its last sign is `ttl` ago and nobody owns it."""
+        try:
+            if now - path.stat().st_mtime <= self._ttl:
+                return False
+            fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+        except OSError:
+            return False
+        try:
+            # Looked at again with the lock held: somebody may just have seized and ended it, or swept it.
+            if not lock(fd) or now - os.fstat(fd).st_mtime <= self._ttl or not os.fstat(fd).st_nlink:
+                return False
+            if erase:
+                path.unlink()
+            return True
+        finally:
+            os.close(fd)
+
+    def _warn(self, log: Log) -> None:
+        if not self._warned:
+            self._warned = True
+            _logger.warning(
+                "%s takes no more (%s): streams go on in memory, for followers of this worker alone; make room",
+                self._directory,
+                log.error or "disk full",
+            )
+
+
+def _discard(log: Log, path: Path) -> None:
+    path.unlink(missing_ok=True)
+    log.close()

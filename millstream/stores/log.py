@@ -1,0 +1,178 @@
+"""One stream's log as a file: a version byte, then JSON lines, a Meta first and then the events.
+
+Who holds the file's lock (flock(2)) owns the stream. The kernel lets go of it when the owner dies, however it dies.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from millstream.errors import NotFound
+from millstream.events import TERMINAL, Event, Meta
+
+VERSION = b"1"
+
+_logger = logging.getLogger(__name__)
+_encode = msgspec.json.Encoder().encode
+_encode_lines = msgspec.json.Encoder().encode_lines
+_meta = msgspec.json.Decoder(Meta)
+_event = msgspec.json.Decoder(Event)
+
+
+class Tail:
+    """The rest of a log that the disk had no room for. Its first event has the position `base`, the next base+1."""
+
+    __slots__ = ("base", "events")
+
+    def __init__(self, base: int, events: list[Event]) -> None:
+        self.base = base
+        self.events = events
+
+
+class Log:
+    """An open log and the right to append to it."""
+
+    __slots__ = ("error", "fd", "last", "size", "tail")
+
+    def __init__(self, fd: int, size: int, last: int) -> None:
+        self.fd = fd
+        self.size = size  # in bytes, of whole lines
+        self.last = last  # number of the last event
+        self.tail: Tail | None = None
+        self.error: OSError | None = None  # why there is a tail
+
+    @classmethod
+    def create(cls, path: Path, meta: Meta) -> Log:
+        """Raises OSError; then there is no file."""
+        fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        log = cls(fd, 0, 0)
+        try:
+            lock(fd)
+            line = VERSION + _encode(meta) + b"\n"
+            if log._write(line) < len(line):
+                raise log.error or OSError("the disk took only a part")
+        except OSError:
+            os.close(fd)
+            path.unlink(missing_ok=True)
+            raise
+        return log
+
+    @classmethod
+    def seize(cls, path: Path) -> Log | None:
+        """The log of a dead owner, without its torn tail; None if it is owned, ended, gone or can't be had now."""
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW)
+        except OSError:
+            return None
+        log = None
+        with suppress(NotFound, OSError):
+            # Between open and lock somebody may have erased it.
+            if lock(fd) and os.fstat(fd).st_nlink:
+                log = cls._unended(fd)
+        if log is None:
+            os.close(fd)
+        return log
+
+    @classmethod
+    def _unended(cls, fd: int) -> Log | None:
+        _, start = header(fd)
+        events, size = decode(whole_lines(fd, start, os.fstat(fd).st_size))
+        if events and events[-1].type in TERMINAL:
+            return None
+        os.ftruncate(fd, start + size)
+        return cls(fd, start + size, events[-1].n if events else 0)
+
+    def append(self, batch: list[Event]) -> int:
+        """One write. Gives the position after it. What the disk does not take goes into `tail`."""
+        if batch and batch[0].n <= self.last:
+            batch = [event for event in batch if event.n > self.last]
+        if batch:
+            self.last = batch[-1].n
+            if self.tail is None:
+                self._append(batch)
+            else:
+                self.tail.events += batch
+        return self.size if self.tail is None else self.tail.base + len(self.tail.events)
+
+    def _append(self, batch: list[Event]) -> None:
+        data = _encode_lines(batch)
+        written = self._write(data)
+        if written < len(data):
+            self.tail = Tail(self.size, batch[data.count(b"\n", 0, written) :])
+
+    def _write(self, data: bytes) -> int:
+        """The number of bytes that are in the file now: whole lines, since others may have read those already."""
+        written = 0
+        try:
+            written = os.write(self.fd, data)
+        except OSError as error:  # full, over quota, broken
+            self.error = error
+        if written < len(data):
+            written = data.rfind(b"\n", 0, written) + 1
+            with suppress(OSError):
+                os.ftruncate(self.fd, self.size + written)
+        self.size += written
+        return written
+
+    def close(self) -> None:
+        """Gives the ownership back. What is in memory gets a last chance to reach the disk, for other workers."""
+        if self.tail is not None:
+            with suppress(OSError):
+                os.ftruncate(self.fd, self.size)
+                self._write(_encode_lines(self.tail.events))
+        os.close(self.fd)
+
+
+def lock(fd: int) -> bool:
+    """Whether nobody else had it."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def header(fd: int) -> tuple[Meta, int]:
+    """The Meta, and the position behind it. Raises NotFound if this is no log that can be read."""
+    version = os.pread(fd, 1, 0)
+    if version not in (b"", VERSION):
+        _logger.warning("a log has the unknown version %r: a newer release wrote it, this one can't read it", version)
+        raise NotFound
+    line, _, _ = whole_lines(fd, 0, 4096).partition(b"\n")
+    try:
+        return _meta.decode(line[1:]), len(line) + 1
+    except ValueError:  # of a worker that was killed while it wrote
+        raise NotFound from None
+
+
+def whole_lines(fd: int, start: int, limit: int, end: int | None = None) -> bytes:
+    """About `limit` bytes from `start` on, at least one whole line if there is one, nothing behind `end`."""
+    limit = max(limit, 1)
+    while True:
+        data = os.pread(fd, limit if end is None else min(limit, end - start), start)
+        cut = data.rfind(b"\n") + 1
+        if cut or len(data) < limit:
+            return data[:cut]
+        limit *= 2
+
+
+def decode(data: bytes) -> tuple[list[Event], int]:
+    """The events, and how many bytes they took: less than all if a line is broken."""
+    try:
+        return _event.decode_lines(data), len(data)
+    except ValueError:
+        events: list[Event] = []
+        size = 0
+        for line in data.splitlines(keepends=True):
+            try:
+                events.append(_event.decode(line))
+            except ValueError:
+                break
+            size += len(line)
+        return events, size

@@ -1,0 +1,81 @@
+"""Reads one stream's log: its file, and behind it what the disk had no room for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from millstream.errors import MillstreamError, NotFound
+from millstream.events import End, Event
+from millstream.stores.log import Tail, decode, header, whole_lines
+from millstream.stores.memory import slice_of
+
+
+class FileReader:
+    """Keeps a position and nothing else. `tails` are this worker's own, by stream."""
+
+    __slots__ = ("_after", "_broken", "_fd", "_id", "_path", "_position", "_tails")
+
+    def __init__(self, path: Path, id: str, tails: Mapping[str, Tail], after: int) -> None:
+        self._path = path
+        self._id = id
+        self._tails = tails
+        self._after = after
+        self._position = 0
+        self._fd = -1
+        self._broken = False
+
+    def read(self, limit: int = 65536) -> list[Event]:
+        if self._fd < 0:
+            self._open()
+        while events := self._next(limit):
+            if events[0].n <= self._after:
+                events = [event for event in events if event.n > self._after]
+            if events:
+                self._after = events[-1].n
+                return events
+        # Nobody will ever ring for an erased log: without this its follower would wait for ever.
+        if not self._broken and not os.fstat(self._fd).st_nlink:
+            raise NotFound
+        return []
+
+    def seek(self, position: int) -> None:
+        self._position = max(self._position, position)
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _open(self) -> None:
+        try:
+            self._fd = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            raise NotFound from None
+        if self._position:
+            return
+        try:
+            _, self._position = header(self._fd)
+        except NotFound:
+            self.close()
+            raise
+
+    def _next(self, limit: int) -> list[Event]:
+        tail = self._tails.get(self._id)
+        if tail is not None and self._position >= tail.base:
+            events = slice_of(tail.events, self._position - tail.base, limit)
+            self._position += len(events)
+            return events
+        data = whole_lines(self._fd, self._position, limit, None if tail is None else tail.base)
+        if not data or self._broken:
+            return []
+        events, size = decode(data)
+        self._position += size
+        return events or [self._lost()]
+
+    def _lost(self) -> Event:
+        """The end of a log with a line that can't be read: what comes after the gap would be a lie."""
+        self._broken = True
+        error = MillstreamError("lost", "A part of the answer is lost: its log is damaged. Ask again.")
+        return Event(type="failed", n=self._after + 1, end=End(model="", upstream="", failure=error.failure()))

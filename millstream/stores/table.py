@@ -1,0 +1,40 @@
+"""Which stores there are. A new one is one file and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from millstream.settings import ROOT, SettingError
+from millstream.stores import Store
+from millstream.stores.file import FileStore
+from millstream.stores.memory import MemoryStore
+
+
+def _memory(place: str, ttl: float, workers: int) -> Store:
+    if place:
+        raise SettingError(f"MILLSTREAM_STORE is 'memory:{place}'; it has to be memory: alone")
+    if workers > 1:
+        raise SettingError(
+            f"MILLSTREAM_STORE is memory:, which {workers} workers can't share;"
+            " set it to file:instance/streams, or start one worker (WEB_CONCURRENCY=1)"
+        )
+    return MemoryStore(ttl)
+
+
+def _file(place: str, ttl: float, workers: int) -> Store:
+    directory = place.removeprefix("//")  # file:///var/lib/streams is what a URL would look like
+    if not directory:
+        raise SettingError("MILLSTREAM_STORE is 'file:'; it has to name a directory: file:instance/streams")
+    return FileStore(ROOT / directory, ttl)
+
+
+STORES: dict[str, Callable[[str, float, int], Store]] = {"memory": _memory, "file": _file}
+
+
+def open_store(url: str, *, ttl: float, workers: int) -> Store:
+    """`memory:`, or `file:DIR` where a relative DIR is beside app.py. `ttl` is in seconds. Raises SettingError."""
+    kind, _, place = url.partition(":")
+    if kind not in STORES:
+        # Only the first word is shown: what is behind it may hold a password.
+        raise SettingError(f"MILLSTREAM_STORE begins with {kind!r}; it has to be memory: or file:DIR")
+    return STORES[kind](place, ttl, workers)

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from millstream.stores import Store
+from millstream.stores.file import FileStore
+from millstream.stores.table import open_store
+from tests.stores.other_worker import OtherWorker
+from tests.stores.samples import TTL
+
+
+class Workers:
+    """Stores on the same streams: `one` owns what the tests create, `two` is another worker where there is one."""
+
+    def __init__(self, stores: list[Store]) -> None:
+        self.one, self.two = stores[0], stores[-1]
+        self.said: list[tuple[str, str, str]] = []  # in the inbox of `one`
+        self.one.start(lambda worker, id, word: self.said.append((worker, id, word)))
+        if self.two is not self.one:
+            self.two.start(lambda worker, id, word: None)
+
+    def close(self) -> None:
+        self.one.close()
+        self.two.close()
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path / "parent" / "streams"
+
+
+@pytest.fixture(params=["memory", "file"])
+def workers(request: pytest.FixtureRequest, directory: Path) -> Iterator[Workers]:
+    """Each store under the contract; a new one is one line here."""
+    stores = {
+        "memory": lambda: [open_store("memory:", ttl=TTL, workers=1)],
+        "file": lambda: [open_store(f"file:{directory}", ttl=TTL, workers=2) for _ in range(2)],
+    }
+    made = Workers(stores[request.param]())
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def files(directory: Path) -> Iterator[Workers]:
+    """Two workers on one directory, in this process."""
+    made = Workers([FileStore(directory, TTL), FileStore(directory, TTL)])
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def process(directory: Path) -> Iterator[type[OtherWorker] | object]:
+    """Makes workers that are real processes on the same directory."""
+    made: list[OtherWorker] = []
+
+    def make(**options: object) -> OtherWorker:
+        made.append(OtherWorker(directory, **options))
+        return made[-1]
+
+    yield make
+    for worker in made:
+        worker.kill()

@@ -1,0 +1,49 @@
+"""What the tests put into stores."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import gevent
+
+from millstream.events import End, Event, Meta
+
+ID = "a" * 22
+TTL = 600.0
+DEADLINE = 30.0  # s, for what takes a few ms on a machine at rest
+
+
+def meta(store: Any, id: str = ID, **more: Any) -> Meta:
+    return Meta(id=id, owner="caller", worker=store.worker, created=time.time(), model="m", **more)
+
+
+def message(n: int, text: str = "token ") -> Event:
+    return Event(text=text, n=n)
+
+
+def done(n: int) -> Event:
+    return Event(type="done", n=n, end=End(model="m", upstream="u", finish_reason="stop"))
+
+
+def everything(reader: Any, limit: int = 65536) -> list[Event]:
+    """All that is there, in bits."""
+    events: list[Event] = []
+    while bit := reader.read(limit):
+        events += bit
+    return events
+
+
+def log(store: Any, id: str = ID, after: int = 0, limit: int = 65536) -> list[Event]:
+    reader = store.reader(id, after)
+    try:
+        return everything(reader, limit)
+    finally:
+        reader.close()
+
+
+def until(true: Any) -> None:
+    """Lets other greenlets run until it is so."""
+    with gevent.Timeout(DEADLINE):
+        while not true():
+            gevent.sleep(0.005)

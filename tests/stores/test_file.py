@@ -1,0 +1,387 @@
+"""The file store's own promises: what is on the disk, and what a killed worker or a full disk leaves."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import tempfile
+import time
+from pathlib import Path
+
+import gevent
+import pytest
+
+from millstream.errors import NotFound, Unavailable
+from millstream.settings import SettingError
+from millstream.stores.file import FileStore
+from tests.stores.samples import ID, TTL, done, everything, log, message, meta, until
+
+OTHER = "b" * 22
+
+
+def path_of(directory: Path, id: str = ID) -> Path:
+    return directory / f"{id}.log"
+
+
+def abandoned(directory: Path, batches, id: str = ID) -> Path:
+    """The log of a worker that went without ending it."""
+    store = FileStore(directory, TTL)
+    store.create(meta(store, id))
+    for batch in batches:
+        store.append(id, batch)
+    store.close()
+    return path_of(directory, id)
+
+
+def test_only_this_user_can_read_what_is_stored(files, directory):
+    files.one.create(meta(files.one, claim="key"))
+    modes = {path: stat.S_IMODE(path.lstat().st_mode) for path in [directory, *directory.rglob("*")]}
+    assert modes.pop(directory) == modes.pop(directory / "claims") == 0o700
+    assert {mode for path, mode in modes.items() if not path.is_symlink()} == {0o600}
+    assert len(modes) == 5  # the log, a socket for each worker, the claim and its lock
+
+
+@pytest.mark.parametrize("mode", [0o701, 0o710, 0o704, 0o777])
+def test_a_directory_open_to_others_is_refused(directory, mode):
+    directory.mkdir(parents=True)
+    directory.chmod(mode)
+    with pytest.raises(SettingError, match=f"mode {mode:o}.*chmod 700"):
+        FileStore(directory, TTL)
+
+
+def test_a_directory_that_is_a_file_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingError, match="can't be used"):
+        FileStore(tmp_path / "file", TTL)
+
+
+def test_a_log_is_a_version_byte_and_json_lines(files, directory):
+    files.one.create(meta(files.one))
+    position = files.one.append(ID, [message(1, "a\nb"), done(2)])
+    data = path_of(directory).read_bytes()
+    assert data.startswith(b'1{"id":"')
+    assert data.count(b"\n") == 3
+    assert len(data) == position
+
+
+def test_a_log_of_an_unknown_version_is_not_found_and_warned_of(files, directory, caplog):
+    path = abandoned(directory, [[message(1)]])
+    path.write_bytes(b"2" + path.read_bytes()[1:])
+    reader = files.one.reader(ID)
+    for ask in (reader.read, lambda: files.one.meta(ID), lambda: files.one.watch(ID, lambda: None)):
+        with pytest.raises(NotFound):
+            ask()
+    assert files.one.seize(ID) is False
+    assert "unknown version b'2'" in caplog.text
+
+
+@pytest.mark.parametrize("kept", [0, 1, 20])
+def test_a_log_whose_worker_was_killed_while_making_it_is_not_found(files, directory, kept):
+    path = abandoned(directory, [])
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(NotFound):
+        files.one.meta(ID)
+    with pytest.raises(NotFound):
+        files.one.reader(ID).read()
+    assert files.one.seize(ID) is False
+
+
+def test_a_last_line_torn_at_any_byte_is_cut_by_the_one_who_seizes(files, directory):
+    path = abandoned(directory, [[message(1)], [message(2, "é🜚\n")]])
+    whole = path.read_bytes()
+    first = whole.index(b"\n", whole.index(b"\n") + 1) + 1
+    for cut in range(first, len(whole)):
+        path.write_bytes(whole[:cut])
+        assert log(files.one) == [message(1)]
+        assert files.one.seize(ID) is True
+        assert path.read_bytes() == whole[:first]
+        files.one.append(ID, [done(2)])
+        assert log(files.two) == [message(1), done(2)]
+
+
+def test_a_reader_takes_up_a_torn_line_when_its_rest_has_come(files, directory):
+    path = abandoned(directory, [[message(1)], [message(2)]])
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-3])
+    reader = files.one.reader(ID)
+    assert reader.read() == [message(1)]
+    path.write_bytes(whole)
+    assert reader.read() == [message(2)]
+    reader.close()
+
+
+@pytest.mark.parametrize("damage", [b"{broken", b"\0\0\0", b'{"text":"\xff"}', b'{"n":"two"}', b"[]"])
+def test_a_broken_line_ends_the_reading_as_lost(files, directory, damage):
+    path = abandoned(directory, [[message(1)], [message(2)], [message(3), done(4)]])
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:2], damage + b"\n", *lines[3:]]))
+    events = log(files.one)
+    assert events[0] == message(1)
+    assert [(event.type, event.n) for event in events[1:]] == [("failed", 2)]
+    assert events[1].end.failure.code == "lost"
+
+
+def test_a_log_with_a_broken_line_is_seized_up_to_it(files, directory):
+    path = abandoned(directory, [[message(1)], [message(2)], [done(3)]])
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:2], b"broken\n", *lines[3:]]))
+    assert files.one.seize(ID) is True
+    files.one.append(ID, [done(2)])
+    assert log(files.two) == [message(1), done(2)]
+
+
+def test_an_ended_stream_can_not_be_seized(files, directory):
+    abandoned(directory, [[message(1), done(2)]])
+    assert files.one.seize(ID) is False
+    assert log(files.one) == [message(1), done(2)]
+
+
+def test_an_abandoned_stream_is_seized_once(files, directory):
+    abandoned(directory, [[message(1)]])
+    tries = [gevent.spawn(store.seize, ID) for _ in range(20) for store in (files.one, files.two)]
+    gevent.joinall(tries, raise_error=True)
+    assert [each.value for each in tries].count(True) == 1
+
+
+def test_an_erased_log_is_not_seized(files, directory, monkeypatch):
+    path = abandoned(directory, [[message(1)]])
+    real = os.open
+
+    def erased_behind_open(name, *rest, **more):
+        fd = real(name, *rest, **more)
+        path.unlink()
+        return fd
+
+    monkeypatch.setattr(os, "open", erased_behind_open)
+    assert files.one.seize(ID) is False
+
+
+def open_descriptors() -> int:
+    return sum(1 for _ in Path("/dev/fd").iterdir())
+
+
+def test_many_running_streams_fit_and_leave_no_descriptor_behind(files):
+    before = open_descriptors()
+    ids = [f"{n:022d}" for n in range(500)]
+    for id in ids:
+        files.one.create(meta(files.one, id))
+        files.one.append(id, [message(1)])
+    assert open_descriptors() == before + 500  # one each
+    for id in ids:
+        files.one.append(id, [done(2)])
+        assert len(log(files.two, id)) == 2
+    assert open_descriptors() == before
+
+
+# A full disk
+
+
+def test_a_full_disk_refuses_new_streams_and_leaves_nothing_behind(files, directory, monkeypatch, caplog):
+    monkeypatch.setattr(os, "write", lambda fd, data: 10)
+    with pytest.raises(Unavailable) as refused:
+        files.one.create(meta(files.one, claim="key"))
+    assert refused.value.code == "store_unavailable"
+    assert list(directory.glob("*.log")) == []
+    monkeypatch.undo()
+    mine = meta(files.one, claim="key")
+    assert files.one.create(mine) == mine
+
+
+def test_a_claim_that_can_not_be_kept_refuses_the_stream(files, directory, monkeypatch, caplog):
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "symlink", full)
+    with pytest.raises(Unavailable):
+        files.one.create(meta(files.one, claim="key"))
+    assert list(directory.glob("*.log")) == []
+
+
+@pytest.mark.parametrize("room", [0, 1, 5, 26, 27, 28, 60, 100])
+def test_a_full_disk_lets_local_followers_read_on_from_memory(files, monkeypatch, caplog, room):
+    files.one.create(meta(files.one))
+    files.one.append(ID, [message(1)])
+    follower = files.one.reader(ID)
+    fill(monkeypatch, room)
+    batches = [[message(n), message(n + 1, "é")] for n in (2, 4, 6)]
+    positions = [files.one.append(ID, batch) for batch in batches]
+    whole = [message(1), *batches[0], *batches[1], *batches[2]]
+    for limit in (1, 65536):
+        assert log(files.one, limit=limit) == whole
+    assert everything(follower, limit=1) == whole
+    follower.seek(positions[-1])
+    assert follower.read() == []
+    assert log(files.two) == whole[: len(log(files.two))]  # whole events only, in order
+    assert caplog.text.count("takes no more") == 1
+
+
+@pytest.mark.parametrize("room", [0, 30, 60, 100])
+def test_positions_in_memory_can_be_sought(files, monkeypatch, caplog, room):
+    files.one.create(meta(files.one))
+    fill(monkeypatch, room)
+    positions = [files.one.append(ID, [message(n), message(n + 1)]) for n in (1, 3, 5)]
+    for position, rest in zip(positions, ([3, 4, 5, 6], [5, 6], []), strict=True):
+        reader = files.one.reader(ID)
+        reader.seek(position)
+        assert [event.n for event in everything(reader)] == rest
+        reader.close()
+
+
+def test_a_stream_that_went_on_in_memory_is_written_at_its_end_if_there_is_room(files, monkeypatch, caplog):
+    files.one.create(meta(files.one))
+    fill(monkeypatch, 10)
+    files.one.append(ID, [message(1), message(2)])
+    monkeypatch.undo()
+    files.one.append(ID, [done(3)])
+    assert log(files.one) == log(files.two) == [message(1), message(2), done(3)]
+
+
+def test_a_stream_that_ended_in_memory_stays_whole_for_its_worker_and_fails_for_others(files, monkeypatch, caplog):
+    files.one.create(meta(files.one))
+    files.one.append(ID, [message(1)])
+    fill(monkeypatch, 10)
+    files.one.append(ID, [message(2), done(3)])
+    assert files.one.seize(ID) is False
+    monkeypatch.undo()
+    assert files.two.seize(ID) is True
+    files.two.append(ID, [done(2)])
+    assert log(files.one) == [message(1), message(2), done(3)]
+    assert log(files.two) == [message(1), done(2)]
+    assert files.one.sweep(time.time() + TTL + 60) == 1
+    assert files.one._tails == {}
+
+
+def fill(monkeypatch, room):
+    """The disk has room for so many bytes more."""
+    real = os.write
+    left = [room]
+
+    def write(fd, data):
+        if not left[0]:
+            raise OSError(28, "No space left on device")
+        took = real(fd, data[: left[0]])
+        left[0] -= took
+        return took
+
+    monkeypatch.setattr(os, "write", write)
+
+
+def test_a_file_that_really_can_not_grow(process, files, directory):
+    worker = process()
+    worker.ask("create", ID)
+    size = path_of(directory).stat().st_size
+    worker.ask("limit", size + 100)
+    for n in range(1, 20):
+        worker.ask("append", ID, n, "token")
+    assert worker.ask("read", ID) == "token" * 19
+    assert size + 50 < path_of(directory).stat().st_size <= size + 100
+    assert path_of(directory).read_bytes().endswith(b"}\n")
+    assert worker.ask("limit", 10) == "limited"
+    assert worker.ask("create", OTHER).startswith("Unavailable")
+    worker.ask("limit", -1)
+    worker.ask("end", ID, 20)
+    assert [event.n for event in log(files.one)] == list(range(1, 21))
+
+
+# Sweeping
+
+
+def test_sweeping_removes_what_dead_workers_left(files, directory, process):
+    dead = process()
+    dead.ask("create", ID)
+    dead.kill()
+    (directory / "claims" / ("0" * 64)).symlink_to("z" * 22)
+    assert (directory / f"{dead.name}.sock").exists()
+    assert files.one.sweep(time.time() + TTL - 60) == 0
+    assert files.one.sweep(time.time() + TTL + 60) == 1
+    left = {path.name for path in directory.rglob("*")}
+    assert left == {"claims", "lock", f"{files.one.worker}.sock", f"{files.two.worker}.sock"}
+
+
+def test_two_sweepers_erase_each_log_once(files, directory):
+    for n in range(300):
+        abandoned(directory, [[done(1)]], f"{n:022d}")
+    then = time.time() + TTL + 60
+    sweepers = [gevent.spawn(store.sweep, then) for _ in range(3) for store in (files.one, files.two)]
+    gevent.joinall(sweepers, raise_error=True)
+    assert sum(each.value for each in sweepers) == 300
+    assert list(directory.glob("*.log")) == []
+
+
+def test_a_claim_of_an_expired_stream_goes_to_the_next(files, directory):
+    files.one.create(meta(files.one, claim="key"))
+    files.one.append(ID, [done(1)])
+    long_ago = time.time() - TTL - 60
+    os.utime(path_of(directory), (long_ago, long_ago))
+    newer = meta(files.two, OTHER, claim="key")
+    assert files.two.create(newer) == newer
+
+
+# Sockets
+
+
+def test_a_directory_too_long_for_a_socket_has_them_elsewhere(tmp_path):
+    directory = tmp_path / ("long" * 30) / "streams"
+    one, two = FileStore(directory, TTL), FileStore(directory, TTL)
+    said, woken = [], []
+    one.start(lambda *words: said.append(words))
+    two.start(lambda *words: None)
+    one.create(meta(one))
+    two.watch(ID, lambda: woken.append(True))
+    until(lambda: said == [(two.worker, ID, "join")] and woken)
+    elsewhere = Path(os.fsdecode(one._bell._address(one.worker))).parent
+    assert elsewhere.parent == Path(tempfile.gettempdir())
+    assert stat.S_IMODE(elsewhere.stat().st_mode) == 0o700
+    one.close()
+    two.close()
+    assert list(elsewhere.iterdir()) == []
+    elsewhere.rmdir()
+
+
+def test_a_place_for_sockets_that_somebody_else_prepared_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "trap").mkdir(mode=0o700)
+    store = FileStore(tmp_path / ("long" * 30), TTL)
+    monkeypatch.setattr("millstream.stores.doorbell.SUN_PATH", 10)
+    with pytest.raises(SettingError, match="too long"):
+        store.start(lambda *words: None)
+    (made,) = (tmp_path / "tmp").iterdir()
+    made.rmdir()
+    made.symlink_to(tmp_path / "trap")
+    with pytest.raises(SettingError, match="open to other users"):
+        store.start(lambda *words: None)
+
+
+def test_rubbish_on_the_socket_is_ignored(files, directory):
+    files.one.create(meta(files.one))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as stranger:
+        for said in (
+            b"",
+            b" ",
+            b"\xff\0",
+            b"news",
+            b"join ../../x " + ID.encode(),
+            b"what 1-00000000 x",
+            b"x" * 60000,
+        ):
+            stranger.sendto(said, str(directory / f"{files.one.worker}.sock"))
+    files.two.tell(ID, "stop")
+    until(lambda: files.said == [(files.two.worker, ID, "stop")])
+
+
+def test_a_store_made_before_the_fork_is_a_worker_of_its_own(directory):
+    store = FileStore(directory, TTL)
+    store.worker = "1-00000000"
+    store.start(lambda *words: None)
+    assert store.worker.startswith(f"{os.getpid()}-")
+    store.close()
+
+
+def test_closing_leaves_running_streams_to_others(files, directory):
+    files.one.create(meta(files.one))
+    files.one.append(ID, [message(1)])
+    files.one.close()
+    assert not (directory / f"{files.one.worker}.sock").exists()
+    assert files.two.seize(ID) is True

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import pytest
+
+from millstream.settings import ROOT, SettingError
+from millstream.stores.file import FileStore
+from millstream.stores.memory import MemoryStore
+from millstream.stores.table import open_store
+
+
+def test_the_word_before_the_colon_chooses_the_store(tmp_path):
+    assert isinstance(open_store("memory:", ttl=1, workers=1), MemoryStore)
+    assert isinstance(open_store(f"file:{tmp_path}/a", ttl=1, workers=4), FileStore)
+    assert isinstance(open_store(f"file://{tmp_path}/b", ttl=1, workers=4), FileStore)
+    assert {path.name for path in tmp_path.iterdir()} == {"a", "b"}
+
+
+def test_a_relative_directory_is_beside_the_app(tmp_path, monkeypatch):
+    monkeypatch.setattr("millstream.stores.table.ROOT", tmp_path)
+    monkeypatch.chdir(ROOT / "tests")
+    open_store("file:instance/streams", ttl=1, workers=1)
+    assert (tmp_path / "instance" / "streams").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("url", "workers", "says"),
+    [
+        ("memory:", 2, r"MILLSTREAM_STORE .* 2 workers .* set it to file:instance/streams"),
+        ("memory:x", 1, "memory: alone"),
+        ("file:", 1, "name a directory"),
+        ("", 1, "memory: or file:DIR"),
+        ("instance/streams", 1, "memory: or file:DIR"),
+        ("sqlite:x", 1, "'sqlite'"),
+    ],
+)
+def test_a_wrong_store_is_refused_with_what_to_set_instead(url, workers, says):
+    with pytest.raises(SettingError, match=says):
+        open_store(url, ttl=1, workers=workers)
+
+
+def test_the_rest_of_a_wrong_url_is_not_shown():
+    with pytest.raises(SettingError) as refused:
+        open_store("valkey://user:hunter2@host", ttl=1, workers=1)
+    assert "hunter2" not in str(refused.value)
