@@ -1,0 +1,138 @@
+"""How gunicorn runs Millstream: `gunicorn wsgi:app` in this folder reads this file by itself.
+
+https://docs.gunicorn.org/en/stable/settings.html
+"""
+
+# Before anything else: what has imported ssl unpatched recurses without end later.
+from gevent import monkey
+
+monkey.patch_all()
+
+import logging
+import os
+import resource
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+# SIGHUP reads this file again: so that new workers get new code, the master forgets what it had imported.
+for _name in [name for name in sys.modules if name.partition(".")[0] == "millstream"]:
+    del sys.modules[_name]
+
+from millstream.settings import SettingError, Settings, load
+from millstream.sockets.client import Aborted
+from millstream.stores.table import open_store
+from millstream.upstreams.router import Router, prepare
+
+
+def _read_settings() -> tuple[Settings, str, int]:
+    """The settings, the model that answers where a request names none, and the number of workers.
+
+    Raises SettingError for all that would keep a worker from starting.
+    """
+    settings = load()
+    # gunicorn itself has refused what is no number.
+    workers = int(os.environ.get("WEB_CONCURRENCY") or (1 if settings.store.startswith("memory:") else 2))
+    open_store(settings.store, ttl=settings.ttl, workers=workers).close()
+    return settings, Router(settings).default, workers
+
+
+def _bind() -> str:
+    host, port = os.environ.get("HOST") or "127.0.0.1", os.environ.get("PORT") or "8000"
+    if not port.isdigit() or int(port) > 65535:
+        raise SettingError(f"PORT is {port!r}; it has to be a number up to 65535")
+    return f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"
+
+
+try:
+    settings, _model, workers = _read_settings()
+    bind = _bind()
+except SettingError as error:
+    sys.exit(f"Millstream can't start: {error}")
+
+worker_class = "millstream.worker.StreamWorker"
+worker_connections = 10_000  # the 1,001st would hang silently otherwise; the cap that answers 503 is max_streams
+keepalive = 30  # also the limit for receiving a request's headers; nginx keeps its idle connections for less
+limit_request_line = 8190  # a prompt of 900 Chinese characters in a GET
+graceful_timeout = settings.graceful_timeout
+timeout = 60  # of the worker's loop, not of a request
+max_requests = 0  # a worker that leaves by itself would keep new clients waiting until its streams have ended
+worker_tmp_dir = (
+    "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+)  # the loop's heartbeat shall not wait for a disk
+loglevel = "warning"  # GUNICORN_CMD_ARGS="--log-level info" tells of workers and signals, too
+control_socket_disable = True  # gunicorn would open one in the home directory, one for all servers of a user
+# Whom to believe is decided in one place, `trusted_proxies`; gunicorn itself believes nobody.
+forwarded_allow_ips = ""
+forwarder_headers = ""
+secure_scheme_headers: dict[str, str] = {}
+
+with suppress(ValueError, OSError):  # macOS refuses what its own hard limit says
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+
+
+class _NoAborts(logging.Filter):
+    """Breaking a response off is how a failed answer ends over HTTP, no error of the server's."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], Aborted))
+
+
+_log = logging.getLogger("gunicorn.error")
+_log.filters[:] = [_NoAborts()]
+
+
+def on_starting(arbiter: Any) -> None:
+    _refuse_taken_ports(arbiter.cfg.address)
+    os.environ["WEB_CONCURRENCY"] = str(arbiter.cfg.workers)  # the store wants to know, also after `gunicorn -w 4`
+    prepare(settings)
+    arbiter.handle_hup = partial(_reload, arbiter, arbiter.handle_hup)
+
+
+def _reload(arbiter: Any, handle_hup: Callable[[], None]) -> None:
+    """A worker that can't start ends the whole server: a wrong setting must not get so far."""
+    try:
+        _read_settings()
+    except SettingError as error:
+        arbiter.log.error("Not reloaded: %s", error)
+    else:
+        handle_hup()
+
+
+def on_reload(arbiter: Any) -> None:
+    prepare(settings)
+
+
+def _refuse_taken_ports(addresses: list[Any]) -> None:
+    """gunicorn itself tries for five seconds and then says less."""
+    if "GUNICORN_FD" in os.environ or "LISTEN_FDS" in os.environ:
+        return  # the sockets are handed down, by an older master or by systemd
+    for address in addresses:
+        if isinstance(address, tuple):
+            _refuse_taken(*address)
+
+
+def _refuse_taken(host: str, port: int) -> None:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            sys.exit(
+                f"Millstream can't listen on {host}:{port}: {os.strerror(error.errno or 0)}. "
+                "End what listens there, or choose another port: PORT=8001 scripts/serve"
+            )
+
+
+def post_worker_init(worker: Any) -> None:
+    """Says where to point the browser once the first worker can answer."""
+    if worker.age > 1:
+        return
+    name = worker.sockets[0].getsockname()
+    host, port = name[:2] if isinstance(name, tuple) else (name, "")
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "::1": "[::1]"}.get(host, host)  # noqa: S104
+    where = f"http://{host}:{port}/" if port else host
+    print(f"Millstream: {where} — {_model} answers", flush=True)

@@ -1,0 +1,137 @@
+"""gunicorn.conf.py as it is, in a real gunicorn: what it says at the start, and what SIGHUP does."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+
+pytestmark = pytest.mark.system
+
+ROOT = Path(__file__).resolve().parents[2]
+DEADLINE = 60.0  # s
+OWN = ("app.py", "wsgi.py", "gunicorn.conf.py", "millstream", "templates", "static")
+
+
+def copy_to(folder: Path) -> None:
+    """The project's code, for a test that changes it."""
+    for name in OWN:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, folder)
+
+
+def start(folder: Path, **environ: str) -> subprocess.Popen[str]:
+    config = folder / "millstream.toml"
+    config.touch()
+    settings = {
+        "PORT": "0",
+        "MILLSTREAM_STORE": f"file:{folder}/streams",
+        "MILLSTREAM_CONFIG": str(config),
+        **environ,
+    }
+    with (folder / "stderr").open("w") as stderr:
+        return subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", "wsgi:app"],
+            cwd=folder if (folder / "wsgi.py").exists() else ROOT,
+            env={**os.environ, **settings},
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        )
+
+
+def url_said_by(server: subprocess.Popen[str]) -> str:
+    assert server.stdout is not None
+    return server.stdout.readline().split()[1]
+
+
+def get(url: str) -> str:
+    with urlopen(url, timeout=DEADLINE) as response:
+        return str(response.read().decode())
+
+
+def until(met: Callable[[], bool]) -> None:
+    limit = time.monotonic() + DEADLINE
+    while not met():
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    copy_to(tmp_path)
+    (tmp_path / "millstream.toml").write_text('[upstreams.demo]\nkind = "demo"\n')
+    with start(tmp_path) as server:
+        yield server
+        server.terminate()
+
+
+@pytest.mark.parametrize(
+    ("environ", "says"),
+    [
+        ({"PORT": "many"}, "PORT is 'many'; it has to be a number up to 65535"),
+        ({"MILLSTREAM_TTL": "x"}, "MILLSTREAM_TTL is 'x'"),
+        ({"MILLSTREAM_STORE": "memory:", "WEB_CONCURRENCY": "2"}, "WEB_CONCURRENCY=1"),
+        ({"MILLSTREAM_STORE": "file:/dev/null/x"}, "/dev/null/x can't be used"),
+        ({"MILLSTREAM_MODEL": "none"}, "model is 'none'"),
+    ],
+)
+def test_a_wrong_setting_stops_the_start_with_one_line(tmp_path: Path, environ: dict[str, str], says: str) -> None:
+    with start(tmp_path, **environ) as server:
+        assert server.wait(DEADLINE) == 1
+    (line,) = (tmp_path / "stderr").read_text().splitlines()
+    assert line.startswith("Millstream can't start: ")
+    assert says in line
+
+
+def test_a_taken_port_stops_the_start_with_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with start(tmp_path, PORT=str(port)) as server:
+            assert server.wait(DEADLINE) == 1
+    (line,) = (tmp_path / "stderr").read_text().splitlines()
+    assert f"127.0.0.1:{port}: Address already in use" in line
+
+
+def test_one_line_says_where_and_which_model(server: subprocess.Popen[str]) -> None:
+    assert server.stdout is not None
+    words = server.stdout.readline().split()
+    assert (words[0], *words[2:]) == ("Millstream:", "—", "demo", "answers")
+    assert get(words[1] + "healthz")
+
+
+def test_sighup_serves_new_code(server: subprocess.Popen[str], tmp_path: Path) -> None:
+    url = url_said_by(server)
+    assert "changed" not in get(url + "healthz")
+    code = tmp_path / "millstream" / "views" / "operator.py"
+    code.write_text(code.read_text().replace('{"status": "ok"}', '{"status": "changed"}'))
+    server.send_signal(signal.SIGHUP)
+    until(lambda: "changed" in get(url + "healthz"))
+
+
+def test_sighup_with_a_wrong_setting_changes_nothing(server: subprocess.Popen[str], tmp_path: Path) -> None:
+    url = url_said_by(server)
+    (tmp_path / "millstream.toml").write_text("ttl = 'x'")
+    server.send_signal(signal.SIGHUP)
+    until(lambda: "Not reloaded: ttl is 'x'" in (tmp_path / "stderr").read_text())
+    assert get(url + "healthz")
+    assert server.poll() is None
+
+
+def test_no_socket_is_left_in_the_home_directory(tmp_path: Path) -> None:
+    with start(tmp_path, HOME=str(tmp_path / "home"), XDG_RUNTIME_DIR="") as server:
+        url_said_by(server)
+        assert not (tmp_path / "home").exists()
+        server.terminate()
