@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -9,6 +10,7 @@ from millstream.errors import RequestError
 from millstream.settings import Settings
 
 FORWARDING = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")
+HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:/@]+)(?::[0-9]*)?")
 ANYONE = "anyone"  # the caller's name where there are no keys
 
 
@@ -69,8 +71,6 @@ def check_origin(headers: Mapping[str, str]) -> None:
 
 
 def hostname(host: str) -> str:
-    """The name in a Host header, without the port; an IPv6 address keeps its brackets."""
-    host = host.strip().lower()
-    if host.startswith("["):
-        return host.partition("]")[0] + "]"
-    return host.partition(":")[0]
+    """The name in a Host header, without the port; an IPv6 address keeps its brackets. "" for what is no host."""
+    match = HOST.fullmatch(host.strip().lower())
+    return match[1] if match else ""

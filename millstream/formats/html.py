@@ -127,6 +127,7 @@ class Html:
         messages = self._meta.messages
         page = self._draw(
             "stream_closing.html",
+            once=self._meta.id,
             model=self._meta.model,
             said=bool(said),
             stopped=end.finish_reason == "cancelled",

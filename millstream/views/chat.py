@@ -67,7 +67,7 @@ def begin(owner: str, asked: Question, *, keep_messages: bool = False) -> Meta:
     return use.streams.start(
         call,
         use.models.find(model),
-        claim=intake.claim(owner, asked.controls),
+        claim=intake.claim(owner, asked),
         fingerprint=asked.fingerprint(),
         keep_messages=keep_messages,
     )

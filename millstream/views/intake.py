@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from flask import g, request, url_for
-from flask.templating import render_template
+from flask import current_app, g, request, url_for
+from jinja2 import Environment
 
 from millstream.errors import RequestError
 from millstream.formats import Format, Options
@@ -94,8 +95,13 @@ def options(id: str, padding: int, *, position: int = 0, offset: int = 0) -> Opt
         offset=offset,
         padding=padding,
         retry=jitter(services().settings.retry),
-        render=render_template,
+        render=_render_with(current_app.jinja_env),
     )
+
+
+def _render_with(templates: Environment) -> Callable[[str, dict[str, Any]], str]:
+    # It is called in mid-stream, where there is no application context any more.
+    return lambda name, values: templates.get_template(name).render(values)
 
 
 def padding(asked: dict[str, str]) -> int:
@@ -113,14 +119,17 @@ def whole_number(name: str, value: str, most: int = 2**53) -> int:
     return int(value)
 
 
-def claim(owner: str, asked: dict[str, str]) -> str | None:
-    """The Idempotency-Key, made the caller's own. https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/"""
-    key = request.headers.get("Idempotency-Key") or asked.get("idempotency_key")
+def claim(owner: str, asked: Question) -> str | None:
+    """What makes this request the same as another one: the caller's Idempotency-Key
+    (https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/), or in our own pages the form's
+    `once` together with the question, so that a reload asks nothing and another question is another one."""
+    key = request.headers.get("Idempotency-Key") or asked.controls.get("idempotency_key")
+    once = asked.controls.get("once")
     if not key:
-        return None
+        return f"{owner}\nonce\n{once}\n{asked.fingerprint()}" if once else None
     key = key[1:-1] if len(key) > 2 and key.startswith('"') and key.endswith('"') else key
     if len(key) > KEY_MOST or not key.isprintable():
         raise RequestError(
             "bad_field", f"An Idempotency-Key has at most {KEY_MOST} printable characters.", param="Idempotency-Key"
         )
-    return f"{owner}\n{key}"
+    return f"{owner}\nkey\n{key}"

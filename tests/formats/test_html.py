@@ -72,7 +72,7 @@ def pages() -> list[str]:
     said = [Event("reasoning", HOSTILE), Event(text=HOSTILE), Event("reasoning", "x"), Event(text="```\n" + HOSTILE)]
     failed = Event("failed", end=End(HOSTILE, HOSTILE, failure=Failure(HOSTILE, HOSTILE, HOSTILE)))
     talk = [{"role": role, "content": HOSTILE} for role in ("system", "user", "assistant", "user")]
-    start = {"root": "", "models": [HOSTILE, "b"], "default_model": HOSTILE, "note": HOSTILE}
+    start = {"once": "o", "root": "", "models": [HOSTILE, "b"], "default_model": HOSTILE, "note": HOSTILE}
     error = {"root": "", "status": 404, "message": HOSTILE, "code": HOSTILE}
     drawn = [JINJA.get_template("index.html").render(start), JINJA.get_template("error.html").render(error)]
     return [*drawn, draw(said, failed, talk), draw(said, DONE, talk), draw([], failed), draw([], DONE, talk)]
@@ -173,7 +173,7 @@ def test_the_next_question_carries_the_whole_conversation(answer: str) -> None:
 
 def test_without_a_conversation_the_form_carries_none() -> None:
     _stop, following = Page(draw([Event(text="Hi")])).forms
-    assert following == {"action": "/at/chat#latest", "format": "html", "model": "m"}
+    assert following == {"action": "/at/chat#latest", "format": "html", "once": "abc", "model": "m"}
 
 
 def test_earlier_turns_are_drawn_in_their_order_and_system_words_are_not() -> None:
@@ -257,9 +257,9 @@ def test_every_field_has_a_label_and_every_skip_a_target(html: str) -> None:
 
 
 def test_the_start_asks_for_a_model_only_where_there_is_a_choice() -> None:
-    values = {"root": "/at", "default_model": "b", "note": ""}
+    values = {"once": "o", "root": "/at", "default_model": "b", "note": ""}
     draw_start = JINJA.get_template("index.html").render
     assert "<select" not in draw_start(values, models=["b"])
     html = draw_start(values, models=["a", "b"])
     assert '<option value="b" selected>b</option>' in html
-    assert Page(html).forms == [{"action": "/at/chat", "format": "html"}]
+    assert Page(html).forms == [{"action": "/at/chat", "format": "html", "once": "o"}]

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import gevent
+import pytest
+
+from app import create_app
+from millstream.settings import Settings, UpstreamSettings
+
+DEMO = UpstreamSettings(name="demo", kind="demo", models=("demo",), extra={"pace": 100000, "tokens": 20})
+
+
+@pytest.fixture(autouse=True)
+def cooperative_sleep(monkeypatch):
+    """As wsgi.py's patch has it: the demo's pauses let the others go on."""
+    monkeypatch.setattr("time.sleep", gevent.sleep)
+
+
+@pytest.fixture
+def make_app():
+    """Makes the application over the demo upstream; settings as the test wants."""
+    made = []
+
+    def make(**settings: object):
+        settings = {"store": "memory:", "upstreams": (DEMO,), **settings}
+        app = create_app(Settings(**settings))
+        app.testing = True
+        app.config["PROPAGATE_EXCEPTIONS"] = False
+        made.append(app)
+        return app
+
+    yield make
+    for app in made:
+        app.extensions["millstream"].streams.close()
+
+
+@pytest.fixture
+def app(make_app):
+    return make_app()
+
+
+@pytest.fixture
+def client(app):
+    return app.test_client()
