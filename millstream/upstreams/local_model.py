@@ -1,0 +1,55 @@
+"""llama.cpp's server with the model in it: `python -m millstream.upstreams.local_model`, started by local_server.py.
+
+File, name, port and key come in the environment, where `ps` doesn't show them. It ends when stdin closes.
+https://github.com/ggml-org/llama.cpp/tree/master/tools/server, by way of https://github.com/xorbitsai/xllamacpp
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+CONTEXT = 4096  # tokens, shared by all answers that run at the same time
+AT_ONCE = 2  # answers; more of them wait
+THREADS = 2
+NICENESS = 5  # relaying answers comes before making them
+
+
+def parameters() -> object:
+    """What the server is started with."""
+    import xllamacpp
+
+    wanted = xllamacpp.CommonParams()
+    wanted.model.path = os.environ["MILLSTREAM_LOCAL_FILE"]
+    wanted.model_alias = {os.environ["MILLSTREAM_LOCAL_NAME"]}  # otherwise answers carry the file's path
+    wanted.hostnames = ["127.0.0.1"]
+    wanted.port = int(os.environ["MILLSTREAM_LOCAL_PORT"])
+    wanted.api_keys = [os.environ["MILLSTREAM_LOCAL_KEY"]]
+    wanted.n_ctx = CONTEXT
+    wanted.kv_unified = True
+    wanted.n_parallel = AT_ONCE
+    wanted.cpuparams.n_threads = wanted.cpuparams_batch.n_threads = THREADS
+    wanted.n_gpu_layers = 0
+    wanted.offline = True
+    wanted.ui = wanted.endpoint_slots = False
+    wanted.cache_ram_mib = 0  # MiB of old conversations; 8192 by default
+    wanted.verbosity = 0
+    return wanted
+
+
+def serve() -> None:
+    """Blocks until stdin closes. Raises RuntimeError for a file that is no model."""
+    import xllamacpp
+
+    server = xllamacpp.Server(parameters())  # it listens from here on, in threads of its own
+    while os.read(0, 4096):
+        pass
+    del server
+
+
+if __name__ == "__main__":
+    os.nice(NICENESS)
+    try:
+        serve()
+    except RuntimeError as error:
+        sys.exit(f"Millstream: {os.environ['MILLSTREAM_LOCAL_FILE']} can't be loaded: {error}")

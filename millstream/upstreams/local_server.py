@@ -1,0 +1,70 @@
+"""Keeps the local model running: `python -m millstream.upstreams.local_server`, started by local.py.
+
+It starts the model as its child, and again when it dies. It ends when the pipe on its stdin closes, and the model
+when the pipe between the two closes: so a kill -9 of whoever started them, or of this process, ends what is below.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from typing import IO
+
+PAUSE, LONGEST_PAUSE = 0.5, 30.0  # s between a death and the next start: at first, and at last after doubling
+LONG_LIFE = 60.0  # s after which a death counts as a first one again
+LAST_WORD = 5.0  # s that the model gets for leaving
+
+STDIN = 0
+
+
+def supervise(command: list[str]) -> None:
+    """Runs the command until stdin closes."""
+    pause = PAUSE
+    while True:
+        begun = time.monotonic()
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as model:
+            if not _died(model.stdout):
+                _end(model)
+                return
+            code = model.wait()
+        if time.monotonic() - begun > LONG_LIFE:
+            pause = PAUSE
+        sys.stderr.write(f"Millstream: the local model ended ({code}); starting it again in {pause:g} s.\n")
+        if select.select([STDIN], [], [], pause)[0]:
+            return
+        pause = min(2 * pause, LONGEST_PAUSE)
+
+
+def _died(stdout: IO[bytes] | None) -> bool:
+    """Waits; True once the model has gone, False once our own stdin has closed."""
+    assert stdout is not None
+    model = stdout.fileno()
+    while True:
+        ready = select.select([STDIN, model], [], [])[0]
+        if STDIN in ready and not os.read(STDIN, 4096):
+            return False
+        # The model says nothing; that its end of the pipe closes is the sign of its death.
+        if model in ready and not os.read(model, 4096):
+            return True
+
+
+def _end(model: subprocess.Popen[bytes]) -> None:
+    assert model.stdin is not None
+    model.stdin.close()
+    try:
+        model.wait(LAST_WORD)
+    except subprocess.TimeoutExpired:
+        model.kill()
+
+
+if __name__ == "__main__":
+    # Listening sockets of an older server, handed down to a newer one, would stay open with us.
+    os.closerange(3, 4096)
+    # Ctrl-C and a closing terminal go to everybody; the server may still have streams to finish.
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)
+    supervise([sys.executable, "-m", "millstream.upstreams.local_model"])

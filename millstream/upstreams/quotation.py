@@ -1,0 +1,50 @@
+"""What an upstream said, made fit to be shown: no key in it, no control characters, short."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from millstream.settings import Secret
+
+LENGTH = 300  # characters of a quotation
+HIDDEN = "[key]"
+
+# Looked at before shortening, so that no key is cut into something that no rule knows any more.
+_LOOKED_AT = 16_384
+# Keys that aren't ours to know (`sk-…`, also masked: `sk-ab***yz`, `sk-ab...yz`), what follows Bearer, and
+# anything with stars in it: providers quote "part of" a refused key.
+_KEYS = re.compile(r"(?i)\bbearer\s+[^\s\"'<>]+|\bsk-[\w.*…-]+|[\w-]*\*{2,}[\w*-]*")
+# U+2028, U+2029 and the marks that turn the direction of writing are control characters to a reader, too.
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
+# So many characters of our own key in a row are a part of it.
+_PART = 6
+
+
+def quote(text: str, secrets: Iterable[Secret] = ()) -> str:
+    """At most LENGTH characters of the text on one line; of the secrets and of other keys nothing is left."""
+    text = text[:_LOOKED_AT]
+    for secret in secrets:
+        text = _without(text, secret.reveal())
+    text = _KEYS.sub(HIDDEN, text)
+    text = " ".join(_CONTROLS.sub(" ", text).split())
+    return text if len(text) <= LENGTH else text[: LENGTH - 1] + "…"
+
+
+def _without(text: str, key: str) -> str:
+    """The text with every run of it that occurs in the key hidden, and with the key's tail hidden."""
+    if not key:
+        return text
+    if len(key) <= _PART:
+        return text.replace(key, HIDDEN)
+    parts = {key[at : at + _PART] for at in range(len(key) - _PART + 1)}
+    kept: list[str] = []
+    last = end = 0
+    for at in range(len(text) - _PART + 1):
+        if text[at : at + _PART] in parts:
+            if at >= end:
+                kept += text[last:at], HIDDEN
+            last = end = at + _PART
+    kept.append(text[last:])
+    # "… ending in wxyz"
+    return re.sub(rf"{re.escape(key[-4:])}\b", HIDDEN, "".join(kept))

@@ -1,0 +1,132 @@
+"""Why an upstream said no: its many shapes of an error → one UpstreamError that says what to do."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterable, Mapping
+from email.utils import parsedate_to_datetime
+
+from msgspec import Struct
+
+from millstream.errors import UpstreamError
+from millstream.settings import Secret
+from millstream.upstreams.quotation import quote
+
+
+class Reason(Struct, frozen=True):
+    """What an error body or an error frame says. `code` and `type` are text, also where they came as numbers."""
+
+    message: str = ""
+    code: str = ""
+    type: str = ""
+
+
+def reason(document: object) -> Reason:
+    """Finds the reason in `{"error": {…}}`, `{"error": "…"}`, `{"message", "code"}`, a list of these, or a text."""
+    if isinstance(document, list):
+        return reason(document[0]) if document else Reason()
+    if not isinstance(document, dict):
+        return Reason("" if document is None else str(document))
+    inner = document.get("error")
+    if isinstance(inner, dict | list):
+        return reason(inner)
+    message = inner if isinstance(inner, str) else document.get("message") or document.get("detail") or inner
+    return Reason(_text(message), _text(document.get("code")), _text(document.get("type")))
+
+
+def reason_in(body: bytes) -> Reason:
+    """The same for a body that may be JSON, plain text, HTML or nothing."""
+    text = body.decode("utf-8", "replace").strip()
+    try:
+        return reason(json.loads(text))
+    except (ValueError, RecursionError):
+        # A page of HTML explains nothing to the reader of one sentence.
+        return Reason("" if text.startswith("<") else text)
+
+
+def failure(name: str, why: Reason, secrets: Iterable[Secret]) -> UpstreamError:
+    """For an error that came after the status 200."""
+    said = _said(why.message or why.code, secrets)
+    if "content_filter" in (why.code, why.type):
+        return _filtered(name, said)
+    if why.code in ("401", "403", "invalid_api_key") or why.type == "authentication_error":
+        return _unauthorised(name, said)
+    return UpstreamError("upstream_broke", f'upstream "{name}" broke off with an error{said}. Ask again.')
+
+
+def refusal(
+    name: str, status: int, headers: Mapping[str, str], body: bytes, secrets: Iterable[Secret]
+) -> UpstreamError:
+    """For a status other than 200."""
+    why = reason_in(body)
+    said = _said(why.message, secrets)
+    if 300 <= status < 400:
+        to = quote(headers.get("Location", ""), secrets) or "nowhere"
+        return _refused(
+            name, f"redirects to {to} (HTTP {status}), which is not followed; set base_url to its real address"
+        )
+    if status in (401, 403):
+        return _unauthorised(name, f" (HTTP {status}){said}")
+    if status == 400 and "content_filter" in (why.code, why.type):
+        return _filtered(name, said)
+    if status == 429:
+        return _limited(name, "insufficient_quota" in (why.code, why.type), headers, said)
+    if status == 503:
+        wait = retry_after(headers)
+        return _refused(name, f"can't answer now (HTTP 503){said}; try again later", paid=False, wait=wait)
+    if status == 404:
+        return _refused(name, f"knows no such address or model (HTTP 404){said}; check its base_url and models")
+    return _refused(name, f"refused the request (HTTP {status}){said}")
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait, out of `retry-after-ms` or `Retry-After` (seconds or a date)."""
+    for name, unit in (("retry-after-ms", 1000), ("Retry-After", 1)):
+        value = headers.get(name, "")
+        try:
+            wait = float(value) / unit
+        except ValueError:
+            wait = _until(value)
+        if math.isfinite(wait):
+            return max(0.0, wait)
+    return None
+
+
+def _until(date: str) -> float:
+    try:
+        return parsedate_to_datetime(date).timestamp() - time.time()
+    except (ValueError, OverflowError):
+        return math.nan
+
+
+def _limited(name: str, used_up: bool, headers: Mapping[str, str], said: str) -> UpstreamError:
+    if used_up:  # asking again is of no use: `paid` keeps everybody from trying
+        return _refused(name, f"has no quota left for this key (HTTP 429){said}; look after the account")
+    wait = retry_after(headers)
+    when = "later" if wait is None else f"in {math.ceil(wait)} s"
+    return _refused(name, f"takes no more requests now (HTTP 429){said}; try again {when}", paid=False, wait=wait)
+
+
+def _unauthorised(name: str, said: str) -> UpstreamError:
+    return UpstreamError("upstream_auth", f'upstream "{name}" did not accept the key{said}. Check its api_key.')
+
+
+def _filtered(name: str, said: str) -> UpstreamError:
+    return UpstreamError(
+        "content_filter", f'upstream "{name}" stopped at its content filter{said}. Word it differently.'
+    )
+
+
+def _refused(name: str, what: str, *, paid: bool = True, wait: float | None = None) -> UpstreamError:
+    return UpstreamError("upstream_refused", f'upstream "{name}" {what}.', paid=paid, retry_after=wait)
+
+
+def _said(message: str, secrets: Iterable[Secret]) -> str:
+    quoted = quote(message, secrets).rstrip(".")
+    return f": {quoted}" if quoted else ""
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)
