@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from millstream.errors import RequestError
@@ -14,6 +14,13 @@ HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:/@]+)(?::[0-9]*)?")
 ANYONE = "anyone"  # the caller's name where there are no keys
 
 
+class Headers(Protocol):
+    """A request's headers; names in any case."""
+
+    def get(self, key: str, default: str, /) -> str: ...
+    def __contains__(self, key: str, /) -> bool: ...
+
+
 class Access:
     """Checks one request at a time; holds no state of requests."""
 
@@ -21,7 +28,7 @@ class Access:
         self._open = settings.open
         self._hosts = {host.lower() for host in settings.hosts}
 
-    def caller(self, headers: Mapping[str, str], *, starts: bool) -> str:
+    def caller(self, headers: Headers, *, starts: bool) -> str:
         """The name that owns what this request makes. `starts`: it changes or costs something.
 
         Raises RequestError: bad_host, bad_origin. Without keys any page in any browser on this machine could
@@ -34,7 +41,7 @@ class Access:
             check_origin(headers)
         return ANYONE
 
-    def _check_way(self, headers: Mapping[str, str]) -> None:
+    def _check_way(self, headers: Headers) -> None:
         for name in FORWARDING:
             if name in headers:
                 raise RequestError(
@@ -50,7 +57,7 @@ class Access:
             )
 
 
-def check_origin(headers: Mapping[str, str]) -> None:
+def check_origin(headers: Headers) -> None:
     """Refuses what another site's page sends: by Sec-Fetch-Site, by Origin, and by Referer in browsers that
     have neither. `null` counts as absent. Programs send none of them. Raises RequestError (bad_origin).
     """

@@ -26,8 +26,8 @@ AHEAD = 64  # items the generator may be ahead of a slow client; then it waits
 
 
 def stream(source: Iterable[str | Event], *, heartbeat: float = 15.0, retry: int = 2000) -> Response:
-    """A response that streams `source` in the format that the request's Accept header asks for: plain text, server-sent
-    events, NDJSON, or JSON at the end.
+    """A response that streams `source` in the format that the request's Accept header asks for: plain text,
+    server-sent events, NDJSON, or JSON at the end.
 
     `source` yields texts, or Events (`Event("reasoning", text=…)`); when it is exhausted the stream is done, and
     an exception in it makes it fail. It runs in a thread of its own (a greenlet under gevent), outside the

@@ -61,7 +61,7 @@ def stream_response(
     batches: Iterable[list[Event]], format: Format, client: Client, left: Callable[[], None], status: int = 200
 ) -> Response:
     """Streams `batches` in a format. `left` is called when the response is over, however it ends."""
-    response = Response(Body(batches, format, client, left), status=status)  # type: ignore[arg-type]
+    response = Response(Body(batches, format, client, left), status=status)
     response.headers["Content-Type"] = format.CONTENT_TYPE
     response.headers.extend(HEADERS)
     return response
@@ -69,4 +69,4 @@ def stream_response(
 
 def jitter(milliseconds: int) -> int:
     """±25 %, so that the clients of a restarted server don't all come back in the same moment."""
-    return round(milliseconds * random.uniform(0.75, 1.25))  # noqa: S311 (no secret)
+    return round(milliseconds * random.uniform(0.75, 1.25))

@@ -50,18 +50,18 @@ class StreamWorker(GeventWorker):  # type: ignore[misc]
         """Requests that are no HTTP get the one error shape, too, instead of gunicorn's HTML."""
         error = refusal(exc)
         if error is None:
-            return super().handle_error(req, client, addr, exc)
+            super().handle_error(req, client, addr, exc)
+            return
         self.log.info("refused a request: %s", type(exc).__name__)
         payload = json.encode(body(error.failure()))
         head = (
-            f"HTTP/1.1 {error.status} {REASONS[error.status]}\r\nConnection: close\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(payload)}\r\nX-Content-Type-Options: nosniff\r\n\r\n"
+            f"HTTP/1.1 {error.status} {REASONS[error.status]}\r\nConnection: close\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(payload)}\r\n\r\n"
         )
         try:
             client.sendall(head.encode() + payload)
         except OSError:
             self.log.debug("the client was gone before its error could be sent")
-        return None
 
 
 REASONS = {400: "Bad Request", 414: "URI Too Long", 431: "Request Header Fields Too Large"}

@@ -246,7 +246,7 @@ class FileStore:
             if not lock(fd) or now - os.fstat(fd).st_mtime <= self._ttl or not os.fstat(fd).st_nlink:
                 return False
             if erase:
-                path.unlink()
+                path.unlink(missing_ok=True)
             return True
         finally:
             os.close(fd)

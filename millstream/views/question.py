@@ -125,7 +125,7 @@ def question(fields: dict[str, Any]) -> Question:
         )
     if fields.get("preset") is not None:
         raise RequestError("bad_field", f"There is no preset {fields['preset']!r:.60}.", param="preset")
-    options = {name: value for name in NUMBERS if (value := _number(fields, name)) is not None}
+    options: dict[str, Any] = {name: value for name in NUMBERS if (value := _number(fields, name)) is not None}
     if (stop := _stop(fields.get("stop"))) is not None:
         options["stop"] = stop
     return Question(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import secrets
 import signal
 import subprocess
 import sys
@@ -94,13 +95,21 @@ def _serve(directory: Path) -> None:
     def read(id: str) -> str:
         return "".join(event.text or event.type for event in samples.log(store, id))
 
+    def claim(count: str) -> int:
+        """How many of so many claims were free. Other workers may be trying the same."""
+        mine = [samples.meta(store, secrets.token_urlsafe(16), claim=f"key {n}") for n in range(int(count))]
+        return sum(store.create(each) is each for each in mine)
+
+    def sweep(now: str) -> int:
+        return store.sweep(float(now))
+
     def limit(size: str) -> str:
         """Files can't grow beyond so many bytes: a disk that is full. -1 for all there is."""
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(size), resource.RLIM_INFINITY))
         return "limited"
 
-    words = {f.__name__: f for f in (create, append, end, watch, unwatch, seize, read, limit)}
+    words = {f.__name__: f for f in (create, append, end, watch, unwatch, seize, read, claim, sweep, limit)}
     store.start(lambda worker, id, word: print("told", worker, id, word, flush=True))
     print(store.worker, flush=True)
     for line in FileObjectThread(sys.stdin):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import gevent
 
 from millstream.events import End, Event, Meta
+from millstream.stores.file import FileStore
 
 ID = "a" * 22
+OTHER = "b" * 22
 TTL = 600.0
 DEADLINE = 30.0  # s, for what takes a few ms on a machine at rest
 
@@ -47,3 +50,17 @@ def until(true: Any) -> None:
     with gevent.Timeout(DEADLINE):
         while not true():
             gevent.sleep(0.005)
+
+
+def path_of(directory: Path, id: str = ID) -> Path:
+    return directory / f"{id}.log"
+
+
+def abandoned(directory: Path, batches: Any, id: str = ID) -> Path:
+    """The log of a worker that went without ending it."""
+    store = FileStore(directory, TTL)
+    store.create(meta(store, id))
+    for batch in batches:
+        store.append(id, batch)
+    store.close()
+    return path_of(directory, id)

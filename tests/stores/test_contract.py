@@ -12,9 +12,7 @@ import pytest
 from millstream.errors import NotFound
 from millstream.events import End, Event, Failure, Usage
 from millstream.stores import StoreLost
-from tests.stores.samples import ID, TTL, done, everything, log, message, meta
-
-OTHER = "b" * 22
+from tests.stores.samples import ID, OTHER, TTL, done, everything, log, message, meta
 
 EVERY_KIND = [
     Event(text="Hel", n=1),

@@ -8,9 +8,8 @@ import gevent
 import pytest
 
 from millstream.stores.doorbell import Doorbell
-from tests.stores.samples import ID, done, log, message, meta, until
-
-OTHER = "b" * 22
+from millstream.stores.watches import Watches
+from tests.stores.samples import ID, OTHER, done, log, message, meta, until
 
 
 class Woken:
@@ -101,13 +100,41 @@ def test_a_stop_from_elsewhere_comes_to_the_owner(no_ticks, files):
     until(lambda: files.said == [(files.two.worker, ID, "stop")])
 
 
-def test_a_watcher_is_woken_when_its_log_goes(files):
+def test_joining_twice_is_heard_once(no_ticks, files):
+    files.one.create(meta(files.one))
+    for word in ("join", "join", "leave", "leave", "stop"):
+        files.two.tell(ID, word)
+    until(lambda: (files.two.worker, ID, "stop") in files.said)
+    assert [word for _, _, word in files.said] == ["join", "leave", "stop"]
+
+
+def test_a_watcher_is_woken_when_its_log_is_erased_elsewhere(files):
     files.one.create(meta(files.one))
     woken = Woken()
     files.two.watch(ID, woken)
     woken.again()
     files.one.delete(ID)
     woken.again()
+
+
+def test_a_watcher_is_woken_at_once_when_its_log_is_erased_here(no_ticks, files):
+    files.one.create(meta(files.one))
+    woken = Woken()
+    files.two.watch(ID, woken)
+    files.two.delete(ID)
+    assert woken.times == 1
+
+
+def test_a_log_that_grew_is_news_once(tmp_path):
+    path, woken = tmp_path / "log", Woken()
+    watches = Watches(first=lambda owner, id: None, last=lambda owner, id: None)
+    watches.add(ID, "owner", path, woken)
+    path.write_bytes(b"grown")
+    for _ in range(3):
+        watches.check(set())
+    assert woken.times == 1
+    watches.check({"owner"})
+    assert woken.times == 2
 
 
 def test_news_whose_ring_was_lost_is_noticed_by_the_ticker(files, monkeypatch):
@@ -127,10 +154,23 @@ def test_words_survive_a_full_socket_in_their_order(no_ticks, files):
     ends = [files.two.watch(id, lambda: None) for id in ids]  # nobody listens in between
     for end in ends[::2]:
         end()
-    staying = set(ids[1::2])
+    for id in ids[::4]:
+        files.two.watch(id, lambda: None)
+    staying = set(ids) - set(ids[2::4])
     until(lambda: joined(files.said) == staying)
-    # The two words of one stream may have met in the queue: then only the last was said.
-    assert [id for _, id, word in files.said if word == "join" and id in staying] == ids[1::2]
+
+
+def test_many_words_at_once_are_heard_in_their_order(tmp_path):
+    heard = []
+    one = Doorbell(tmp_path, "1-00000001", lambda *words: heard.append(words), lambda worker: None)
+    two = Doorbell(tmp_path, "1-00000002", lambda *words: None, lambda worker: None)
+    said = [("news" if n % 1000 else "stop", "1-00000002", f"{n:022d}") for n in range(8000)]
+    for word, _, id in said:
+        two.say("1-00000001", word, id)
+    until(lambda: len(heard) == len(said))
+    assert heard == said
+    one.close()
+    two.close()
 
 
 def joined(said):
@@ -174,15 +214,17 @@ def test_a_watcher_in_another_process_is_woken(files, process):
     until(lambda: files.said[1:] == [(worker.name, ID, "leave")])
 
 
-def test_a_killed_follower_is_a_leave_for_each_of_its_streams(files, process):
+def test_a_killed_follower_is_a_leave_for_each_running_stream(files, process):
     worker = process()
-    for id in (ID, OTHER):
+    ended = "c" * 22
+    for id in (ID, OTHER, ended):
         files.one.create(meta(files.one, id))
         worker.say("watch", id)
-    until(lambda: len(files.said) == 2)
+    until(lambda: len(files.said) == 3)
+    files.one.append(ended, [done(1)])
     worker.kill()
-    until(lambda: sorted(files.said[2:]) == [(worker.name, ID, "leave"), (worker.name, OTHER, "leave")])
-    files.one.append(ID, [done(1)])
+    until(lambda: len(files.said) == 5)
+    assert sorted(files.said[3:]) == [(worker.name, ID, "leave"), (worker.name, OTHER, "leave")]
 
 
 def test_a_killed_follower_is_noticed_by_the_next_append(no_ticks, files, process):

@@ -1,4 +1,4 @@
-"""The file store's own promises: what is on the disk, and what a killed worker or a full disk leaves."""
+"""The file store's own promises: what is on the disk, and what a killed worker leaves there."""
 
 from __future__ import annotations
 
@@ -6,32 +6,15 @@ import os
 import socket
 import stat
 import tempfile
-import time
 from pathlib import Path
 
 import gevent
 import pytest
 
-from millstream.errors import NotFound, Unavailable
+from millstream.errors import NotFound
 from millstream.settings import SettingError
 from millstream.stores.file import FileStore
-from tests.stores.samples import ID, TTL, done, everything, log, message, meta, until
-
-OTHER = "b" * 22
-
-
-def path_of(directory: Path, id: str = ID) -> Path:
-    return directory / f"{id}.log"
-
-
-def abandoned(directory: Path, batches, id: str = ID) -> Path:
-    """The log of a worker that went without ending it."""
-    store = FileStore(directory, TTL)
-    store.create(meta(store, id))
-    for batch in batches:
-        store.append(id, batch)
-    store.close()
-    return path_of(directory, id)
+from tests.stores.samples import ID, TTL, abandoned, done, log, message, meta, path_of, until
 
 
 def test_only_this_user_can_read_what_is_stored(files, directory):
@@ -54,6 +37,22 @@ def test_a_directory_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(SettingError, match="can't be used"):
         FileStore(tmp_path / "file", TTL)
+
+
+def test_a_directory_of_somebody_else_is_refused(directory, monkeypatch):
+    FileStore(directory, TTL)
+    monkeypatch.setattr(os, "getuid", lambda: directory.stat().st_uid + 1)
+    with pytest.raises(SettingError, match="belongs to another user"):
+        FileStore(directory, TTL)
+
+
+def test_a_relative_directory_stays_where_it_was(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    store = FileStore(Path("streams"), TTL)
+    monkeypatch.chdir("/")
+    store.create(meta(store))
+    assert path_of(tmp_path / "streams").exists()
+    store.close()
 
 
 def test_a_log_is_a_version_byte_and_json_lines(files, directory):
@@ -172,153 +171,6 @@ def test_many_running_streams_fit_and_leave_no_descriptor_behind(files):
         files.one.append(id, [done(2)])
         assert len(log(files.two, id)) == 2
     assert open_descriptors() == before
-
-
-# A full disk
-
-
-def test_a_full_disk_refuses_new_streams_and_leaves_nothing_behind(files, directory, monkeypatch, caplog):
-    monkeypatch.setattr(os, "write", lambda fd, data: 10)
-    with pytest.raises(Unavailable) as refused:
-        files.one.create(meta(files.one, claim="key"))
-    assert refused.value.code == "store_unavailable"
-    assert list(directory.glob("*.log")) == []
-    monkeypatch.undo()
-    mine = meta(files.one, claim="key")
-    assert files.one.create(mine) == mine
-
-
-def test_a_claim_that_can_not_be_kept_refuses_the_stream(files, directory, monkeypatch, caplog):
-    def full(*args):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "symlink", full)
-    with pytest.raises(Unavailable):
-        files.one.create(meta(files.one, claim="key"))
-    assert list(directory.glob("*.log")) == []
-
-
-@pytest.mark.parametrize("room", [0, 1, 5, 26, 27, 28, 60, 100])
-def test_a_full_disk_lets_local_followers_read_on_from_memory(files, monkeypatch, caplog, room):
-    files.one.create(meta(files.one))
-    files.one.append(ID, [message(1)])
-    follower = files.one.reader(ID)
-    fill(monkeypatch, room)
-    batches = [[message(n), message(n + 1, "é")] for n in (2, 4, 6)]
-    positions = [files.one.append(ID, batch) for batch in batches]
-    whole = [message(1), *batches[0], *batches[1], *batches[2]]
-    for limit in (1, 65536):
-        assert log(files.one, limit=limit) == whole
-    assert everything(follower, limit=1) == whole
-    follower.seek(positions[-1])
-    assert follower.read() == []
-    assert log(files.two) == whole[: len(log(files.two))]  # whole events only, in order
-    assert caplog.text.count("takes no more") == 1
-
-
-@pytest.mark.parametrize("room", [0, 30, 60, 100])
-def test_positions_in_memory_can_be_sought(files, monkeypatch, caplog, room):
-    files.one.create(meta(files.one))
-    fill(monkeypatch, room)
-    positions = [files.one.append(ID, [message(n), message(n + 1)]) for n in (1, 3, 5)]
-    for position, rest in zip(positions, ([3, 4, 5, 6], [5, 6], []), strict=True):
-        reader = files.one.reader(ID)
-        reader.seek(position)
-        assert [event.n for event in everything(reader)] == rest
-        reader.close()
-
-
-def test_a_stream_that_went_on_in_memory_is_written_at_its_end_if_there_is_room(files, monkeypatch, caplog):
-    files.one.create(meta(files.one))
-    fill(monkeypatch, 10)
-    files.one.append(ID, [message(1), message(2)])
-    monkeypatch.undo()
-    files.one.append(ID, [done(3)])
-    assert log(files.one) == log(files.two) == [message(1), message(2), done(3)]
-
-
-def test_a_stream_that_ended_in_memory_stays_whole_for_its_worker_and_fails_for_others(files, monkeypatch, caplog):
-    files.one.create(meta(files.one))
-    files.one.append(ID, [message(1)])
-    fill(monkeypatch, 10)
-    files.one.append(ID, [message(2), done(3)])
-    assert files.one.seize(ID) is False
-    monkeypatch.undo()
-    assert files.two.seize(ID) is True
-    files.two.append(ID, [done(2)])
-    assert log(files.one) == [message(1), message(2), done(3)]
-    assert log(files.two) == [message(1), done(2)]
-    assert files.one.sweep(time.time() + TTL + 60) == 1
-    assert files.one._tails == {}
-
-
-def fill(monkeypatch, room):
-    """The disk has room for so many bytes more."""
-    real = os.write
-    left = [room]
-
-    def write(fd, data):
-        if not left[0]:
-            raise OSError(28, "No space left on device")
-        took = real(fd, data[: left[0]])
-        left[0] -= took
-        return took
-
-    monkeypatch.setattr(os, "write", write)
-
-
-def test_a_file_that_really_can_not_grow(process, files, directory):
-    worker = process()
-    worker.ask("create", ID)
-    size = path_of(directory).stat().st_size
-    worker.ask("limit", size + 100)
-    for n in range(1, 20):
-        worker.ask("append", ID, n, "token")
-    assert worker.ask("read", ID) == "token" * 19
-    assert size + 50 < path_of(directory).stat().st_size <= size + 100
-    assert path_of(directory).read_bytes().endswith(b"}\n")
-    assert worker.ask("limit", 10) == "limited"
-    assert worker.ask("create", OTHER).startswith("Unavailable")
-    worker.ask("limit", -1)
-    worker.ask("end", ID, 20)
-    assert [event.n for event in log(files.one)] == list(range(1, 21))
-
-
-# Sweeping
-
-
-def test_sweeping_removes_what_dead_workers_left(files, directory, process):
-    dead = process()
-    dead.ask("create", ID)
-    dead.kill()
-    (directory / "claims" / ("0" * 64)).symlink_to("z" * 22)
-    assert (directory / f"{dead.name}.sock").exists()
-    assert files.one.sweep(time.time() + TTL - 60) == 0
-    assert files.one.sweep(time.time() + TTL + 60) == 1
-    left = {path.name for path in directory.rglob("*")}
-    assert left == {"claims", "lock", f"{files.one.worker}.sock", f"{files.two.worker}.sock"}
-
-
-def test_two_sweepers_erase_each_log_once(files, directory):
-    for n in range(300):
-        abandoned(directory, [[done(1)]], f"{n:022d}")
-    then = time.time() + TTL + 60
-    sweepers = [gevent.spawn(store.sweep, then) for _ in range(3) for store in (files.one, files.two)]
-    gevent.joinall(sweepers, raise_error=True)
-    assert sum(each.value for each in sweepers) == 300
-    assert list(directory.glob("*.log")) == []
-
-
-def test_a_claim_of_an_expired_stream_goes_to_the_next(files, directory):
-    files.one.create(meta(files.one, claim="key"))
-    files.one.append(ID, [done(1)])
-    long_ago = time.time() - TTL - 60
-    os.utime(path_of(directory), (long_ago, long_ago))
-    newer = meta(files.two, OTHER, claim="key")
-    assert files.two.create(newer) == newer
-
-
-# Sockets
 
 
 def test_a_directory_too_long_for_a_socket_has_them_elsewhere(tmp_path):

@@ -42,7 +42,7 @@ def test_accept_chooses_the_format(client, accept, content_type):
         {"json": {"messages": [{"role": "user", "content": "Hi"}], "temperature": 0.5, "stop": "x", "stream": True}},
         {"data": {"prompt": "Hi", "max_tokens": "5"}},
         {"data": {"messages": '[{"role":"user","content":"Hi"}]', "prompt": "and?"}},
-        {"data": "Hi there".encode(), "content_type": "text/plain"},
+        {"data": b"Hi there", "content_type": "text/plain"},
         {"data": "What is 1=1?\n你好".encode(), "content_type": "application/x-www-form-urlencoded"},
         {"data": b"prompt=Tell me a joke", "content_type": "application/x-www-form-urlencoded"},
         {"data": b"prompt=Hi"},

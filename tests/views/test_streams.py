@@ -40,7 +40,7 @@ def test_every_position_resumes_exactly(client, start):
 @pytest.mark.parametrize("form", ["last_event_id={id}.3", "lastEventId={id}.3", "after=3"])
 def test_a_position_may_stand_in_the_address(client, start, form):
     url = start()
-    client.get(url)
+    assert client.get(url).data
     query = form.format(id=url.rpartition("/")[2])
     assert events(client.get(f"{url}?format=sse&{query}"))[1][2].endswith(".4")
 
@@ -55,7 +55,7 @@ def test_at_the_end_of_a_finished_stream_there_is_nothing(client, start):
 @pytest.mark.parametrize("value", ["nonsense", "{id}.9999", "{other}.1", "{id}.-1", "{id}"])
 def test_a_wrong_position_is_refused(client, start, value):
     url = start()
-    client.get(url)
+    assert client.get(url).data
     header = value.format(id=url.rpartition("/")[2], other="x" * 22)
     response = client.get(url, headers={"Accept": "text/event-stream", "Last-Event-ID": header})
     assert (response.status_code, response.json["error"]["code"]) == (400, "bad_position")
