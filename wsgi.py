@@ -10,9 +10,12 @@ except ImportError:
 monkey.patch_all()
 
 from app import create_app  # noqa: E402
-from millstream.settings import SettingError  # noqa: E402
+from millstream.settings import SettingError, load  # noqa: E402
+from millstream.upstreams.router import prepare  # noqa: E402
 
 try:
-    app = create_app()
+    settings = load()
+    prepare(settings)  # under gunicorn its master has done it
+    app = create_app(settings)
 except SettingError as error:
     sys.exit(f"Millstream can't start: {error}")

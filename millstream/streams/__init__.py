@@ -13,7 +13,7 @@ from gevent import Greenlet
 from msgspec import Struct
 
 from millstream.errors import MillstreamError, NotFound, RequestError, Unavailable
-from millstream.events import Call, End, Event, Meta, Usage
+from millstream.events import TERMINAL, Call, End, Event, Meta, Usage
 from millstream.settings import Settings
 from millstream.stores import Store, Word
 from millstream.streams.follower import Follower, Peer
@@ -155,12 +155,12 @@ class Streams:
         """All that is logged of the stream so far. Raises NotFound."""
         return history(self._store.reader(id))
 
-    def state(self, meta: Meta, terminal: Event | None, seen: int) -> Literal["pending", "running", "done", "failed"]:
-        """`seen` is the number of the last event known of."""
-        if terminal is not None:
-            return "done" if terminal.type == "done" else "failed"
+    def state(self, meta: Meta, last: Event | None) -> Literal["pending", "running", "done", "failed"]:
+        """`last` is the last event known of."""
+        if last is not None and last.type in TERMINAL:
+            return "done" if last.type == "done" else "failed"
         live = self.live.get(meta.id)
-        return "running" if seen or (live and (live.accepted or live.n)) else "pending"
+        return "running" if last or (live and live.accepted) else "pending"
 
     # -- ending -------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from gevent.event import Event as Signal
 
+from millstream.errors import NotFound
 from millstream.events import TERMINAL, Event, Meta
 from millstream.stores import Reader
 from millstream.streams.live import Live
@@ -63,11 +64,16 @@ class Follower:
             self.leave()
 
     def take(self, timeout: float | None = None) -> list[Event] | None:
-        """The next events; blocks. [] after `timeout` seconds, or when a heartbeat is due; None after `leave`."""
+        """The next events; blocks. [] after `timeout` seconds, or when a heartbeat is due; None after `leave`,
+        or when the log was erased."""
         self._wrote = monotonic()
         until = None if timeout is None else self._wrote + timeout
         while not self._left:
-            batch = self._from_inbox() or self._from_log() or self._unlogged()
+            try:
+                batch = self._from_inbox() or self._from_log() or self._unlogged()
+            except NotFound:  # erased under us
+                self.leave()
+                return None
             if batch:
                 self.after = batch[-1].n
                 return batch

@@ -156,22 +156,30 @@ def _resume_text(meta: Meta, after: int, asked: dict[str, str], padding: int) ->
 def _poll(meta: Meta, after: int, asked: dict[str, str]) -> Response:
     """One long poll: what is there, or what comes within the time asked for (RFC 7240's `wait`)."""
     use = services().streams
+    seconds = _wait(asked)
+    last = use.at(meta.id, after) if after else None
     client = Client(request.environ)
     follower = use.follow(meta, after, client)
     with watched(client, follower):
-        until = monotonic() + _wait(asked)
-        batch = follower.take(0)
-        while not batch and (left := until - monotonic()) > 0 and batch is not None:
-            batch = follower.take(left)
+        over = last is not None and last.type in TERMINAL
+        batch = [] if over else _next(follower, seconds)
     client.unwatch()
     follower.leave()
-    last = batch[-1].n if batch else after
-    terminal = use.at(meta.id, last) if last else None
-    if terminal is not None and terminal.type not in TERMINAL:
-        terminal = None
-    response = jsonify(id=meta.id, status=use.state(meta, terminal, last), events=events(batch or []), last=last)
+    last = batch[-1] if batch else last
+    response = jsonify(
+        id=meta.id, status=use.state(meta, last), events=events(batch), last=last.n if last is not None else 0
+    )
     response.headers.extend(HEADERS)
     return response
+
+
+def _next(follower: Follower, seconds: float) -> list[Event]:
+    """The next events, if some come in time; heartbeats don't count."""
+    until = monotonic() + seconds
+    batch = follower.take(0)
+    while batch == [] and (left := until - monotonic()) > 0:
+        batch = follower.take(left)
+    return batch or []
 
 
 def _wait(asked: Mapping[str, str]) -> float:

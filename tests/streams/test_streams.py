@@ -108,10 +108,10 @@ def test_a_refusal_is_known_before_anything_is_sent(streams, upstream):
 def test_accepted_returns_when_the_upstream_accepts_or_the_time_is_over(streams, upstream):
     meta = streams.start(call(), upstream)
     streams.accepted(meta.id, 0.01)
-    assert streams.state(meta, None, 0) == "pending"
+    assert streams.state(meta, None) == "pending"
     upstream.accept()
     streams.accepted(meta.id, WAIT)
-    assert streams.state(meta, None, 0) == "running"
+    assert streams.state(meta, None) == "running"
 
 
 def test_with_grace_0_the_upstream_is_closed_when_the_last_follower_leaves(streams, upstream, rows):
