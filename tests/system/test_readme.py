@@ -1,0 +1,37 @@
+"""The README's commands, run as they are printed, against a real server with the real model."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+
+import pytest
+
+from tests.system.server import ROOT, Server
+
+pytestmark = pytest.mark.system
+
+BLOCKS = re.findall(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text("utf-8"), re.M | re.S)
+
+
+@pytest.fixture(scope="module")
+def server():
+    with Server(upstreams={}, workers=2) as server:
+        yield server
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_a_block_of_commands_works_as_printed(server, block, tmp_path):
+    script = block.replace("localhost:8000", f"localhost:{server.port}")
+    ran = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=tmp_path,
+        env={**os.environ, "http_proxy": ""},
+        capture_output=True,
+        timeout=120,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert '"error"' not in ran.stdout
+    assert len(ran.stdout) > 20

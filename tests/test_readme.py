@@ -1,0 +1,52 @@
+"""What the README says is so."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from app import create_app
+from millstream.settings import Settings, UpstreamSettings
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def row(setting) -> str:
+    default, unit = setting.default, setting.metadata["unit"]
+    if isinstance(default, tuple):
+        shown = ", ".join(default)
+    elif isinstance(default, bool):
+        shown = str(int(default))
+    else:
+        shown = f"{default:g}" if isinstance(default, float) else str(default)
+    return f"| `{setting.name}` | {shown or '–'}{f' {unit}' if unit else ''} | {setting.metadata['says']} |"
+
+
+def test_every_setting_stands_in_the_table_with_its_default():
+    rows = [row(setting) for setting in fields(Settings) if setting.name != "upstreams"]
+    table = "| setting | default | |\n|---|---|---|\n" + "\n".join(rows)
+    assert table in README
+
+
+@pytest.mark.parametrize("name", ["eventsource.html", "xhr.html"])
+def test_the_printed_pages_are_the_examples(name):
+    assert f"```html\n{(ROOT / 'examples' / name).read_text('utf-8')}```" in README
+
+
+def test_every_address_is_named():
+    app = create_app(Settings(store="memory:", upstreams=(UpstreamSettings("demo", "demo"),)))
+    app.extensions["millstream"].streams.close()
+    for rule in app.url_map.iter_rules():
+        path = re.sub("<.*?>", "{id}", rule.rule)
+        if not path.startswith("/static"):
+            methods = (rule.methods or set()) - {"HEAD", "OPTIONS"}
+            assert any(f"{method} {path}" in README for method in methods), path
+
+
+@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\((?!http)([^)#]+)", README))))
+def test_every_link_leads_somewhere(link):
+    assert (ROOT / link).exists()
