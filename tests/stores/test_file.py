@@ -6,6 +6,7 @@ import os
 import socket
 import stat
 import tempfile
+import time
 from pathlib import Path
 
 import gevent
@@ -143,17 +144,19 @@ def test_an_abandoned_stream_is_seized_once(files, directory):
     assert [each.value for each in tries].count(True) == 1
 
 
-def test_an_erased_log_is_not_seized(files, directory, monkeypatch):
+def test_a_log_erased_between_its_opening_and_its_lock_is_neither_seized_nor_swept(files, directory, monkeypatch):
     path = abandoned(directory, [[message(1)]])
-    real = os.open
+    data, real = path.read_bytes(), os.open
 
     def erased_behind_open(name, *rest, **more):
         fd = real(name, *rest, **more)
-        path.unlink()
+        path.unlink(missing_ok=True)
         return fd
 
     monkeypatch.setattr(os, "open", erased_behind_open)
     assert files.one.seize(ID) is False
+    path.write_bytes(data)
+    assert files.one.sweep(time.time() + TTL + 60) == 0
 
 
 def open_descriptors() -> int:

@@ -1,0 +1,54 @@
+"""What the file store erases, and what becomes of the claims on it."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import gevent
+
+from tests.stores.samples import ID, OTHER, TTL, abandoned, done, meta, path_of
+
+
+def test_sweeping_removes_what_dead_workers_left(files, directory, process):
+    dead = process()
+    dead.ask("create", ID)
+    dead.kill()
+    (directory / "claims" / ("0" * 64)).symlink_to("z" * 22)
+    assert (directory / f"{dead.name}.sock").exists()
+    assert files.one.sweep(time.time() + TTL - 60) == 0
+    assert files.one.sweep(time.time() + TTL + 60) == 1
+    left = {path.name for path in directory.rglob("*")}
+    assert left == {"claims", "lock", f"{files.one.worker}.sock", f"{files.two.worker}.sock"}
+
+
+def test_workers_that_sweep_at_once_erase_each_log_once(files, directory, process):
+    for n in range(300):
+        abandoned(directory, [[done(1)]], f"{n:022d}")
+    then = time.time() + TTL + 60
+    others = [process() for _ in range(3)]
+    for other in others:
+        other.say("sweep", then)
+    here = [gevent.spawn(store.sweep, then) for store in (files.one, files.two)]
+    gevent.joinall(here, raise_error=True)
+    assert sum(each.value for each in here) + sum(int(other.hear()) for other in others) == 300
+    assert list(directory.glob("*.log")) == []
+
+
+def test_a_claim_of_an_expired_stream_goes_to_the_next(files, directory):
+    files.one.create(meta(files.one, claim="key"))
+    files.one.append(ID, [done(1)])
+    long_ago = time.time() - TTL - 60
+    os.utime(path_of(directory), (long_ago, long_ago))
+    newer = meta(files.two, OTHER, claim="key")
+    assert files.two.create(newer) == newer
+
+
+def test_of_several_processes_exactly_one_replaces_a_stale_claim(directory, files, process):
+    for n in range(300):
+        files.one.create(meta(files.one, f"{n:022d}", claim=f"key {n}"))
+        path_of(directory, f"{n:022d}").unlink()
+    others = [process() for _ in range(3)]
+    for other in others:
+        other.say("claim", 300)
+    assert sum(int(other.hear()) for other in others) == 300
