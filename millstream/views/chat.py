@@ -82,7 +82,11 @@ def _answer(owner: str, asked: Question, format: type[Format], *, wait: bool) ->
         if wait:
             services().streams.accepted(meta.id, services().settings.status_wait)
         written = format(meta, intake.options(meta.id, padding))
-        response = _whole(follower, written) if format is Json else streams.streamed(follower, written, client)
+        if format is Json:
+            response = _whole(follower, written)
+            client.unwatch()
+        else:
+            response = streams.streamed(follower, written, client)
     response.headers["Content-Location"] = url_for("streams.follow", id=meta.id)
     return response
 

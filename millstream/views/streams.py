@@ -163,8 +163,8 @@ def _poll(meta: Meta, after: int, asked: dict[str, str]) -> Response:
     with watched(client, follower):
         over = last is not None and last.type in TERMINAL
         batch = [] if over else _next(follower, seconds)
-    client.unwatch()
-    follower.leave()
+        client.unwatch()
+        follower.leave()
     last = batch[-1] if batch else last
     response = jsonify(
         id=meta.id, status=use.state(meta, last), events=events(batch), last=last.n if last is not None else 0
@@ -193,7 +193,8 @@ def _wait(asked: Mapping[str, str]) -> float:
 
 @contextmanager
 def watched(client: Client, follower: Follower) -> Iterator[None]:
-    """Notices the client's leaving from here on. Lets both go if anything is raised; else the response will."""
+    """Notices the client's leaving from here on. Lets both go if anything is raised; else the response does it when
+    it is over, or the block itself where it makes a whole response."""
     client.limit_buffer(services().settings.sndbuf)
     client.watch(follower.leave)
     try:
