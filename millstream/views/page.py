@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 from flask import Blueprint, Response, make_response, render_template, request
 
 from millstream.views import intake
@@ -15,7 +17,13 @@ def index() -> Response:
     intake.caller(starts=False)
     models = services().models
     response = make_response(
-        render_template("index.html", root=request.script_root, models=models.models(), default_model=models.default)
+        render_template(
+            "index.html",
+            root=request.script_root,
+            once=secrets.token_urlsafe(16),
+            models=models.models(),
+            default_model=models.default,
+        )
     )
     response.headers["Cache-Control"] = "no-cache"
     return response
