@@ -31,17 +31,19 @@ class Reader(Protocol):
         ...
 
     def seek(self, position: int) -> None:
-        """Goes on from a position that `append` gave."""
+        """Goes on from a position that `append` gave; what was given already does not come again."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Lets go of what it holds open; a later read opens it again."""
+        ...
 
 
 class Store(Protocol):
     """The logs of all streams of this server, shared by its workers.
 
     A log is a Meta and then events numbered from 1, the last of them terminal. Exactly one worker owns a
-    running stream; only the owner appends.
+    running stream; only the owner appends. `tell`, `seize`, `release` and `delete` do nothing to an absent stream.
     """
 
     worker: str  # this worker's name, unique over all workers and restarts

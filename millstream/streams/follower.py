@@ -46,6 +46,7 @@ class Follower:
         self._heartbeat = heartbeat
         self._signal = Signal()
         self._inbox: list[tuple[int, list[Event]]] | None = None
+        self._current = False  # the log has been read to its end since the inbox began
         self._left = False
         self._parked = False
         self._beat = False
@@ -100,12 +101,17 @@ class Follower:
         return batch
 
     def _from_log(self) -> list[Event]:
-        # From here on live batches gather; what the log gives as well is dropped by its number.
         if self._inbox is None:
-            self._inbox = []
+            # From here on live batches gather; what the log gives as well is dropped by its number.
+            self._inbox, self._current = [], False
+        if self._current:
+            return []
         while read := self._reader.read():
             if batch := [event for event in read if event.n > self.after]:
                 return batch
+        if self._live is not None:
+            self._current = True  # all that comes now comes through the inbox: no descriptor is held for it
+            self._reader.close()
         return []
 
     def _unlogged(self) -> list[Event]:
