@@ -70,13 +70,13 @@ class Body:
                 data += more
         return data[:limit]
 
-    def release(self) -> None:
-        """Gives the connection back for the next request, if the body ends within a moment; else closes it.
+    def release(self, tail: float = TAIL) -> None:
+        """Gives the connection back for the next request, if the body ends within `tail` seconds; else closes it.
 
-        May take TAIL + SETTLE seconds: to be called when everything has been delivered.
+        May take tail + SETTLE seconds: to be called when everything has been delivered.
         """
         try:
-            reusable = self._ends() and self._stays_open()
+            reusable = self._ends(tail) and self._stays_open()
         except BaseException:
             self.close()
             raise
@@ -94,10 +94,10 @@ class Body:
                 self._sock.shutdown(socket.SHUT_RDWR)
         self._raw.close()
 
-    def _ends(self) -> bool:
+    def _ends(self, tail: float) -> bool:
         """Whether the body's end, often in a packet of its own, is there or comes with nothing else before it."""
         with contextlib.suppress(OSError, ValueError):
-            return not self.read(TAIL) and self._framing.done and not self._framing.rest
+            return not self.read(tail) and self._framing.done and not self._framing.rest
         return False
 
     def _stays_open(self) -> bool:

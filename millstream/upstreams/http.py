@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import http.client
 import ssl
+import traceback
 from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
-from urllib3.exceptions import NameResolutionError, NewConnectionError, ProtocolError
+from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError, ProtocolError
 
 from millstream.errors import UpstreamError
 from millstream.settings import SettingError, UpstreamSettings
@@ -48,8 +49,13 @@ class Client:
         request.hooks = {}
         try:
             return self._adapter.send(request, stream=True, timeout=(self._connect, None))
-        except requests.RequestException as error:
+        except (requests.RequestException, HTTPError) as error:
             raise _unreached(self._name, self._url, self._connect, error) from error
+        except BaseException as error:
+            # Killed. urllib3 leaves a socket that is still connecting, or in TLS's handshake, to the garbage
+            # collector, and the frames of the exception hold it as long as somebody holds the greenlet.
+            traceback.clear_frames(error.__traceback__)
+            raise
 
     def body(self, response: requests.Response) -> Body:
         """Raises UpstreamError, the connection closed, where the body is in no shape that we asked for."""
@@ -85,7 +91,7 @@ class _Adapter(HTTPAdapter):
         """Nothing: the context verifies, and has its certificates already."""
 
 
-def _unreached(name: str, url: str, limit: float, error: requests.RequestException) -> UpstreamError:
+def _unreached(name: str, url: str, limit: float, error: Exception) -> UpstreamError:
     """No response came. Only where no connection came about is it sure that nothing was paid."""
     cause = getattr(error.args[0], "reason", error.args[0]) if error.args else error
     if isinstance(error, requests.ConnectTimeout):
@@ -100,6 +106,8 @@ def _unreached(name: str, url: str, limit: float, error: requests.RequestExcepti
     if isinstance(cause, NewConnectionError):
         says = f'upstream "{name}" refused the connection; check that it runs, and its base_url {url}'
         return UpstreamError("upstream_refused", says, paid=False)
+    if isinstance(error, requests.exceptions.InvalidHeader):
+        return UpstreamError("upstream_protocol", f'upstream "{name}" answered with bad headers: {cause}.')
     inner = cause.args[1] if isinstance(cause, ProtocolError) and len(cause.args) > 1 else cause
     if isinstance(inner, http.client.HTTPException) and not isinstance(inner, http.client.RemoteDisconnected):
         says = f'upstream "{name}" does not speak HTTP at {url}; check its base_url'

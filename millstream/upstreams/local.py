@@ -57,8 +57,8 @@ class Local:
                 next(answer)
                 return answer
             except UpstreamError as error:
-                # It is loading, or being started again. Asking again costs nothing here.
-                if error.paid or time.monotonic() > deadline:
+                # It is loading, or was killed and is being started again. Asking again costs nothing here.
+                if (error.paid and error.code != "upstream_broke") or time.monotonic() > deadline:
                     raise
             time.sleep(AGAIN)
 
@@ -71,8 +71,8 @@ class Local:
 
 
 def available(settings: Settings) -> bool:
-    """Whether a local model can run here. Raises SettingError where one is named that isn't there."""
-    return bool(settings.local_model or _packaged()) and importlib.util.find_spec("xllamacpp") is not None
+    """Whether a local model is asked for by name, or can run here anyway."""
+    return bool(settings.local_model) or (_packaged() is not None and _has_library())
 
 
 def model_file(settings: Settings) -> Path:
@@ -84,7 +84,7 @@ def model_file(settings: Settings) -> Path:
         )
     if not path.is_file():
         raise SettingError(f"local_model is {str(path)!r}, and there is no such file; it has to be a GGUF file")
-    if importlib.util.find_spec("xllamacpp") is None:
+    if not _has_library():
         raise SettingError("the local model needs xllamacpp; pip install xllamacpp")
     return path.absolute()
 
@@ -136,6 +136,10 @@ def _is_ours(identity: str) -> bool:
         return identity == _identity(int(identity.partition(":")[0]))
     except (ValueError, OSError):
         return False
+
+
+def _has_library() -> bool:
+    return importlib.util.find_spec("xllamacpp") is not None
 
 
 def _packaged() -> Path | None:

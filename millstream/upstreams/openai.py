@@ -82,7 +82,7 @@ class OpenAI:
             try:
                 said = body.beginning(*ERROR_BODY)
             finally:
-                body.release()
+                body.release(tail=0)
         return refusal(self.name, response.status_code, response.headers, said, self._secrets), said
 
 

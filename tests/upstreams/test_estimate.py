@@ -1,0 +1,39 @@
+import pytest
+
+from millstream.upstreams.estimate import MESSAGE, estimate, prompt_tokens, weight
+
+
+@pytest.mark.parametrize(
+    ("text", "least", "most"),
+    [
+        ("", 0, 0),
+        ("a", 1, 1),
+        ("The quick brown fox jumps over the lazy dog.", 9, 13),
+        ("你好,今天天气怎么样?", 7, 11),
+        ("Съешь ещё этих мягких французских булок", 8, 16),
+        ("こんにちは世界", 4, 7),
+        ("안녕하세요", 3, 5),
+        ("😀😀😀", 2, 6),
+        ("x" * 100_000, 25_000, 25_000),
+    ],
+)
+def test_a_text_is_about_so_many_tokens(text, least, most):
+    assert least <= estimate(text) <= most
+
+
+def test_the_weights_of_pieces_add_up():
+    text = "Grüße, 你好 and 😀."
+    assert sum(map(weight, text)) == pytest.approx(weight(text))
+
+
+@pytest.mark.parametrize(
+    ("messages", "tokens"),
+    [
+        ([], 0),
+        ([{"role": "user", "content": "12345678"}], MESSAGE + 2),
+        ([{"role": "user", "content": None}, {"role": "assistant"}], 2 * MESSAGE),
+        ([{"content": [{"type": "text", "text": "1234"}, {"type": "image_url", "image_url": {}}, 5]}], MESSAGE + 1),
+    ],
+)
+def test_a_conversation_counts_its_messages_too(messages, tokens):
+    assert prompt_tokens(messages) == tokens

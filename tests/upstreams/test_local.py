@@ -1,0 +1,135 @@
+"""The real model, in its own processes, and what becomes of them."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from millstream.events import Call
+from millstream.settings import Secret, Settings, UpstreamSettings
+from millstream.upstreams import local
+from millstream.upstreams.local import Local
+from millstream.upstreams.openai import OpenAI
+
+pytestmark = pytest.mark.system
+
+ROOT = Path(__file__).parent.parent.parent
+WAIT = 60.0  # s; a start takes one
+STORY = Call("SmolLM2-135M-Instruct", [{"role": "user", "content": "Tell me a long story."}], {"temperature": 0})
+
+# What gunicorn's master does: starts the server, twice asked once done, and lives on.
+MASTER = """
+import os, sys
+from millstream.settings import Settings
+from millstream.upstreams.router import prepare
+prepare(Settings()); prepare(Settings())
+print(os.environ["MILLSTREAM_LOCAL_URL"], os.environ["MILLSTREAM_LOCAL_KEY"], flush=True)
+sys.stdin.read()
+"""
+
+
+class Server:
+    def __init__(self, monkeypatch):
+        self.master = subprocess.Popen(
+            [sys.executable, "-c", MASTER], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self.url, self.key = self.master.stdout.readline().split()
+        monkeypatch.setenv(local.URL, self.url)
+        monkeypatch.setenv(local.KEY, self.key)
+        self.supervisor = self.only_child(psutil.Process(self.master.pid))
+        self.upstream = Local(UpstreamSettings("local", "local", first_token=WAIT), Settings())
+
+    def only_child(self, process, but=None):
+        deadline = time.monotonic() + WAIT
+        while time.monotonic() < deadline:
+            children = [child for child in process.children() if child.pid != but]
+            if children:
+                (child,) = children
+                return child
+            time.sleep(0.02)
+        raise AssertionError(f"{process} has no child")
+
+    def answer(self, tokens):
+        call = Call(STORY.model, STORY.messages, {"temperature": 0, "max_tokens": tokens})
+        return [event for batch in self.upstream.stream(call) for event in batch]
+
+    def close(self):
+        self.master.kill()
+        self.master.communicate()
+
+
+@pytest.fixture
+def server(monkeypatch):
+    started = Server(monkeypatch)
+    yield started
+    started.close()
+
+
+def test_the_model_answers(server):
+    for _ in range(3):
+        *tokens, done = server.answer(20)
+        assert len(tokens) > 10
+        assert (done.end.model, done.end.finish_reason) == ("SmolLM2-135M-Instruct", "length")
+        assert (done.end.usage.output, done.end.usage.source) == (20, "upstream")
+        assert done.end.usage.input > 20
+
+
+def test_nobody_answers_without_the_key_and_ps_does_not_show_it(server):
+    server.answer(1)
+    stranger = OpenAI(UpstreamSettings("x", "openai", base_url=server.url, api_key=Secret("guess")))
+    with pytest.raises(Exception, match="did not accept the key"):
+        next(stranger.stream(STORY))
+    model = server.only_child(server.supervisor)
+    for process in (server.supervisor, model):
+        assert server.key not in " ".join(process.cmdline())
+
+
+def test_it_stops_generating_when_its_client_has_left(server):
+    stream = server.upstream.stream(STORY)
+    next(stream), next(stream), next(stream)
+    stream.close()
+    model = server.only_child(server.supervisor)
+    deadline = time.monotonic() + WAIT
+    while time.monotonic() < deadline:
+        before = sum(model.cpu_times()[:2])
+        time.sleep(0.5)
+        if sum(model.cpu_times()[:2]) - before < 0.05:  # generating takes about 1 s of it
+            return
+    raise AssertionError("the model goes on")
+
+
+def test_it_is_started_again_when_it_was_killed(server):
+    server.answer(1)
+    model = server.only_child(server.supervisor)
+    model.kill()
+    assert server.answer(5)[-1].type == "done"
+    assert server.only_child(server.supervisor, but=model.pid).is_running()
+
+
+@pytest.mark.parametrize("victim", ["master", "supervisor"])
+def test_nothing_is_left_of_it_when_one_above_was_killed(server, victim):
+    server.answer(1)
+    family = [server.supervisor, server.only_child(server.supervisor)]
+    (server.master if victim == "master" else server.supervisor).kill()
+    server.master.poll()
+    gone = []
+    deadline = time.monotonic() + WAIT
+    while time.monotonic() < deadline and len(gone) < 2:
+        gone = [one for one in family if not one.is_running() or one.status() == psutil.STATUS_ZOMBIE]
+        time.sleep(0.02)
+    assert len(gone) == 2
+
+
+def test_a_pipe_of_before_an_exec_is_not_ours():
+    reading, writing = os.pipe()
+    identity = local._identity(writing)
+    assert local._is_ours(identity)
+    os.close(writing)
+    assert not local._is_ours(identity)
+    os.close(reading)
+    for other in ("", "x", "0", "99999:1"):
+        assert not local._is_ours(other)
