@@ -25,9 +25,10 @@ chat = Blueprint("chat", __name__)
 def ask() -> Response:
     """The answer to a question in the body, in the format that Accept asks for."""
     owner = intake.caller(starts=True)
-    if position := streams.last_event_id(intake.query()):
-        return streams.resume(owner, *position, controls(intake.query()))
-    asked = intake.read_question()
+    fields = intake.asked()
+    if position := streams.last_event_id(controls(fields)):
+        return streams.resume(owner, *position, controls(fields))
+    asked = question(fields)
     return _answer(owner, asked, intake.choose_format(asked.controls.get("format")), wait=True)
 
 

@@ -28,7 +28,8 @@ def register(app: Flask) -> None:
 def _render(error: MillstreamError) -> Response:
     failure = error.failure()
     named = request.args.get("format") or g.get("format")
-    media_type = BY_NAME[named] if named in BY_NAME else _preferred()
+    media_type = BY_NAME.get(named) if isinstance(named, str) else None
+    media_type = media_type or _preferred()
     if media_type == "text/html":
         page = render_template(
             "error.html", status=error.status, message=error.message, code=error.code, root=request.script_root
@@ -63,5 +64,5 @@ def _http(error: HTTPException) -> Response:
 def _unforeseen(error: Exception) -> Response:
     if isinstance(error, Aborted):
         raise error
-    log.exception("unforeseen error in %s %s", request.method, request.path)
+    log.exception("unforeseen error in %s %r", request.method, request.path)
     return _render(MillstreamError("internal", "The server failed in an unforeseen way; its log says more."))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 from flask import current_app, g, request, url_for
 from jinja2 import Environment
 
@@ -14,7 +16,8 @@ from millstream.formats.table import BY_MEDIA_TYPE, FORMATS
 from millstream.negotiation import OFFERED, negotiate
 from millstream.responses import jitter
 from millstream.sockets.client import BodyTimeout, deadline
-from millstream.views.question import Question, form_fields, merge, question, read_fields
+from millstream.views.fields import query_fields, read_fields
+from millstream.views.question import Question, merge, question
 from millstream.views.services import services
 
 PADDING_DEFAULT = 2048  # bytes; what IE 8 and 9 want to see before they show anything
@@ -29,32 +32,33 @@ def caller(*, starts: bool) -> str:
 
 def read_question() -> Question:
     """The question in the address and the body. Raises RequestError."""
-    return question(merge(query(), fields()))
+    return question(asked())
+
+
+def asked() -> dict[str, Any]:
+    """The fields of the address and of the body, not yet checked. Raises RequestError."""
+    return merge(query(), fields())
 
 
 def query() -> dict[str, str]:
-    return form_fields(list(request.args.items(multi=True)))
+    return query_fields(request.query_string)
 
 
 def fields() -> dict[str, Any]:
     """The fields of the body; {} where there is none."""
-    if request.mimetype == "multipart/form-data":
-        _check_length()
-        found = form_fields(list(request.form.items(multi=True)))
-    else:
-        found = read_fields(request.content_type or "", _body())
+    found = read_fields(request.content_type or "", _body())
     g.format = found.get("format")  # errors that follow go out in it, too
     return found
 
 
-def _check_length() -> None:
-    if (request.content_length or 0) > services().settings.max_body:
-        raise _too_large()
-
-
 def _body() -> bytes:
     settings = services().settings
-    _check_length()
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise RequestError(
+            "unsupported_media_type", "Send the body as it is, with no Content-Encoding.", param="Content-Encoding"
+        )
+    if (request.content_length or 0) > settings.max_body:
+        raise _too_large()
     try:
         with deadline(settings.body_timeout):
             body = request.stream.read(settings.max_body + 1)
@@ -126,10 +130,14 @@ def claim(owner: str, asked: Question) -> str | None:
     key = request.headers.get("Idempotency-Key") or asked.controls.get("idempotency_key")
     once = asked.controls.get("once")
     if not key:
-        return f"{owner}\nonce\n{once}\n{asked.fingerprint()}" if once else None
+        return _digest(owner, "once", once, asked.fingerprint()) if once else None
     key = key[1:-1] if len(key) > 2 and key.startswith('"') and key.endswith('"') else key
     if len(key) > KEY_MOST or not key.isprintable():
         raise RequestError(
             "bad_field", f"An Idempotency-Key has at most {KEY_MOST} printable characters.", param="Idempotency-Key"
         )
-    return f"{owner}\nkey\n{key}"
+    return _digest(owner, "key", key)
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()

@@ -1,13 +1,10 @@
-"""What a request to /chat or /streams asks: its fields, read from JSON, a form, plain text or the address."""
+"""What a request to /chat or /streams asks: its fields, checked."""
 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
-from email.message import Message
 from typing import Any
-from urllib.parse import parse_qsl
 
 import msgspec
 from msgspec import Struct
@@ -19,7 +16,7 @@ CONTROLS = ("format", "padding", "idempotency_key", "once", "last_event_id", "la
 IGNORED = ("stream", "_")  # `_` is what jQuery and others add against caches
 NUMBERS: dict[str, tuple[float, float]] = {"temperature": (0, 2), "top_p": (0, 1), "max_tokens": (1, 1_000_000)}
 ROLES = ("system", "developer", "user", "assistant")
-FIELD_NAME = re.compile(rb"[A-Za-z_][A-Za-z0-9_]{0,40}")
+MODEL_MOST = 200  # characters of a model's name
 
 
 class Question(Struct, frozen=True):
@@ -34,73 +31,6 @@ class Question(Struct, frozen=True):
         """Equal for equal questions, whatever they were written in."""
         asked = [self.messages, self.model, sorted(self.options.items())]
         return hashlib.sha256(msgspec.json.encode(asked)).hexdigest()
-
-
-def read_fields(content_type: str, body: bytes) -> dict[str, Any]:
-    """The fields of a request's body. Raises RequestError (bad_json, bad_field, unsupported_media_type)."""
-    header = Message()
-    header["Content-Type"] = content_type or "application/x-www-form-urlencoded"
-    kind = header.get_content_type()
-    if kind == "application/json" or kind.endswith("+json"):
-        return _json(body)
-    if kind == "text/plain":
-        return {"prompt": _text(body, header.get_content_charset() or "utf-8")} if body else {}
-    if kind == "application/x-www-form-urlencoded":
-        return _form(body)
-    raise RequestError(
-        "unsupported_media_type",
-        f"A body of type {kind!r} can't be read here; send application/json, a form, or text/plain (the prompt).",
-        param="Content-Type",
-    )
-
-
-def _json(body: bytes) -> dict[str, Any]:
-    try:
-        document = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RequestError("bad_json", f"The body is not valid JSON: {error}.") from None
-    if not isinstance(document, dict):
-        raise RequestError("bad_json", 'The body has to be a JSON object, such as {"prompt": "Hello"}.')
-    return document
-
-
-def _text(body: bytes, charset: str) -> str:
-    try:
-        return body.decode("utf-8-sig" if charset == "utf-8" else charset)
-    except (UnicodeDecodeError, LookupError):
-        raise RequestError("bad_field", f"The body is not valid {charset} text.", param="prompt") from None
-
-
-def _form(body: bytes) -> dict[str, Any]:
-    # curl calls any body a form: `curl --data-binary @question.txt` sends the prompt itself. A form's body begins
-    # with a field's name and "="; prose doesn't.
-    name, equals, _ = body.partition(b"=")
-    if body and not (equals and FIELD_NAME.fullmatch(name)):
-        return {"prompt": _text(body, "utf-8")}
-    try:
-        pairs = parse_qsl(
-            body.decode("utf-8"), keep_blank_values=True, encoding="utf-8", errors="strict", max_num_fields=50
-        )
-    except (UnicodeDecodeError, ValueError):
-        raise RequestError("bad_field", "The form is not valid UTF-8, or has more than 50 fields.") from None
-    return form_fields(pairs)
-
-
-def form_fields(pairs: list[tuple[str, str]]) -> dict[str, Any]:
-    """A form's pairs as fields: texts with LF line ends, `messages` decoded from JSON, empty ones left out."""
-    fields: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in fields:
-            raise RequestError("bad_field", f"The field {name} occurs twice.", param=name)
-        text = value.replace("\r\n", "\n")
-        if text:
-            fields[name] = text
-    if "messages" in fields:
-        try:
-            fields["messages"] = msgspec.json.decode(fields["messages"])
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise RequestError("bad_json", f"messages is not valid JSON: {error}.", param="messages") from None
-    return fields
 
 
 def merge(query: Mapping[str, str], body: dict[str, Any]) -> dict[str, Any]:
@@ -128,9 +58,7 @@ def question(fields: dict[str, Any]) -> Question:
     options: dict[str, Any] = {name: value for name in NUMBERS if (value := _number(fields, name)) is not None}
     if (stop := _stop(fields.get("stop"))) is not None:
         options["stop"] = stop
-    return Question(
-        messages=_messages(fields), model=_string(fields, "model"), options=options, controls=controls(fields)
-    )
+    return Question(messages=_messages(fields), model=_model(fields), options=options, controls=controls(fields))
 
 
 def controls(fields: Mapping[str, Any]) -> dict[str, str]:
@@ -149,6 +77,14 @@ def _string(fields: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str):
         raise RequestError("bad_field", f"{name} has to be text.", param=name)
     return value
+
+
+def _model(fields: Mapping[str, Any]) -> str:
+    # It is logged, kept and shown: so it must not be a text of a megabyte.
+    model = _string(fields, "model")
+    if len(model) > MODEL_MOST:
+        raise RequestError("bad_field", f"model has to be a name of at most {MODEL_MOST} characters.", param="model")
+    return model
 
 
 def _number(fields: Mapping[str, Any], name: str) -> float | int | None:

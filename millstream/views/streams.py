@@ -131,7 +131,8 @@ def resume(owner: str, id: str, after: int, asked: dict[str, str]) -> Response:
 def _resume_text(meta: Meta, after: int, asked: dict[str, str], padding: int) -> Response:
     """Text is resumed by bytes: `Range: bytes=N-` (206, so that `curl -C -` goes on) or `?offset=N`."""
     use = services().streams
-    ranged = RANGE.fullmatch(request.headers.get("Range", ""))
+    # RFC 9110, 14.2: Range is for GET.
+    ranged = RANGE.fullmatch(request.headers.get("Range", "")) if request.method == "GET" else None
     offset = int(ranged[1]) if ranged else intake.whole_number("offset", asked.get("offset", "0"))
     after = 0 if offset else after
     past = use.history(meta.id)
