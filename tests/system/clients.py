@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import json
 import secrets
+import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import Future
 from http.client import HTTPConnection, HTTPException, HTTPResponse, RemoteDisconnected
 from io import BytesIO
 from typing import Any, ClassVar
@@ -28,6 +31,12 @@ class Response(HTTPResponse):
         self.fp = stream
 
 
+def connect(port: int) -> HTTPConnection:
+    connection = HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
+    connection.response_class = Response
+    return connection
+
+
 class Client:
     """`run` it; then `text` is the answer's, `failure` the code or status of its failure, "" if there was none, and
     `events` are what the client saw, as (number, type, text), for those formats that have events."""
@@ -48,9 +57,27 @@ class Client:
         until = time.monotonic() + DEADLINE
         while not self.ended:
             assert time.monotonic() < until, f"no end after {self.connections} connections: {self.events[-3:]}"
-            self.connections += 1
-            self._connect()
+            self.once()
         return self
+
+    def start(self) -> Client:
+        """Runs in a thread; `wait` for its end."""
+        self._running = Future()
+        threading.Thread(target=self._run_for, args=(self._running,), daemon=True).start()
+        return self
+
+    def wait(self) -> Client:
+        return self._running.result(DEADLINE)
+
+    def _run_for(self, future: Future[Client]) -> None:
+        try:
+            future.set_result(self.run())
+        except BaseException as error:
+            future.set_exception(error)
+
+    def open(self) -> HTTPConnection:
+        """A connection for the next request; a test may put another function here."""
+        return connect(self.port)
 
     @property
     def last(self) -> int:
@@ -60,9 +87,10 @@ class Client:
     def text(self) -> str:
         return "".join(text for _, kind, text in self.events if kind == "message")
 
-    def _connect(self) -> None:
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE)
-        connection.response_class = Response
+    def once(self) -> None:
+        """One connection, up to its end."""
+        self.connections += 1
+        connection = self.open()
         try:
             response = self._resume(connection) if self.id else self._ask(connection)
             self._read(response)
@@ -240,3 +268,11 @@ def log_of(port: int, id: str) -> list[tuple[int, str, str]]:
     client = Polling(port, "")
     client.id = id
     return client.run().events
+
+
+def until(what: Callable[[], object]) -> None:
+    """Waits until what() is true."""
+    end = time.monotonic() + DEADLINE
+    while not what():
+        assert time.monotonic() < end, "it did not come to pass"
+        time.sleep(0.01)

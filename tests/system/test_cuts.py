@@ -27,38 +27,19 @@ AT_ONCE = 7  # clients
 CUTS = 12  # of each client; × 7 clients × 5 formats × 3 servers = 1,260
 FORMATS = [clients.Sse, clients.EventSource, clients.Ndjson, clients.Polling, clients.Text]
 # The halves of "🌊" come in two pieces, as they do from models that think in bytes.
-PIECES = [
-    *(
-        "Die ",
-        "Wel",
-        "len ",
-        "schlagen ",
-        "\ud83c",
-        "\udf0a ",
-        "ans ",
-        "Ufer.\n\n",
-        "波が",
-        "岸に",
-        "打ち",
-        "寄せる。\n",
-    ),
-    *("Волны ", "бьются ", "о бе", "рег 🏖️", "\r", "\n", "e\u0301", "موج ", "بر ساحل ", "می‌کوبد"),
-    *(
-        "。",
-        "data: x\n\n",
-        "event: done\n",
-        "👩‍",
-        "👩‍👧 ",
-        "\u2028",
-        "<b>&amp;</b>",
-        '{"n":1}',
-        " ",
-        "파도",
-        "가 친다 ",
-    ),
-    *("x" * 700, "…", "\n", "end 🏁"),
-]
-TEXT = "".join(PIECES).encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+PIECES = (
+    "Die |Wel|len |schlagen |\ud83c|\udf0a |ans |Ufer.\n\n|波が|岸に|打ち|寄せる。\n|Волны |бьются |о бе|рег 🏖️|\r|\n|e\u0301|"
+    'موج |بر ساحل |می‌کوبد|。|data: x\n\n|event: done\n|👩‍|👩‍👧 |\u2028|<b>&amp;</b>|{"n":1}| |파도|가 친다 |'
+    + "x" * 700
+    + "|…|\n|end 🏁"
+).split("|")
+
+
+def joined(pieces: list[str]) -> str:
+    return "".join(pieces).encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+
+
+TEXT = joined(PIECES)
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +97,7 @@ def test_an_answer_comes_whole_whatever_is_cut(
             assert [n for n, _, _ in client.events] == list(range(1, len(client.events) + 1))
 
 
-BROKEN = "".join(PIECES[:20]).encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+BROKEN = joined(PIECES[:20])
 
 
 @pytest.fixture
