@@ -7,6 +7,7 @@ The environment comes first (`MILLSTREAM_GRACE`), then the file that `MILLSTREAM
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -54,7 +55,7 @@ class UpstreamSettings:
     first_token: float = 120.0  # s
     silence: float = 60.0  # s
     total: float = 900.0  # s
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False)  # possibly a key under a wrong name
 
 
 def _setting(default: Any, says: str, unit: str = "", at_least: float | None = None) -> Any:
@@ -95,7 +96,6 @@ class Settings:
 
 
 UPSTREAM_COMMON = {item.name for item in fields(UpstreamSettings)} - {"name", "extra"}
-PLANNED_TABLES = ("presets", "keys", "prices")
 SECRETS = {"api_key", "api_secret"}
 
 
@@ -218,18 +218,27 @@ def _from_environment(name: str, value: Any, environ: Mapping[str, str]) -> Any:
     if not (isinstance(value, str) and value.startswith("env:")):
         return value
     variable = value[4:]
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", variable):
+        raise SettingError(f"{name} begins with env: and has no variable's name behind it")  # but possibly a key
     if not environ.get(variable):
         raise SettingError(f"{name} is {value!r}, but the environment has no {variable}")
     return environ[variable]
 
 
 def _base_url(name: str, value: Any) -> str:
-    parts = urlsplit(value) if isinstance(value, str) else None
-    if parts is None or parts.scheme not in ("http", "https", "ws", "wss") or not parts.hostname:
-        raise SettingError(f"{name} is {value!r}; it has to be an address such as https://api.example.com/v1")
-    if parts.username or parts.password:
+    if isinstance(value, str) and re.match(r"(\w+:)?(//)?[^/?#]*@", value):
         raise SettingError(f"{name} carries a user name or password; put the key into api_key")
-    return str(value).rstrip("/")
+    if not isinstance(value, str) or not _is_address(value):
+        raise SettingError(f"{name} is {value!r}; it has to be an address such as https://api.example.com/v1")
+    return value.rstrip("/")
+
+
+def _is_address(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in ("http", "https", "ws", "wss") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a bad port, half of an IPv6 address
+        return False
 
 
 def _conventional(environ: Mapping[str, str], defaults: Settings) -> tuple[UpstreamSettings, ...]:

@@ -1,0 +1,253 @@
+"""Settings: from the environment and the file, checked, and silent about secrets."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+
+from millstream.settings import SECRETS, Secret, SettingError, Settings, UpstreamSettings, load
+
+KEY = "sk-very-secret-0123456789"
+
+# setting: (in the environment, in the file, as it is read)
+GOOD = {
+    "store": ("memory:", '"memory:"', "memory:"),
+    "ttl": ("1.5", "1.5", 1.5),
+    "grace": ("0", "0", 0.0),
+    "grace_new": ("0", "0", 0.0),
+    "heartbeat": ("0.1", "0.1", 0.1),
+    "retry": ("0", "0", 0),
+    "status_wait": ("0", "0", 0.0),
+    "poll_max": ("3", "3", 3.0),
+    "connect": ("1", "1", 1.0),
+    "first_token": ("2", "2", 2.0),
+    "silence": ("3", "3", 3.0),
+    "total": ("4", "4.0", 4.0),
+    "slow_follower": ("9", "9", 9.0),
+    "sndbuf": ("4096", "4096", 4096),
+    "max_streams": ("7", "7", 7),
+    "max_body": ("10", "10.0", 10),
+    "body_timeout": ("1", "1", 1.0),
+    "graceful_timeout": ("30", "30", 30),
+    "drain_margin": ("0", "0", 0),
+    "hosts": ("a.example, b.example", '["a.example", "b.example"]', ("a.example", "b.example")),
+    "open": ("yes", "true", True),
+    "trusted_proxies": ("2", "2", 2),
+    "model": ("m", '"m"', "m"),
+    "local_model": ("/m.gguf", '"/m.gguf"', "/m.gguf"),
+}
+NAMES = [item.name for item in fields(Settings) if item.name != "upstreams"]
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Settings from a file's text and from variables."""
+
+    def read(text: str = "", **environ: str) -> Settings:
+        path = tmp_path / "millstream.toml"
+        path.write_text(text, "utf-8")
+        return load({"MILLSTREAM_CONFIG": str(path), **environ})
+
+    return read
+
+
+@pytest.fixture
+def refusal(read):
+    """What the operator is told."""
+
+    def refusal(text: str = "", **environ: str) -> str:
+        with pytest.raises(SettingError) as caught:
+            read(text, **environ)
+        return str(caught.value)
+
+    return refusal
+
+
+def test_every_setting_has_a_sample_here():
+    assert list(GOOD) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_environment_sets_it(read, name):
+    value, _, wanted = GOOD[name]
+    assert getattr(read(**{f"MILLSTREAM_{name.upper()}": value}), name) == wanted != getattr(Settings(), name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_file_sets_it(read, name):
+    _, value, wanted = GOOD[name]
+    assert getattr(read(f"{name} = {value}"), name) == wanted
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_says_what_it_is(name):
+    (item,) = (item for item in fields(Settings) if item.name == name)
+    assert item.metadata["says"]
+
+
+def test_the_environment_comes_before_the_file_and_the_file_before_the_default(read):
+    settings = read("grace = 3\nttl = 4", MILLSTREAM_GRACE="5")
+    assert (settings.grace, settings.ttl, settings.heartbeat) == (5, 4, 15)
+
+
+def test_nothing_set_gives_the_defaults(read):
+    assert read() == Settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("TTL", "x", "a number of s, 1 or more"),
+        ("TTL", "0.5", "a number of s, 1 or more"),
+        ("GRACE", "-1", "a number of s, 0 or more"),
+        ("GRACE", "nan", "a number of s, 0 or more"),
+        ("GRACE", "inf", "a number of s, 0 or more"),
+        ("GRACE", "", "a number of s, 0 or more"),
+        ("MAX_STREAMS", "1.5", "a whole number, 1 or more"),
+        ("SNDBUF", "1", "a whole number of bytes, 2048 or more"),
+        ("OPEN", "maybe", "1 or 0"),
+        ("HOSTS", "a,,b", "a list of names"),
+    ],
+)
+def test_a_wrong_variable_is_named_with_its_value_and_what_is_allowed(refusal, name, value, allowed):
+    said = refusal(**{f"MILLSTREAM_{name}": value})
+    assert said.startswith(f"MILLSTREAM_{name} is ")
+    assert value.split(",")[0] in said
+    assert said.endswith(f"it has to be {allowed}")
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("ttl = true", "ttl is True; it has to be a number of s, 1 or more"),
+        ("ttl = [1]", "ttl is [1]; it has to be a number of s"),
+        ("max_streams = 1.5", "max_streams is 1.5; it has to be a whole number"),
+        ("retry = inf", "retry is inf; it has to be a whole number of ms"),
+        ("hosts = [1]", "hosts is [1]; it has to be a list of names"),
+        ("model = 5", "model is 5; it has to be text"),
+        ("graze = 5\nzeal = 1", "unknown settings in the configuration file: graze, zeal"),
+        ("upstreams = 5", "[upstreams.NAME]"),
+        ("upstreams.a = 5", "[upstreams.a]"),
+        ("[upstreams.a]", 'upstreams.a has no kind; write for example kind = "openai"'),
+        ("[upstreams.a]\nkind = 5", "upstreams.a has no kind"),
+        ('[upstreams.a]\nkind = "openai"\nmodels = "x"', "upstreams.a.models is 'x'; it has to be a list of names"),
+        ('[upstreams.a]\nkind = "openai"\nsilence = 0', "upstreams.a.silence is 0; it has to be a number of s, 0.01"),
+        ('[upstreams.a]\nkind = "openai"\nfallback = ["b"]', "upstreams.a.fallback names 'b'"),
+        ('[upstreams.a]\nkind = "openai"\nfallback = ["a"]', "it has to be another upstream: (there is none)"),
+        ('[upstreams.a]\nkind = "openai"\nbase_url = "x"', "upstreams.a.base_url is 'x'; it has to be an address"),
+        ('[upstreams.a]\nkind = "openai"\nbase_url = "file:///etc/passwd"', "it has to be an address"),
+        ('[upstreams.a]\nkind = "openai"\nbase_url = "http://[::1"', "it has to be an address"),
+        ('[upstreams.a]\nkind = "openai"\nbase_url = "http://a:99999/"', "it has to be an address"),
+        ('[upstreams.a]\nkind = "openai"\nbase_url = 5', "it has to be an address"),
+        ("ttl = ", "is not valid TOML"),
+    ],
+)
+def test_a_wrong_line_of_the_file_is_named(refusal, line, says):
+    assert says in refusal(line)
+
+
+def test_a_file_that_is_no_utf8_or_absent_is_named(tmp_path):
+    path = tmp_path / "x.toml"
+    for content, says in ((b"\xff", "is not valid TOML"), (None, "there is no such file")):
+        if content is None:
+            path.unlink()
+        else:
+            path.write_bytes(content)
+        with pytest.raises(SettingError, match=says) as caught:
+            load({"MILLSTREAM_CONFIG": str(path)})
+        assert str(path) in str(caught.value)
+
+
+def test_a_folder_instead_of_a_file_is_named(tmp_path):
+    with pytest.raises(SettingError, match="can't be read: Is a directory"):
+        load({"MILLSTREAM_CONFIG": str(tmp_path)})
+
+
+def test_without_a_name_an_absent_file_is_no_error(tmp_path):
+    assert load({}, tmp_path / "millstream.toml") == Settings()
+
+
+# -- upstreams --------------------------------------------------------------------------------------------------
+
+
+def test_an_upstream_has_the_general_limits_unless_it_has_its_own(read):
+    text = 'silence = 7\nconnect = 2\n[upstreams.a]\nkind = "openai"\nconnect = 1'
+    (upstream,) = read(text, MILLSTREAM_SILENCE="8").upstreams
+    assert (upstream.connect, upstream.silence, upstream.total) == (1, 8, 900)
+
+
+def test_what_belongs_to_one_kind_is_kept_for_it(read):
+    (upstream,) = read('[upstreams.a]\nkind = "spark"\napp_id = "1"\nbase_url = "https://a.example/v1/"').upstreams
+    assert (upstream.base_url, dict(upstream.extra)) == ("https://a.example/v1", {"app_id": "1"})
+
+
+def test_a_value_can_stand_in_the_environment(read):
+    text = '[upstreams.a]\nkind = "openai"\napi_key = "env:MY_KEY"\nbase_url = "env:MY_URL"'
+    (upstream,) = read(text, MY_KEY=KEY, MY_URL="http://a.example").upstreams
+    assert (upstream.api_key.reveal(), upstream.base_url) == (KEY, "http://a.example")
+
+
+@pytest.mark.parametrize("environ", [{}, {"MY_KEY": ""}])
+def test_a_variable_that_is_not_there_is_named(refusal, environ):
+    said = refusal('[upstreams.a]\nkind = "openai"\napi_key = "env:MY_KEY"', **environ)
+    assert said == "upstreams.a.api_key is 'env:MY_KEY', but the environment has no MY_KEY"
+
+
+@pytest.mark.parametrize(
+    ("environ", "base_url", "key"),
+    [
+        ({"OPENAI_API_KEY": KEY}, "https://api.openai.com/v1", KEY),
+        ({"OPENAI_BASE_URL": "http://a.example/v1"}, "http://a.example/v1", ""),
+        ({"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": "http://a.example/v1/"}, "http://a.example/v1", KEY),
+    ],
+)
+def test_openais_own_variables_are_an_upstream_for_every_model(read, environ, base_url, key):
+    (upstream,) = read(MILLSTREAM_MODEL="gpt", **environ).upstreams
+    assert (upstream.name, upstream.kind, upstream.models) == ("openai", "openai", ("*",))
+    assert (upstream.base_url, upstream.api_key.reveal()) == (base_url, key)
+
+
+def test_openais_variables_need_a_model(refusal):
+    assert "set MILLSTREAM_MODEL" in refusal(OPENAI_API_KEY=KEY)
+
+
+def test_upstreams_in_the_file_come_before_openais_variables(read):
+    (upstream,) = read('[upstreams.a]\nkind = "demo"', OPENAI_API_KEY=KEY).upstreams
+    assert upstream.name == "a"
+
+
+# -- secrets ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        f'api_key = ["{KEY}"]',
+        f'api_secret = {{x = "{KEY}"}}',
+        f'api_key = "env:{KEY}"',
+        f'base_url = "https://me:{KEY}@a.example/v1"',
+        f'base_url = "ftp://me:{KEY}@a.example/v1"',
+        f'base_url = "me:{KEY}@a.example/v1"',
+        f'base_url = "https://{KEY}@a.example:99999/v1"',
+        f'api_key = "{KEY}"\nfallback = ["none"]',
+        f'api_key = "{KEY}"\nsilence = "x"',
+        f'api_key = "{KEY}"\nmodels = 5',
+        f'api_key = "{KEY}',
+    ],
+)
+def test_no_message_shows_a_secret(refusal, lines):
+    assert KEY not in refusal(f'[upstreams.a]\nkind = "openai"\n{lines}')
+
+
+def test_no_repr_shows_a_secret(read):
+    lines = "\n".join(f'{name} = "{KEY}"' for name in [*SECRETS, "apikey"])
+    settings = read(f'[upstreams.a]\nkind = "openai"\n{lines}')
+    assert settings.upstreams[0].extra["api_secret"].reveal() == KEY
+    for shown in (repr(settings), str(settings), f"{settings.upstreams}", repr(settings.upstreams[0].api_key)):
+        assert KEY not in shown
+
+
+def test_a_secret_is_false_when_it_is_empty():
+    assert not Secret() and Secret("x") and repr(Secret()) == "Secret()"
+    assert not UpstreamSettings("a", "openai").api_key
