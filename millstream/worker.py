@@ -6,6 +6,8 @@ and at `graceful_timeout` the arbiter kills before anything can be written down.
 
 from __future__ import annotations
 
+import errno
+import logging
 from typing import Any
 
 import gevent
@@ -14,15 +16,31 @@ from gunicorn.workers.ggevent import GeventWorker
 from msgspec import json
 
 from millstream.errors import RequestError, body
+from millstream.sockets.client import limit_stall
 
 STEP = 0.25  # s between two looks at what still runs
+VANISHED = (errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH)
+
+
+class _NoVanished(logging.Filter):
+    """A client that is cut off from the network is no error of the server's."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        return not (isinstance(error, OSError) and error.errno in VANISHED)
 
 
 class StreamWorker(GeventWorker):  # type: ignore[misc]
     """Drains before it leaves: requests that still come are served, running streams go on, and `drain_margin`
     seconds before `graceful_timeout` what still runs is ended as interrupted."""
 
+    def handle(self, listener: Any, client: Any, addr: Any) -> None:
+        if self._services is not None:
+            limit_stall(client, self._services.settings.slow_follower)
+        super().handle(listener, client, addr)
+
     def run(self) -> None:
+        self.log.error_log.addFilter(_NoVanished())
         drainer = gevent.spawn(self._drain)
         super().run()
         if self._services is not None:

@@ -81,7 +81,7 @@ class Client:
             if sys.platform == "darwin":
                 return int(self._socket.getsockopt(socket.SOL_SOCKET, SO_NWRITE))
             return int(struct.unpack("i", fcntl.ioctl(self._socket.fileno(), termios.TIOCOUTQ, b"\0" * 4))[0])
-        except OSError:
+        except (OSError, ValueError):  # ValueError: it is closed
             return None
 
     def cut(self) -> None:
@@ -108,6 +108,16 @@ class Client:
         with suppress(OSError):
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         return None
+
+
+def limit_stall(sock: socket.socket, seconds: float) -> None:
+    """Has the kernel end a connection whose peer takes nothing for so long, whatever is sent to it: a page, an error
+    or the last bytes of a stream. Linux only; elsewhere TCP's own limits hold, which a reader that only stands still
+    never meets."""
+    option = getattr(socket, "TCP_USER_TIMEOUT", None)
+    if option is not None:
+        with suppress(OSError):  # no TCP
+            sock.setsockopt(socket.IPPROTO_TCP, option, max(1, round(seconds * 1000)))
 
 
 @contextmanager
