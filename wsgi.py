@@ -18,4 +18,5 @@ try:
     prepare(settings)  # under gunicorn its master has done it
     app = create_app(settings)
 except SettingError as error:
-    sys.exit(f"Millstream can't start: {error}")
+    print(f"Millstream can't start: {error}", file=sys.stderr)  # noqa: T201
+    sys.exit(3)  # gunicorn's own code for "don't try again": with another one it starts new workers for ever

@@ -13,7 +13,7 @@ CODES: dict[str, tuple[int, str]] = {
         (400, "invalid_request_error"),
     ),
     **dict.fromkeys(("missing_key", "invalid_key"), (401, "authentication_error")),
-    **dict.fromkeys(("model_not_allowed", "bad_origin", "bad_host"), (403, "permission_error")),
+    **dict.fromkeys(("model_not_allowed", "bad_origin", "bad_host", "operator_only"), (403, "permission_error")),
     **dict.fromkeys(("stream_not_found", "model_not_found", "not_found"), (404, "invalid_request_error")),
     "method_not_allowed": (405, "invalid_request_error"),
     "not_acceptable": (406, "invalid_request_error"),
@@ -27,6 +27,8 @@ CODES: dict[str, tuple[int, str]] = {
     "headers_too_large": (431, "invalid_request_error"),
     **dict.fromkeys(("requests", "tokens", "streams", "login"), (429, "rate_limit_error")),
     "internal": (500, "server_error"),
+    "bad_gateway": (502, "server_error"),  # this and gateway_timeout only nginx says: we are away, or too late
+    "gateway_timeout": (504, "server_error"),
     **dict.fromkeys(
         ("upstream_refused", "upstream_auth", "upstream_broke", "upstream_protocol"), (502, "upstream_error")
     ),
