@@ -20,6 +20,7 @@ BY_STATUS = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large",
 
 def register(app: Flask) -> None:
     """Makes the application answer every error so."""
+    app.url_map.merge_slashes = False  # it would redirect to whatever Host the client made up
     app.register_error_handler(MillstreamError, _render)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(Exception, _unforeseen)

@@ -70,6 +70,8 @@ def _body() -> bytes:
         raise RequestError("bad_request", f"The body could not be read: {type(error).__name__}.") from None
     if len(body) > settings.max_body:
         raise _too_large()
+    if len(body) < (request.content_length or 0):  # the client left; half a question must not be paid for
+        raise RequestError("bad_request", "The body ended before its Content-Length. Send it again.")
     return body
 
 
