@@ -62,18 +62,11 @@ class Client:
 
     def start(self) -> Client:
         """Runs in a thread; `wait` for its end."""
-        self._running = Future()
-        threading.Thread(target=self._run_for, args=(self._running,), daemon=True).start()
+        self._running = in_thread(self.run)
         return self
 
     def wait(self) -> Client:
         return self._running.result(DEADLINE)
-
-    def _run_for(self, future: Future[Client]) -> None:
-        try:
-            future.set_result(self.run())
-        except BaseException as error:
-            future.set_exception(error)
 
     def open(self) -> HTTPConnection:
         """A connection for the next request; a test may put another function here."""
@@ -208,6 +201,18 @@ class Polling(Client):
             assert (value["status"], value["last"]) == (ended, self.last)
 
 
+class Waiting(Client):
+    """Waits for the whole answer in one JSON object."""
+
+    ACCEPT = "application/json"
+
+    def _read(self, response: HTTPResponse) -> None:
+        value = json.loads(response.read())
+        self.id = value["id"]
+        self._saw(1, "message", value)
+        self._saw(2, "done", {})
+
+
 class Text(Client):
     """Counts bytes. Every other time it asks with Range, as `curl -C -`, else with `offset`."""
 
@@ -276,3 +281,17 @@ def until(what: Callable[[], object]) -> None:
     while not what():
         assert time.monotonic() < end, "it did not come to pass"
         time.sleep(0.01)
+
+
+def in_thread(work: Callable[..., Any], *arguments: object) -> Future[Any]:
+    """Begins it in a thread that holds nobody up who leaves."""
+    future: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work(*arguments))
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future

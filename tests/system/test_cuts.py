@@ -28,10 +28,9 @@ CUTS = 12  # of each client; × 7 clients × 5 formats × 3 servers = 1,260
 FORMATS = [clients.Sse, clients.EventSource, clients.Ndjson, clients.Polling, clients.Text]
 # The halves of "🌊" come in two pieces, as they do from models that think in bytes.
 PIECES = (
-    "Die |Wel|len |schlagen |\ud83c|\udf0a |ans |Ufer.\n\n|波が|岸に|打ち|寄せる。\n|Волны |бьются |о бе|рег 🏖️|\r|\n|e\u0301|"
-    'موج |بر ساحل |می‌کوبد|。|data: x\n\n|event: done\n|👩‍|👩‍👧 |\u2028|<b>&amp;</b>|{"n":1}| |파도|가 친다 |'
-    + "x" * 700
-    + "|…|\n|end 🏁"
+    "Die |Wel|len |schlagen |\ud83c|\udf0a |ans |Ufer.\n\n|波が|岸に|打ち|寄せる。\n|Волны |бьются |о бе|рег |🏖️|\r|"
+    "\n|e\u0301|موج |بر ساحل |می‌کوبد|。|data: x\n\n|event: done\n|👩‍|👩‍👧 |\u2028|<b>&amp;</b>|"
+    '{"n":1}| |파도|가 친다 |%s|…|\n|end 🏁' % ("x" * 700)
 ).split("|")
 
 
