@@ -38,13 +38,14 @@ def parameters() -> object:
 
 
 def serve() -> None:
-    """Blocks until stdin closes. Raises RuntimeError for a file that is no model."""
+    """Runs until stdin closes, and never returns. Raises RuntimeError for a file that is no model."""
     import xllamacpp
 
-    server = xllamacpp.Server(parameters())  # it listens from here on, in threads of its own
+    _server = xllamacpp.Server(parameters())  # it listens from here on, in threads of its own
     while os.read(0, 4096):
         pass
-    del server
+    # Not an orderly end: while an answer is being made, the server's destructor waits for ever.
+    os._exit(0)
 
 
 if __name__ == "__main__":
