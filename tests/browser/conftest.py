@@ -1,0 +1,71 @@
+"""Debian's Chromium, and a server with an upstream that a test leads."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+
+from tests.system.emulator import Emulator
+from tests.system.server import Server
+
+# Found here and not by Selenium's own manager, which would ask the network.
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+DRIVER = shutil.which("chromedriver") or "/usr/bin/chromedriver"
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",  # it is root who runs the tests in a container
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--window-size=1280,900",
+)
+
+
+@contextmanager
+def chromium(profile: Path, script: bool = True) -> Iterator[Chrome]:
+    """A browser with a profile of its own; `script` false: with JavaScript switched off."""
+    options = ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in (*FLAGS, f"--user-data-dir={profile}"):
+        options.add_argument(flag)
+    if not script:
+        options.add_experimental_option("prefs", {"profile.managed_default_content_settings.javascript": 2})
+        options.page_load_strategy = "none"  # a growing page has loaded only when it has ended
+    browser = Chrome(options=options, service=ChromeService(executable_path=DRIVER))
+    try:
+        yield browser
+    finally:
+        browser.quit()
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+    with chromium(tmp_path_factory.mktemp("profile")) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
+def browser_without_script(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+    with chromium(tmp_path_factory.mktemp("profile"), script=False) as browser:
+        yield browser
+
+
+@pytest.fixture
+def upstream() -> Iterator[Emulator]:
+    with Emulator([f"word{n} " for n in range(30)]) as upstream:
+        yield upstream
+
+
+@pytest.fixture
+def server(upstream: Emulator) -> Iterator[Server]:
+    with Server(upstreams={"emulated": upstream.table}, retry=50) as server:
+        yield server

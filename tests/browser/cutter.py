@@ -1,0 +1,65 @@
+"""A TCP proxy that cuts a connection right behind, or right before, what a test names."""
+
+from __future__ import annotations
+
+import select
+import socket
+import threading
+from contextlib import suppress
+
+DEADLINE = 60.0  # s
+
+
+class Cutter:
+    """`with Cutter(port, [b"word3 ", b"word20 "]) as cutter:` relays from cutter.port to `port`.
+
+    Each place cuts one connection that asks for /chat: when the response has it, everything up to and with it is
+    passed on, and both sides are closed. b"" cuts when the response begins, before its first byte.
+    """
+
+    def __init__(self, port: int, places: list[bytes]) -> None:
+        self.backend = port
+        self.places = list(places)
+        self.cut = 0  # connections
+
+    def __enter__(self) -> Cutter:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._relay, args=(client,), daemon=True).start()
+
+    def _relay(self, client: socket.socket) -> None:
+        with suppress(ConnectionError):  # one side has left while the other was speaking
+            self._pass_on(client)
+
+    def _pass_on(self, client: socket.socket) -> None:
+        place, response = None, b""
+        with client, socket.create_connection(("127.0.0.1", self.backend), DEADLINE) as server:
+            client.settimeout(DEADLINE)
+            while True:
+                sender = next(iter(select.select([client, server], [], [], DEADLINE)[0]), client)
+                if not (data := sender.recv(65536)):
+                    return
+                if sender is client:
+                    if b" /chat" in data.split(b"\r\n")[0] and self.places:
+                        place, response = self.places.pop(0), b""
+                    server.sendall(data)
+                    continue
+                passed, response = len(response), response + data
+                if place is not None and place in response:
+                    client.sendall(response[passed : response.index(place) + len(place)])
+                    self.cut += 1
+                    return
+                client.sendall(data)

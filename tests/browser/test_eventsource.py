@@ -1,0 +1,104 @@
+"""A bare `new EventSource("/chat?prompt=…")` in Chromium, whole and cut."""
+
+from __future__ import annotations
+
+import pytest
+from selenium.webdriver import Chrome
+from selenium.webdriver.support.wait import WebDriverWait
+
+from tests.browser.cutter import Cutter
+from tests.system.emulator import Emulator
+from tests.system.in_turn import InTurn
+from tests.system.server import Server
+
+pytestmark = pytest.mark.browser
+
+DEADLINE = 60.0  # s
+LISTEN = """
+window.seen = {starts: [], text: "", numbers: [], end: null};
+const source = new EventSource(arguments[0]);
+const number = event => Number(event.lastEventId.split(".")[1]);
+source.addEventListener("start", event => seen.starts.push(number(event)));
+source.onmessage = event => { seen.text += JSON.parse(event.data).text; seen.numbers.push(number(event)); };
+for (const type of ["done", "failed"])
+  source.addEventListener(type, event => {
+    source.close();
+    seen.numbers.push(number(event));
+    seen.end = [type, JSON.parse(event.data)];
+  });
+"""
+
+
+def listen(browser: Chrome, port: int, path: str = "/chat?prompt=Hi") -> None:
+    browser.get(f"http://localhost:{port}/healthz")  # any page of this origin
+    browser.execute_script(LISTEN, path)
+
+
+def wait(browser: Chrome, condition: str) -> dict:
+    """What the page has seen, once the condition holds for it."""
+    waiting = WebDriverWait(browser, DEADLINE, poll_frequency=0.01)
+    return waiting.until(lambda browser: browser.execute_script(f"return {condition} ? seen : null"))
+
+
+def assert_whole(seen: dict, upstream: Emulator, text: str) -> None:
+    assert seen["text"] == text
+    assert seen["numbers"] == list(range(1, len(upstream.tokens) + 2))
+    assert seen["end"][0] == "done"
+    assert len(upstream.asked) == 1
+
+
+def test_each_token_is_a_message_seen_before_the_next_is_written(
+    browser: Chrome, server: Server, upstream: Emulator
+) -> None:
+    words = upstream.tokens
+    upstream.tokens = turns = InTurn(words)
+    listen(browser, server.port)
+    for n in range(1, len(words) + 1):
+        wait(browser, f"seen.numbers.length >= {n}")
+        turns.seen()
+    seen = wait(browser, "seen.end")
+    assert seen["starts"] == [0]
+    assert_whole(seen, upstream, "".join(words))
+
+
+@pytest.mark.parametrize(
+    ("places", "starts"),
+    [
+        ([b".0\n\n"], [0, 0]),  # the end of the event `start`
+        ([b'"word3 "}\nid: '], [0, 3]),
+        ([b'data: {"text":"word7'], [0, 7]),
+        ([b".0\n\n", b'"word5 "', b".20\n\n", b"event: done"], [0, 0, 5, 20, 30]),
+    ],
+)
+def test_a_cut_stream_is_resumed_and_asked_for_once(
+    browser: Chrome, server: Server, upstream: Emulator, places: list[bytes], starts: list[int]
+) -> None:
+    upstream.pace = 0.01
+    with Cutter(server.port, places) as cutter:
+        listen(browser, cutter.port)
+        seen = wait(browser, "seen.end")
+    assert (cutter.cut, seen["starts"]) == (len(places), starts)
+    assert_whole(seen, upstream, upstream.text)
+
+
+def test_with_a_key_in_the_address_a_lost_request_is_not_asked_again(
+    browser: Chrome, server: Server, upstream: Emulator
+) -> None:
+    # Chromium sends the first one again without a word, and knows of no id yet after the second.
+    upstream.pace = 0.01
+    with Cutter(server.port, [b"", b"event: start\n"]) as cutter:
+        listen(browser, cutter.port, "/chat?prompt=Hi&idempotency_key=1")
+        seen = wait(browser, "seen.end")
+    assert cutter.cut == 2
+    assert_whole(seen, upstream, upstream.text)
+
+
+def test_a_failure_comes_as_an_event_behind_what_was_written(
+    browser: Chrome, server: Server, upstream: Emulator
+) -> None:
+    upstream.cut_after = 5
+    listen(browser, server.port)
+    seen = wait(browser, "seen.end")
+    assert seen["text"] == "".join(upstream.tokens[:5])
+    assert (seen["end"][0], seen["end"][1]["error"]["code"]) == ("failed", "upstream_broke")
+    assert seen["numbers"] == [1, 2, 3, 4, 5, 6]

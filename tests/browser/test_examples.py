@@ -1,0 +1,85 @@
+"""The pages of examples/ in Chromium, served as their README says: cp examples/*.html static/"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.wait import WebDriverWait
+
+from tests.browser.cutter import Cutter
+from tests.system import server as system
+from tests.system.emulator import Emulator
+from tests.system.in_turn import InTurn
+from tests.system.server import Server
+
+pytestmark = pytest.mark.browser
+
+DEADLINE = 60.0  # s
+OWN = ("app.py", "wsgi.py", "gunicorn.conf.py", "millstream", "templates", "static")
+PAGES = ("xhr", "eventsource")
+
+
+@pytest.fixture
+def examples(upstream: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A server that runs from a copy of the project, with the examples in its static folder."""
+    for path in (system.ROOT / name for name in OWN):
+        (shutil.copytree if path.is_dir() else shutil.copy)(path, tmp_path / path.name)
+    for page in (system.ROOT / "examples").glob("*.html"):
+        shutil.copy(page, tmp_path / "static")
+    monkeypatch.setattr(system, "ROOT", tmp_path)
+    with Server(upstreams={"emulated": upstream.table}, retry=50) as server:
+        yield server
+
+
+def ask(browser: Chrome, port: int, page: str) -> None:
+    browser.get(f"http://localhost:{port}/static/{page}.html")
+    browser.find_element(By.ID, "prompt").send_keys("How does a mill work? 水车\n")
+
+
+def answer(browser: Chrome) -> str:
+    return browser.execute_script("return document.getElementById('answer').textContent")
+
+
+def wait_for(browser: Chrome, text: str) -> None:
+    """Until the answer on the page is this text and no other."""
+    WebDriverWait(browser, DEADLINE, 0.01).until(lambda browser: answer(browser) == text, text)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_each_word_is_shown_before_the_next_is_written(
+    browser: Chrome, examples: Server, upstream: Emulator, page: str
+) -> None:
+    words = upstream.tokens
+    upstream.tokens = turns = InTurn(words)
+    ask(browser, examples.port, page)
+    for n in range(1, len(words) + 1):
+        wait_for(browser, "".join(words[:n]))
+        turns.seen()
+    assert upstream.asked[0]["messages"] == [{"role": "user", "content": "How does a mill work? 水车"}]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_failure_is_told_behind_what_came(browser: Chrome, examples: Server, upstream: Emulator, page: str) -> None:
+    came = "".join(upstream.tokens[:5])
+    upstream.gate, upstream.gate_at, upstream.cut_after = threading.Event(), 5, 5
+    ask(browser, examples.port, page)
+    wait_for(browser, came)
+    upstream.gate.set()
+    WebDriverWait(browser, DEADLINE, 0.01).until(lambda browser: "broke off" in answer(browser))
+    assert answer(browser).startswith(came + " [")
+
+
+def test_the_page_with_eventsource_goes_on_where_it_was_cut(
+    browser: Chrome, examples: Server, upstream: Emulator
+) -> None:
+    upstream.pace = 0.01
+    with Cutter(examples.port, [b"", b"event: start\n", b"word3 ", b"word20 "]) as cutter:
+        ask(browser, cutter.port, "eventsource")
+        wait_for(browser, upstream.text)
+    assert (cutter.cut, len(upstream.asked)) == (4, 1)
