@@ -5,6 +5,10 @@ import ssl
 from pathlib import Path
 from threading import Event, Thread
 
+import pytest
+
+from millstream.errors import UpstreamError
+from millstream.events import Call
 from millstream.settings import Secret, UpstreamSettings
 
 PEM = Path(__file__).parent / "loopback.pem"  # certificate and key for 127.0.0.1, of no use anywhere else
@@ -138,3 +142,13 @@ def chunk(data):
 CHUNKED = head("200 OK", "Transfer-Encoding: chunked")
 LAST = b"0\r\n\r\n"
 ANSWER = CHUNKED + chunk(event("Hel")) + chunk(event("lo")) + chunk(END) + LAST
+
+
+CALL = Call("m", [{"role": "user", "content": "Hi"}], {"temperature": 0.5})
+
+
+def failure(upstream):
+    """The error that a call ends with."""
+    with pytest.raises(UpstreamError) as caught:
+        list(upstream.stream(CALL))
+    return caught.value
