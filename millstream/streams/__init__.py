@@ -116,8 +116,9 @@ class Streams:
         if live is None:
             return
         live.settled.wait(timeout)
-        if live.terminal is not None and live.n == 1 and live.terminal.end and live.terminal.end.failure:
-            raise MillstreamError.of(live.terminal.end.failure)
+        last = live.terminal
+        if last is not None and last.n == 1 and last.end and last.end.failure:
+            raise MillstreamError.of(last.end.failure)
 
     # -- following ----------------------------------------------------------------------------------------------
 
@@ -133,21 +134,21 @@ class Streams:
         if after and self.at(meta.id, after) is None:
             raise RequestError("bad_position", f"This stream has no event {after}; resume from the last one you got.")
         live = self.live.get(meta.id)
-        follower = Follower(
-            meta, after, self._store.reader(meta.id, after), live, peer, heartbeat=self._settings.heartbeat
-        )
-        self.followers.add(follower)
-        follower.gone = self.followers.discard
+        use = self._settings
+        reader = self._store.reader(meta.id, after)
+        follower = Follower(meta, after, reader, live, peer, heartbeat=use.heartbeat, slow=use.slow_follower)
         if live is None:
             follower.unwatch = self._store.watch(meta.id, follower.wake)
             follower.orphaned = lambda: self._take_over(meta)
+        self.followers.add(follower)
+        follower.gone = self.followers.discard
         return follower
 
     def at(self, id: str, n: int) -> Event | None:
         """The event with this number, if the stream has come so far."""
         reader = self._store.reader(id, n - 1)
         try:
-            return next(iter(reader.read(1)), None)
+            return next(iter(reader.read()), None)
         finally:
             reader.close()
 
@@ -209,10 +210,7 @@ class Streams:
         swept = float("-inf")
         while True:
             now = monotonic()
-            for live in list(self.live.values()):
-                live.check(now)
-            for follower in list(self.followers):
-                follower.check(now, self._settings.slow_follower)
+            self._check(now)
             if now - swept >= SWEEP:
                 swept = now
                 try:
@@ -220,6 +218,13 @@ class Streams:
                 except Exception:
                     log.exception("expired streams could not be erased; trying again in %g s", SWEEP)
             gevent.sleep(TICK)
+
+    def _check(self, now: float) -> None:
+        for one in [*self.live.values(), *self.followers]:
+            try:
+                one.check(now)
+            except Exception:  # one stream's trouble must not stop the clock of all
+                log.exception("stream %s could not be looked after", one.meta.id)
 
     def _take_over(self, meta: Meta) -> bool:
         """Ends a dead worker's stream, if that is what it is. True: there is news in the log."""

@@ -33,7 +33,14 @@ class Follower:
     """
 
     def __init__(
-        self, meta: Meta, after: int, reader: Reader, live: Live | None, peer: Peer | None, heartbeat: float
+        self,
+        meta: Meta,
+        after: int,
+        reader: Reader,
+        live: Live | None,
+        peer: Peer | None,
+        heartbeat: float,
+        slow: float,
     ) -> None:
         self.meta = meta
         self.after = after
@@ -44,6 +51,7 @@ class Follower:
         self._live = live
         self._peer = peer
         self._heartbeat = heartbeat
+        self._slow = slow
         self._signal = Signal()
         self._inbox: list[tuple[int, list[Event]]] | None = None
         self._current = False  # the log has been read to its end since the inbox began
@@ -72,14 +80,14 @@ class Follower:
         while not self._left:
             try:
                 batch = self._from_inbox() or self._from_log() or self._unlogged()
+                if not batch and self._live is None and self.orphaned():
+                    continue
             except NotFound:  # erased under us
                 self.leave()
                 return None
             if batch:
                 self.after = batch[-1].n
                 return batch
-            if self._live is None and self.orphaned():
-                continue
             if not self._park(None if until is None else max(0, until - monotonic())):
                 return [] if not self._left else None
         return None
@@ -154,7 +162,7 @@ class Follower:
         if self._live is not None:
             self._live.leave(self)
 
-    def check(self, now: float, slow: float) -> None:
+    def check(self, now: float) -> None:
         """Called by the sweeper: a heartbeat where it is silent, the end for a client that takes nothing."""
         if self._parked:
             if now - self._wrote >= self._heartbeat:
@@ -164,5 +172,5 @@ class Follower:
         unsent = self._peer.unsent() if self._peer else None
         if unsent != self._unsent:
             self._unsent, self._wrote = unsent, now
-        elif now - self._wrote >= slow and self._peer:
+        elif unsent != 0 and now - self._wrote >= self._slow and self._peer:
             self._peer.cut()

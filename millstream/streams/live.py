@@ -14,14 +14,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 import gevent
 from gevent.event import Event as Signal
 
-from millstream.errors import MillstreamError, UpstreamError
-from millstream.events import TERMINAL, Call, End, Event, Meta, number
+from millstream.errors import MillstreamError, NotFound, UpstreamError
+from millstream.events import TERMINAL, Call, End, Event, Meta, Usage, number
 from millstream.stores import Store, StoreLost
 from millstream.streams.history import history
 from millstream.upstreams import Upstream
@@ -66,9 +67,12 @@ class Live:
     # -- the pump -----------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        batches = self.upstream.stream(self.call)
+        batches: Iterator[list[Event]] = iter(())
         try:
+            batches = self.upstream.stream(self.call)
             for batch in batches:
+                if self.terminal is not None:
+                    return  # this read was under way when somebody ended the stream
                 if not batch:
                     self.accepted = True
                     self.settled.set()
@@ -90,12 +94,12 @@ class Live:
 
     def _deliver(self, batch: list[Event]) -> None:
         self._heard = monotonic()
-        if self.first is None:
+        if self.first is None and batch[0].type not in TERMINAL:
             self.first = self._heard
             self.accepted = True
             self.settled.set()
-        self.n = batch[-1].n
         position = self._store.append(self.meta.id, batch)
+        self.n = batch[-1].n  # not before: what could not be logged would leave a gap
         for follower in tuple(self._local):
             follower.push(position, batch)
 
@@ -122,7 +126,10 @@ class Live:
         if self.terminal is not None:
             return
         if self.n == 0:
-            self._store.release(self.meta.id)
+            try:
+                self._store.release(self.meta.id)
+            except OSError as trouble:
+                log.warning("stream %s: its Idempotency-Key could not be freed: %r", self.meta.id, trouble)
         self.end(Event("failed", end=self._facts(failure=error)))
 
     def stop(self) -> None:
@@ -135,9 +142,15 @@ class Live:
             model=self.meta.model,
             upstream=self.upstream.name,
             finish_reason=finish_reason,
-            usage=history(self._store.reader(self.meta.id)).usage(self.call.messages) if self.accepted else None,
+            usage=self._usage() if self.accepted else None,
             failure=failure.failure() if failure else None,
         )
+
+    def _usage(self) -> Usage | None:
+        try:
+            return history(self._store.reader(self.meta.id)).usage(self.call.messages)
+        except (NotFound, OSError):  # erased by another worker, unreadable: the stream has to end all the same
+            return None
 
     # -- who follows --------------------------------------------------------------------------------------------
 
