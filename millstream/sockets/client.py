@@ -87,8 +87,9 @@ class Client:
     def cut(self) -> None:
         """Ends the connection under a write that does not come to an end."""
         if self._socket is not None:
+            # Not by gevent's own shutdown: the write that waits would fail with an error that gunicorn logs.
             with suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)
+                getattr(self._socket, "_sock", self._socket).shutdown(socket.SHUT_RDWR)
 
     def abort(self) -> None:
         """Breaks the response off so that nobody can take it for complete. Blocks until the last bytes are out.

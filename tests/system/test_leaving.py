@@ -2,71 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import re
 import socket
-import struct
-import threading
 import time
-from contextlib import contextmanager
 
 import psutil
 import pytest
 
 from tests.system.emulator import Emulator
 from tests.system.server import DEADLINE, Server
+from tests.system.talk import NEVER, POST, ask, fetch, fin, final, held, read_until, rst, stream_id
 
 pytestmark = pytest.mark.system
 
-# A heartbeat would find out, too: here it never comes, so that only the watch on the socket can.
-NEVER = 3600
 FORMATS = ("sse", "text", "ndjson", "html", "json", "poll")
 PHASES = ("headers", "first token", "mid-answer")
-POST = (
-    b"POST %b HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n"
-    b"Content-Length: %d\r\n%b\r\n%b"
-)
-
-
-def ask(server: Server, path: str, close: bool = False) -> socket.socket:
-    sock = socket.create_connection((server.host, server.port), DEADLINE)
-    body = b"prompt=Hi"
-    sock.sendall(POST % (path.encode(), len(body), b"Connection: close\r\n" if close else b"", body))
-    return sock
-
-
-def fetch(server: Server, path: str) -> socket.socket:
-    sock = socket.create_connection((server.host, server.port), DEADLINE)
-    sock.sendall(b"GET %b HTTP/1.1\r\nHost: localhost\r\n\r\n" % path.encode())
-    return sock
-
-
-def fin(sock: socket.socket) -> None:
-    sock.shutdown(socket.SHUT_WR)  # closing it with something unread would be a reset
-
-
-def rst(sock: socket.socket) -> None:
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    sock.close()
-
-
-def read_until(sock: socket.socket, wanted: bytes, data: bytes = b"") -> bytes:
-    while wanted not in data:
-        more = sock.recv(65536)
-        assert more, f"the connection ended before {wanted!r}: {data!r}"
-        data += more
-    return data
-
-
-def stream_id(head: bytes) -> str:
-    """From Content-Location or Location."""
-    match = re.search(rb"Location: /streams/([\w-]{22})", head)
-    assert match
-    return match[1].decode()
-
-
-def poll(server: Server, id: str, after: int = 0) -> dict:
-    return json.loads(server.get(f"/streams/{id}?format=json&after={after}")[1])
 
 
 @pytest.fixture(scope="module")
@@ -77,25 +26,10 @@ def upstream():
 
 @pytest.fixture(scope="module")
 def server(upstream):
-    """Nothing goes on for nobody here."""
+    """Nothing goes on for nobody here. A heartbeat would find out, too: it never comes, so that only the watch on
+    the socket can."""
     with Server({"up": upstream.table}, grace=0, heartbeat=NEVER, status_wait=0.5) as server:
         yield server
-
-
-@contextmanager
-def held(upstream: Emulator, phase: str):
-    """The upstream stands still in this phase; gives the function that waits until it does."""
-    asked, sent = len(upstream.asked), upstream.sent
-    upstream.before_headers = NEVER if phase == "headers" else 0
-    upstream.gate = gate = threading.Event()
-    upstream.gate_at = 3 if phase == "mid-answer" else 0
-    try:
-        yield lambda: upstream.wait(
-            lambda: len(upstream.asked) == asked + 1 and upstream.sent == sent + upstream.gate_at
-        )
-    finally:
-        gate.set()
-        upstream.before_headers, upstream.gate = 0, None
 
 
 def wait_for_log(server: Server, id: str, events: int) -> None:
@@ -183,16 +117,6 @@ def test_an_answer_goes_on_for_as_long_as_grace():
         assert upstream.left == 0
         assert upstream.wait(lambda: upstream.left == 1)
         assert final(server, id)["error"]["code"] == "abandoned"
-
-
-def final(server: Server, id: str) -> dict:
-    after, until = 0, time.monotonic() + DEADLINE
-    while time.monotonic() < until:
-        answer = poll(server, id, after)
-        if answer["events"] and answer["events"][-1]["type"] in ("done", "failed"):
-            return answer["events"][-1]
-        after = answer["last"]
-    raise AssertionError("it did not end")
 
 
 def test_who_comes_back_within_grace_loses_nothing_and_asks_once():
