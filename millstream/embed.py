@@ -9,9 +9,9 @@ import time
 from collections.abc import Iterable, Iterator
 from threading import Thread
 
-from flask import Response, request
+from flask import Response, jsonify, request
 
-from millstream.errors import MillstreamError, RequestError
+from millstream.errors import MillstreamError, RequestError, body
 from millstream.events import TERMINAL, End, Event, Meta, number
 from millstream.formats import Options
 from millstream.formats.table import BY_MEDIA_TYPE
@@ -33,17 +33,27 @@ def stream(source: Iterable[str | Event], *, heartbeat: float = 15.0, retry: int
     an exception in it makes it fail. It runs in a thread of its own (a greenlet under gevent), outside the
     request's context: hand it plain values, never `request`. When the client leaves, it is closed at its next
     yield. `heartbeat` is in seconds, `retry` in milliseconds (EventSource reconnects and starts a new generator:
-    there is no store here, and no resume). Raises RequestError (not_acceptable).
+    there is no store here, and no resume). Where Accept takes none of the formats, the response is a 406.
     """
     media_type = negotiate(request.headers.get("Accept"), OFFERED)
     if media_type is None:
-        raise RequestError("not_acceptable", f"None of your Accept types is offered here: {', '.join(OFFERED)}.")
+        return _refused(source)
     meta = Meta(id=secrets.token_urlsafe(16), owner="", worker="", created=time.time(), model="")
     client = Client(request.environ)
     relay = Relay(source, heartbeat)
     client.watch(relay.leave)
     format = BY_MEDIA_TYPE[media_type](meta, Options(retry=jitter(retry)))
     return stream_response(relay, format, client, relay.leave)
+
+
+def _refused(source: Iterable[str | Event]) -> Response:
+    """Other applications have no handler for our errors: raised, it would be their 500."""
+    _close(source)
+    error = RequestError("not_acceptable", f"None of your Accept types is offered here: {', '.join(OFFERED)}.")
+    response = jsonify(body(error.failure()))
+    response.status_code = error.status
+    response.headers["Vary"] = "Accept"
+    return response
 
 
 class Relay:
@@ -90,18 +100,30 @@ class Relay:
             for item in self._source:
                 if self._left:
                     return
-                event = item if isinstance(item, Event) else Event(text=item)
+                event = _event(item)
                 self._items.put(event)
                 if event.type in TERMINAL:
                     return
             self._items.put(_end(None))
         except MillstreamError as error:
             self._items.put(_end(error))
-        except Exception:
+        except BaseException:  # SystemExit, too: the client shall not wait for ever
             log.exception("a streamed generator failed")
             self._items.put(_end(MillstreamError("internal", "The job failed; the server's log says why.")))
         finally:
-            getattr(self._source, "close", lambda: None)()
+            _close(self._source)
+
+
+def _close(source: Iterable[str | Event]) -> None:
+    getattr(source, "close", lambda: None)()
+
+
+def _event(item: str | Event) -> Event:
+    if isinstance(item, Event):
+        return item
+    if isinstance(item, str):
+        return Event(text=item)
+    raise TypeError(f"a streamed generator has to yield str or Event, not {type(item).__name__}")
 
 
 def _end(error: MillstreamError | None) -> Event:
