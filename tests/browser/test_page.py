@@ -35,6 +35,12 @@ def shown(text: str, selector: str) -> Condition:
     return lambda page: text in page.find_element(By.CSS_SELECTOR, selector).text
 
 
+def cursor_behind(page: Chrome, selector: str) -> bool:
+    """Whether the writing cursor stands at the end of this element. (JavaScript of the driver's own still runs.)"""
+    script = "return getComputedStyle(document.querySelector(arguments[0]), '::after').content"
+    return page.execute_script(script, selector) == '""'
+
+
 def ask(page: Chrome, prompt: str) -> None:
     wait(page, lambda page: page.find_element(By.NAME, "prompt").is_displayed())
     page.find_element(By.NAME, "prompt").send_keys(prompt)
@@ -52,6 +58,22 @@ def test_words_are_shown_before_the_last_is_written(page: Chrome, upstream: Emul
     wait(page, shown("emulated-1 · 30 tokens", ".facts"))
     assert page.find_element(By.CSS_SELECTOR, ".text").text.strip() == upstream.text.strip()
     assert not page.find_element(By.CSS_SELECTOR, ".halt").is_displayed()
+
+
+def test_one_cursor_stands_where_the_text_goes_on(page: Chrome, upstream: Emulator) -> None:
+    upstream.gate, upstream.gate_at = threading.Event(), 0
+    ask(page, "How?")
+    wait(page, lambda page: cursor_behind(page, ".answer"))
+    upstream.gate_at = 1  # of requests to come
+    upstream.gate.set()
+    wait(page, shown("30 tokens", ".facts"))
+    assert not cursor_behind(page, ".answer")
+    assert not cursor_behind(page, ".text")
+    upstream.gate = threading.Event()
+    page.find_element(By.CSS_SELECTOR, ".again input[type=submit]").click()
+    wait(page, lambda page: not page.find_elements(By.CSS_SELECTOR, ".dock"))
+    wait(page, shown("word0", ".text"))
+    assert cursor_behind(page, ".text")
 
 
 def test_stop_ends_the_answer_and_keeps_what_came(page: Chrome, upstream: Emulator) -> None:
