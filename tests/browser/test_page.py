@@ -37,8 +37,8 @@ def shown(text: str, selector: str) -> Condition:
 
 def cursor_behind(page: Chrome, selector: str) -> bool:
     """Whether the writing cursor stands at the end of this element. (JavaScript of the driver's own still runs.)"""
-    script = "return getComputedStyle(document.querySelector(arguments[0]), '::after').content"
-    return page.execute_script(script, selector) == '""'
+    element = page.find_element(By.CSS_SELECTOR, selector)
+    return page.execute_script("return getComputedStyle(arguments[0], '::after').content", element) == '""'
 
 
 def ask(page: Chrome, prompt: str) -> None:
