@@ -220,7 +220,8 @@ class Streams:
             gevent.sleep(TICK)
 
     def _check(self, now: float) -> None:
-        for one in [*self.live.values(), *self.followers]:
+        all_: list[Live | Follower] = [*self.live.values(), *self.followers]
+        for one in all_:
             try:
                 one.check(now)
             except Exception:  # one stream's trouble must not stop the clock of all
