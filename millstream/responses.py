@@ -67,6 +67,11 @@ def stream_response(
     return response
 
 
+def head(format: type[Format]) -> Response:
+    """What HEAD gets: a stream's headers. An iterator, for of a list Flask would tell the length."""
+    return Response(iter(()), headers={"Content-Type": format.CONTENT_TYPE, **HEADERS})
+
+
 def jitter(milliseconds: int) -> int:
     """±25 %, so that the clients of a restarted server don't all come back in the same moment."""
     return round(milliseconds * random.uniform(0.75, 1.25))

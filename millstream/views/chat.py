@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, request, url_for
 
-from millstream.errors import RequestError
+from millstream.errors import RequestError, Unavailable
 from millstream.events import TERMINAL, Call, Meta
 from millstream.formats import Format
 from millstream.formats.html import Html
 from millstream.formats.json import Json
 from millstream.formats.sse import Sse
 from millstream.negotiation import named
-from millstream.responses import HEADERS
+from millstream.responses import HEADERS, head
 from millstream.sockets.client import Client
 from millstream.streams import Follower
 from millstream.views import intake, streams
@@ -50,7 +50,7 @@ def ask_by_address() -> Response:
         return streams.resume(owner, *position, controls(fields))
     asked = question(dict(fields))
     if request.method == "HEAD":
-        return Response(headers={"Content-Type": Sse.CONTENT_TYPE, **HEADERS})
+        return head(Sse)
     return _answer(owner, asked, Sse, wait=False)
 
 
@@ -103,4 +103,5 @@ def _whole(follower: Follower, format: Format) -> Response:
         closing = format.closing(batch[-1])
         assert isinstance(closing, bytes)
         return Response(closing, headers={"Content-Type": format.CONTENT_TYPE, **HEADERS})
-    raise RequestError("bad_request", "The client left before the answer was whole.")
+    # The client has left, then nobody reads this; or this worker leaves, and the stream runs on another one.
+    raise Unavailable("draining", "This worker has to leave before the answer is whole. Try again.", retry_after=1)

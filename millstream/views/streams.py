@@ -15,7 +15,7 @@ from millstream.formats import Format
 from millstream.formats.html import Html
 from millstream.formats.json import Json, events
 from millstream.formats.text import Text
-from millstream.responses import HEADERS, stream_response
+from millstream.responses import HEADERS, head, stream_response
 from millstream.sockets.client import Client
 from millstream.streams import Follower
 from millstream.views import intake
@@ -43,7 +43,7 @@ def start() -> Response:
     response = jsonify(id=meta.id, url=url)
     response.status_code = 201
     response.headers["Location"] = url
-    response.headers["Cache-Control"] = "no-store"
+    response.headers.extend(HEADERS)
     return response
 
 
@@ -113,15 +113,17 @@ def resume(owner: str, id: str, after: int, asked: dict[str, str]) -> Response:
     padding = intake.padding(asked)
     meta = services().streams.meta(id, owner)
     if request.method == "HEAD":
-        return Response(headers={"Content-Type": format.CONTENT_TYPE, **HEADERS})
+        return head(format)
     if format is Json:
         return _poll(meta, after, asked)
     if format is Html:
         after = 0  # a page is drawn whole
+    if after and (event := services().streams.at(id, after)) and event.type in TERMINAL:
+        if format is Text:
+            raise_failure(event)  # it has no other words for it
+        return Response(status=204, headers=HEADERS)
     if format is Text:
         return _resume_text(meta, after, asked, padding)
-    if after and (event := services().streams.at(id, after)) and event.type in TERMINAL:
-        return Response(status=204, headers=HEADERS)
     client = Client(request.environ)
     follower = services().streams.follow(meta, after, client)
     with watched(client, follower):
@@ -134,17 +136,20 @@ def _resume_text(meta: Meta, after: int, asked: dict[str, str], padding: int) ->
     # RFC 9110, 14.2: Range is for GET.
     ranged = RANGE.fullmatch(request.headers.get("Range", "")) if request.method == "GET" else None
     offset = int(ranged[1]) if ranged else intake.whole_number("offset", asked.get("offset", "0"))
-    after = 0 if offset else after
+    if ranged or offset:
+        after = 0
     past = use.history(meta.id)
     have = len(past.text.encode())
-    if past.terminal and offset == have:
+    if past.terminal and offset >= have:
         raise_failure(past.terminal)  # "nothing left" would tell curl that all is well
-    if offset > have or (past.terminal and offset == have and offset):
+    if offset > have or (past.terminal and offset == have and (offset or ranged)):
         raise RequestError(
             "bad_range", f"There is nothing after byte {have}.", headers={"Content-Range": f"bytes */{have}"}
         )
     client = Client(request.environ)
     follower = use.follow(meta, after, client)
+    if ranged:
+        padding = 0  # Content-Range counts every byte of the body
     with watched(client, follower):
         response = streamed(follower, Text(meta, intake.options(meta.id, padding, offset=offset)), client)
     if ranged:
