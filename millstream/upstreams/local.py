@@ -13,6 +13,8 @@ from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from msgspec import structs
+
 from millstream.errors import UpstreamError
 from millstream.events import Call, Event
 from millstream.settings import ROOT, Secret, SettingError, Settings, UpstreamSettings
@@ -23,6 +25,7 @@ from millstream.upstreams.openai import OpenAI
 URL, KEY, PIPE = "MILLSTREAM_LOCAL_URL", "MILLSTREAM_LOCAL_KEY", "MILLSTREAM_LOCAL_PIPE"
 
 AGAIN = 0.1  # s between two tries while the model is loading
+ENOUGH = 512  # tokens after which the packaged model, which has 135 million weights, goes round in circles
 
 
 class Local:
@@ -36,12 +39,13 @@ class Local:
         self.model = model_name(model_file(settings))
         self.models = table.models or (self.model,)
         self.deadlines = Deadlines(table.connect, table.first_token, table.silence, table.total)
+        self._most = {} if settings.local_model else {"max_tokens": ENOUGH}
         self._table = table
         self._openai: OpenAI | None = None
 
     def stream(self, call: Call) -> Iterator[list[Event]]:
         """While the model is loading it waits, up to the first token's limit."""
-        answer = self._accepted(call)
+        answer = self._accepted(structs.replace(call, options=self._most | call.options))
         try:
             yield []
             yield from answer

@@ -154,3 +154,8 @@ def test_a_pipe_of_before_an_exec_is_not_ours():
     os.close(reading)
     for other in ("", "x", "0", "99999:1"):
         assert not local._is_ours(other)
+
+
+def test_an_answer_without_a_limit_of_its_own_ends(server):
+    *_, last = server.upstream.stream(STORY)
+    assert last[-1].end.usage.output <= local.ENOUGH
