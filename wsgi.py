@@ -1,5 +1,6 @@
 """For `gunicorn wsgi:app` and `flask run`: patches first, for a stream waits without holding the others up."""
 
+import logging
 import sys
 
 try:
@@ -12,6 +13,13 @@ monkey.patch_all()
 from app import create_app  # noqa: E402
 from millstream.settings import SettingError, load  # noqa: E402
 from millstream.upstreams.router import prepare  # noqa: E402
+
+# One JSON line for each stream that ends. Nobody else shows these: they are no warnings.
+ends = logging.getLogger("millstream.ends")
+ends.setLevel(logging.INFO)
+ends.propagate = False
+if not ends.handlers:
+    ends.addHandler(logging.StreamHandler())
 
 try:
     settings = load()
