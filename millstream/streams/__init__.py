@@ -26,6 +26,7 @@ __all__ = ["Ends", "Follower", "Row", "Streams"]
 log = logging.getLogger("millstream")
 
 TICK = 0.25  # s between two looks at deadlines and heartbeats
+LOOK = 0.05  # s between two looks for another worker's first event
 SWEEP = 60.0  # s between two looks for expired logs
 
 
@@ -114,11 +115,19 @@ class Streams:
         """Waits until the upstream has taken the question, at most `timeout` seconds. Raises its refusal."""
         live = self.live.get(id)
         if live is None:
-            return
-        live.settled.wait(timeout)
-        last = live.terminal
+            last = self._first(id, timeout)
+        else:
+            live.settled.wait(timeout)
+            last = live.terminal
         if last is not None and last.n == 1 and last.end and last.end.failure:
             raise MillstreamError.of(last.end.failure)
+
+    def _first(self, id: str, timeout: float) -> Event | None:
+        """The first event of a stream that runs elsewhere. Looked for, since a watch would count as a listener."""
+        until = monotonic() + timeout
+        while (event := self.at(id, 1)) is None and monotonic() < until:
+            gevent.sleep(LOOK)
+        return event
 
     # -- following ----------------------------------------------------------------------------------------------
 

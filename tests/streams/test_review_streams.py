@@ -5,7 +5,7 @@ from __future__ import annotations
 import gevent
 import pytest
 
-from millstream.errors import NotFound
+from millstream.errors import MillstreamError, NotFound
 from tests.streams.fakes import WAIT, FakePeer, Led, call
 from tests.streams.test_streams import ended
 from tests.streams.test_workers import die
@@ -148,3 +148,16 @@ def test_nothing_comes_after_the_end(streams, upstream, rows):
     assert ended(follower).n == 2
     assert upstream.closed.wait(WAIT)
     assert (live.n, streams.history(meta.id).text, len(rows)) == (2, "x", 1)
+
+
+def test_a_refusal_that_another_worker_gets_is_known_before_anything_is_sent(two, upstream):
+    owner, other = two
+    meta = owner.start(call(), upstream, claim="me\nk", fingerprint="f")
+    again = other.start(call(), Led(), claim="me\nk", fingerprint="f")
+    assert again.id == meta.id
+    waiting = gevent.spawn(other.accepted, again.id, WAIT)
+    gevent.sleep(0)
+    upstream.break_off("upstream_auth")
+    with pytest.raises(MillstreamError) as refusal:
+        waiting.get(timeout=WAIT)
+    assert refusal.value.code == "upstream_auth"
