@@ -14,6 +14,7 @@ def test_each_stream_that_ends_is_one_json_line_without_what_was_said():
         body = json.dumps({"prompt": "a secret question", "model": "demo?tokens=2"})
         connection.request("POST", "/chat", body, {"Content-Type": "application/json"})
         answer = connection.getresponse().read().decode()
+        connection.close()
         until = time.monotonic() + DEADLINE
         while '"reason"' not in server.text() and time.monotonic() < until:
             time.sleep(0.05)
