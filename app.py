@@ -15,7 +15,7 @@ from millstream.settings import Settings, load
 from millstream.stores.table import open_store
 from millstream.streams import Row, Streams
 from millstream.upstreams.router import Router
-from millstream.views import failures
+from millstream.views import failures, policy
 from millstream.views.chat import chat
 from millstream.views.operator import operator
 from millstream.views.page import page
@@ -48,6 +48,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     for blueprint in (chat, streams, page, operator):
         app.register_blueprint(blueprint)
     failures.register(app)
+    policy.register(app)
     if hops := settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_prefix=hops)  # type: ignore[method-assign]
     use.streams.open()

@@ -95,3 +95,15 @@ def test_who_waits_for_json_on_a_leaving_worker_is_told_to_try_again(make_app, t
     assert (response.status_code, response.json["error"]["code"]) == (503, "draining")
     assert response.headers["Retry-After"]
     assert owner.delete(url).status_code == 204
+
+
+@pytest.mark.parametrize("address", ["/", "/streams/x?format=html", "{url}?format=html"])
+def test_every_page_carries_the_policy(client, ask, address):
+    headers = client.get(address.format(url=ask("demo?tokens=1"))).headers
+    assert "script-src 'self'" in headers["Content-Security-Policy"]
+    assert "unsafe" not in headers["Content-Security-Policy"]
+    assert headers["Referrer-Policy"] == "same-origin"
+
+
+def test_what_is_no_page_carries_no_policy(client, ask):
+    assert "Content-Security-Policy" not in client.get(ask("demo?tokens=1")).headers
