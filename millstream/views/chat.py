@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, request, url_for
 
 from millstream.errors import RequestError, Unavailable
-from millstream.events import TERMINAL, Call, Meta
+from millstream.events import TERMINAL
 from millstream.formats import Format
 from millstream.formats.html import Html
 from millstream.formats.json import Json
@@ -36,10 +36,9 @@ def ask() -> Response:
 def ask_by_address() -> Response:
     """The same for a bare EventSource, which can only GET."""
     fields = intake.query()
-    asked_for_events = fields.get("format") == Sse.NAME or (
-        "format" not in fields and named(request.headers.get("Accept"), Sse.MEDIA_TYPE)
-    )
-    if not asked_for_events:
+    accept = request.headers.get("Accept", "")
+    by_name = fields.get("format") == Sse.NAME and "image/" not in accept  # not for an image tag of some page
+    if not (by_name or ("format" not in fields and named(accept, Sse.MEDIA_TYPE))):
         raise RequestError(
             "not_acceptable",
             "GET /chat starts an answer for an EventSource only: ask for text/event-stream, or use POST.",
@@ -54,29 +53,9 @@ def ask_by_address() -> Response:
     return _answer(owner, asked, Sse, wait=False)
 
 
-def begin(owner: str, asked: Question, *, keep_messages: bool = False) -> Meta:
-    """Starts the answer, or finds the one that the same Idempotency-Key began."""
-    use = services()
-    model = asked.model or use.models.default
-    call = Call(
-        model=model,
-        messages=asked.messages,
-        options=asked.options,
-        caller=owner,
-        grace=use.settings.grace,
-    )
-    return use.streams.start(
-        call,
-        use.models.find(model),
-        claim=intake.claim(owner, asked),
-        fingerprint=asked.fingerprint(),
-        keep_messages=keep_messages,
-    )
-
-
 def _answer(owner: str, asked: Question, format: type[Format], *, wait: bool) -> Response:
     padding = intake.padding(asked.controls)
-    meta = begin(owner, asked, keep_messages=format is Html)
+    meta = intake.begin(owner, asked, keep_messages=format is Html)
     client = Client(request.environ)
     follower = services().streams.follow(meta, peer=client)
     with streams.watched(client, follower):

@@ -11,6 +11,7 @@ from flask import current_app, g, request, url_for
 from jinja2 import Environment
 
 from millstream.errors import RequestError
+from millstream.events import Call, Meta
 from millstream.formats import Format, Options
 from millstream.formats.table import BY_MEDIA_TYPE, FORMATS
 from millstream.negotiation import OFFERED, negotiate
@@ -123,6 +124,26 @@ def whole_number(name: str, value: str, most: int = 2**53) -> int:
     if not (value.isascii() and value.isdigit() and len(value) <= 16 and int(value) <= most):
         raise RequestError("bad_field", f"{name} has to be a whole number from 0 to {most}.", param=name)
     return int(value)
+
+
+def begin(owner: str, asked: Question, *, keep_messages: bool = False) -> Meta:
+    """Starts the answer, or finds the one that the same Idempotency-Key began."""
+    use = services()
+    model = asked.model or use.models.default
+    call = Call(
+        model=model,
+        messages=asked.messages,
+        options=asked.options,
+        caller=owner,
+        grace=use.settings.grace,
+    )
+    return use.streams.start(
+        call,
+        use.models.find(model),
+        claim=claim(owner, asked),
+        fingerprint=asked.fingerprint(),
+        keep_messages=keep_messages,
+    )
 
 
 def claim(owner: str, asked: Question) -> str | None:

@@ -33,11 +33,9 @@ ENDLESS = 2**53 - 1  # RFC 8673: a last byte that is not known yet; the largest 
 @streams.post("/streams")
 def start() -> Response:
     """Starts an answer without following it: 201 with its address."""
-    from millstream.views.chat import begin
-
     owner = intake.caller(starts=True)
     asked = intake.read_question()
-    meta = begin(owner, asked, keep_messages=asked.controls.get("format") == Html.NAME)
+    meta = intake.begin(owner, asked, keep_messages=asked.controls.get("format") == Html.NAME)
     services().streams.accepted(meta.id, services().settings.status_wait)
     url = url_for("streams.follow", id=meta.id)
     response = jsonify(id=meta.id, url=url)
