@@ -95,6 +95,8 @@ class Settings:
     upstreams: tuple[UpstreamSettings, ...] = ()
 
 
+PREFIX = "MILLSTREAM_"
+OURS = ("MILLSTREAM_CONFIG", "MILLSTREAM_LOCAL_")  # the file's name; what the master tells workers of the local model
 UPSTREAM_COMMON = {item.name for item in fields(UpstreamSettings)} - {"name", "extra"}
 SECRETS = {"api_key", "api_secret"}
 
@@ -107,14 +109,17 @@ def load(environ: Mapping[str, str] | None = None, path: Path | None = None) -> 
     for item in fields(Settings):
         if item.name == "upstreams":
             continue
-        variable = f"MILLSTREAM_{item.name.upper()}"
+        variable = PREFIX + item.name.upper()
         if variable in environ:
             values[item.name] = _convert(variable, environ[variable], item.default, item.metadata)
         elif item.name in document:
             values[item.name] = _convert(item.name, document[item.name], item.default, item.metadata)
-    unknown = set(document) - {item.name for item in fields(Settings)}
-    if unknown:
+    known = {item.name for item in fields(Settings)}
+    if unknown := set(document) - known:
         raise SettingError(f"unknown settings in the configuration file: {', '.join(sorted(unknown))}")
+    ours = {name for name in environ if name.startswith(PREFIX) and not name.startswith(OURS)}
+    if unknown := ours - {PREFIX + name.upper() for name in known}:
+        raise SettingError(f"unknown settings in the environment: {', '.join(sorted(unknown))}")
     defaults = Settings(**values)
     tables = document.get("upstreams", {})
     if not isinstance(tables, dict):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
@@ -251,3 +252,8 @@ def test_no_repr_shows_a_secret(read):
 def test_a_secret_is_false_when_it_is_empty():
     assert not Secret() and Secret("x") and repr(Secret()) == "Secret()"
     assert not UpstreamSettings("a", "openai").api_key
+
+
+def test_an_unknown_name_in_the_environment_is_an_error():
+    with pytest.raises(SettingError, match="MILLSTREAM_GRAEC"):
+        load({"MILLSTREAM_GRAEC": "30", "MILLSTREAM_LOCAL_URL": "http://127.0.0.1:1"}, path=Path("/nowhere"))

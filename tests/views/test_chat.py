@@ -124,6 +124,11 @@ def test_get_starts_an_answer_only_where_events_are_spelled_out(client, accept, 
     assert client.get("/chat?prompt=Hi", headers={"Accept": accept}).status_code == status
 
 
+def test_an_image_tag_starts_nothing_even_with_a_format(client):
+    headers = {"Accept": "image/avif,image/webp,image/*,*/*;q=0.8"}
+    assert client.get("/chat?prompt=Hi&format=sse", headers=headers).status_code == 406
+
+
 def test_get_with_format_sse_needs_no_accept(client):
     assert client.get("/chat?prompt=Hi&format=sse").status_code == 200
 
