@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 
 POLICY = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -15,11 +15,11 @@ POLICY = {
 
 
 def register(app: Flask) -> None:
-    """Every page carries it, the growing one and errors too."""
+    """Every page of ours carries it, the growing one and errors too; the operator's own files in static/ don't."""
     app.after_request(_restrict)
 
 
 def _restrict(response: Response) -> Response:
-    if response.mimetype == "text/html" and response.status_code != 204:
+    if response.mimetype == "text/html" and response.status_code != 204 and request.endpoint != "static":
         response.headers.update(POLICY)
     return response

@@ -11,6 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import psutil
+
 from tests.system.nginx import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -107,10 +109,11 @@ class Server:
 
     def worker_pids(self) -> list[int]:
         """The workers' process ids: the children of gunicorn's master that are no model supervisor."""
-        import psutil
-
-        children = psutil.Process(self.process.pid).children()
-        return [child.pid for child in children if "gunicorn" in " ".join(child.cmdline())]
+        return [
+            child.pid
+            for child in psutil.Process(self.process.pid).children()
+            if child.status() != psutil.STATUS_ZOMBIE and "gunicorn" in " ".join(child.cmdline())
+        ]
 
 
 def _toml(upstreams: dict[str, dict[str, object]]) -> str:
