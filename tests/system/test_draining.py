@@ -20,12 +20,12 @@ from tests.system.test_workers import at, reach
 pytestmark = pytest.mark.system
 
 LIMIT, MARGIN = 9, 4  # s: a worker stays for 5 s, then ends what still runs
-WORDS = [f"word{n} " for n in range(40)]
+WORDS = [f"word{n} " for n in range(50)]
 
 
 @pytest.fixture
 def upstreams() -> Iterator[dict[str, Emulator]]:
-    """One answers within 2 s, one at once, and one never comes to an end."""
+    """One answers within 3 s, one at once, and one never comes to an end."""
     emulators = {"brief": Emulator(WORDS, pace=0.05), "quick": Emulator(["at ", "once"]), "endless": Emulator(WORDS)}
     emulators["endless"].gate = threading.Event()
     with ExitStack() as running:
@@ -67,7 +67,6 @@ def test_a_server_that_is_told_to_leave_ends_nothing_that_ends_in_time(
     server: Server, upstreams: dict[str, Emulator]
 ) -> None:
     workers = server.worker_pids()
-    unfollowed = [begin(server, "brief") for _ in range(4)]
     followed = [follow(server, "brief", format) for format in (clients.Sse, clients.Ndjson, clients.Text)]
     assert not any(client.ended for client in followed)
     server.process.send_signal(signal.SIGTERM)
@@ -75,7 +74,15 @@ def test_a_server_that_is_told_to_leave_ends_nothing_that_ends_in_time(
     assert [client.connections for client in followed] == [1] * 3
     assert server.process.wait(clients.DEADLINE) == 0
     assert left_by_themselves(server, workers)
-    assert len(upstreams["brief"].asked) == 7
+    assert len(upstreams["brief"].asked) == 3
+
+
+def test_a_server_that_is_told_to_leave_ends_what_nobody_follows_at_the_moment(server: Server) -> None:
+    workers = server.worker_pids()
+    unfollowed = [begin(server, "brief") for _ in range(4)]
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(clients.DEADLINE) == 0
+    assert left_by_themselves(server, workers)
     with Server(server.upstreams, store=server.settings["store"]) as next_server:
         for id in unfollowed:
             assert clients.log_of(next_server.port, id)[-1][:2] == (len(WORDS) + 1, "done")

@@ -31,7 +31,8 @@ def upstream() -> Iterator[Emulator]:
 
 @pytest.fixture
 def server(upstream: Emulator) -> Iterator[Server]:
-    with Server({"emulated": upstream.table}, workers=3) as server:
+    # Without heartbeats, at which each follower looks after its stream anyhow.
+    with Server({"emulated": upstream.table}, workers=3, heartbeat=600) as server:
         until(lambda: len(server.worker_pids()) == 3)
         yield server
 
