@@ -149,6 +149,8 @@ class Streams:
         if live is None:
             follower.unwatch = self._store.watch(meta.id, follower.wake)
             follower.orphaned = lambda: self._take_over(meta)
+            if self._draining:
+                follower.dismiss()
         self.followers.add(follower)
         follower.gone = self.followers.discard
         return follower
@@ -195,7 +197,7 @@ class Streams:
             live.fail(_interrupted("The server is restarting."))
         for follower in list(self.followers):
             if follower.meta.worker != self._store.worker:
-                follower.leave()
+                follower.dismiss()
 
     def close(self) -> None:
         if self._sweeper is not None:

@@ -25,7 +25,7 @@ class Peer(Protocol):
 
 class Follower:
     """Iterate it: each item is a batch of events; [] means that a heartbeat is due. It ends after the terminal
-    event, or without one when `leave` was called. While it exists, it counts as somebody who listens.
+    event, or without one when `leave` or `dismiss` was called. While it exists, it counts as somebody who listens.
 
     Where this worker owns the stream, batches come straight from the pump into a small inbox; a follower that
     lags loses its inbox and reads on from the log, so that it never holds the pump up. Elsewhere `watch` wakes
@@ -55,6 +55,7 @@ class Follower:
         self._signal = Signal()
         self._inbox: list[tuple[int, list[Event]]] | None = None
         self._current = False  # the log has been read to its end since the inbox began
+        self._dismissed = False
         self._left = False
         self._parked = False
         self._beat = False
@@ -88,6 +89,9 @@ class Follower:
             if batch:
                 self.after = batch[-1].n
                 return batch
+            if self._dismissed:
+                self.leave()
+                return None
             if not self._park(None if until is None else max(0, until - monotonic())):
                 return [] if not self._left else None
         return None
@@ -148,6 +152,11 @@ class Follower:
         self._signal.set()
 
     def wake(self) -> None:
+        self._signal.set()
+
+    def dismiss(self) -> None:
+        """Ends it without a terminal event once it has given what is logged: the client goes on elsewhere."""
+        self._dismissed = True
         self._signal.set()
 
     def leave(self) -> None:

@@ -50,6 +50,18 @@ def test_a_follower_elsewhere_counts_as_somebody_who_listens(two):
     assert upstream.closed.wait(WAIT)
 
 
+def test_a_worker_that_leaves_gives_what_is_logged_and_lets_go(two, upstream):
+    owner, other = two
+    meta = owner.start(call(), upstream)
+    before = other.follow(meta)
+    upstream.say("so far")
+    assert before.take(WAIT)[0].text == "so far"
+    other.drain()
+    after = other.follow(meta)
+    assert [event.text for batch in before for event in batch] == []
+    assert [event.text for batch in after for event in batch] == ["so far"]
+
+
 def test_a_dead_workers_stream_is_ended_once_by_those_who_follow(two, upstream, rows):
     owner, other = two
     meta = owner.start(call(), upstream)
