@@ -10,6 +10,9 @@ from msgspec.structs import replace
 EventType = Literal["message", "reasoning", "frame", "done", "failed"]
 TERMINAL = ("done", "failed")
 
+# What a question was asked through: /chat; OpenAI's chat completions; its legacy completions.
+Api = Literal["chat", "openai", "completions"]
+
 
 class Usage(Struct, frozen=True, omit_defaults=True):
     """Tokens of one answer: `input` for the prompt, `output` for what came (reasoning too)."""
@@ -56,15 +59,18 @@ class Event(Struct, frozen=True, omit_defaults=True):
 
 
 class Call(Struct, frozen=True):
-    """One question, checked and ready to ask. `options` are the request's own parameters
-    (temperature, top_p, max_tokens, stop); `caller` owns the stream; `grace` is in seconds."""
+    """One question, checked and ready to ask. `caller` owns the stream; `grace` is in seconds.
+
+    For `api` "chat", `options` are temperature, top_p, max_tokens and stop. For "openai" and "completions" they
+    are all fields of the request's body as they came but model, messages, stream and stream_options (a prompt, too).
+    """
 
     model: str
     messages: list[dict[str, Any]]
     options: dict[str, Any] = {}
     caller: str = ""
     grace: float = 15.0
-    api: Literal["chat", "openai"] = "chat"
+    api: Api = "chat"
 
 
 class Meta(Struct, frozen=True, omit_defaults=True):
@@ -80,7 +86,7 @@ class Meta(Struct, frozen=True, omit_defaults=True):
     worker: str
     created: float
     model: str
-    api: Literal["chat", "openai"] = "chat"
+    api: Api = "chat"
     fingerprint: str = ""
     claim: str | None = None
     messages: list[dict[str, Any]] | None = None

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from millstream.events import Call, Event
+from millstream.events import Api, Call, Event
 
 
 class Deadlines(Struct, frozen=True):
@@ -20,10 +20,15 @@ class Deadlines(Struct, frozen=True):
 
 
 class Upstream(Protocol):
-    """One place that answers. Knows nothing of clients, stores and greenlets."""
+    """One place that answers. Knows nothing of clients, stores and greenlets.
+
+    `native` are the APIs it speaks (`Call.api`): "chat", which gives texts, is always one; of the others it passes
+    frames on as they come.
+    """
 
     name: str
     deadlines: Deadlines
+    native: frozenset[Api]
 
     def stream(self, call: Call) -> Iterator[list[Event]]:
         """Asks, and gives what comes, as it comes.

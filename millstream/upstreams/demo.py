@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 from msgspec import Struct, ValidationError, convert
 
 from millstream.errors import RequestError, UpstreamError
-from millstream.events import Call, End, Event, Usage
+from millstream.events import Api, Call, End, Event, Usage
 from millstream.settings import SettingError, UpstreamSettings
 from millstream.upstreams import Deadlines, estimate
 from millstream.upstreams.demo_text import TEXT, THOUGHT
@@ -49,6 +49,8 @@ MOST = 1_000_000  # of each number
 
 class Demo:
     """One `[upstreams.NAME]` of kind "demo". Its own settings are Parameters, the defaults of every call."""
+
+    native: frozenset[Api] = frozenset({"chat"})
 
     def __init__(self, settings: UpstreamSettings) -> None:
         self.name = settings.name

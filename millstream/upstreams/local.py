@@ -16,7 +16,7 @@ from pathlib import Path
 from msgspec import structs
 
 from millstream.errors import UpstreamError
-from millstream.events import Call, Event
+from millstream.events import Api, Call, Event
 from millstream.settings import ROOT, Secret, SettingError, Settings, UpstreamSettings
 from millstream.upstreams import Deadlines
 from millstream.upstreams.openai import OpenAI
@@ -26,10 +26,14 @@ URL, KEY, PIPE = "MILLSTREAM_LOCAL_URL", "MILLSTREAM_LOCAL_KEY", "MILLSTREAM_LOC
 
 AGAIN = 0.1  # s between two tries while the model is loading
 ENOUGH = 512  # tokens after which the packaged model, which has 135 million weights, goes round in circles
+# What https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct shows; llama.cpp's own 0.8 makes it ramble.
+PACKAGED = {"max_tokens": ENOUGH, "temperature": 0.2, "top_p": 0.9}
 
 
 class Local:
     """One `[upstreams.NAME]` of kind "local". It has no settings of its own but `local_model`."""
+
+    native: frozenset[Api] = frozenset({"chat", "openai"})
 
     def __init__(self, table: UpstreamSettings, settings: Settings) -> None:
         if table.extra or table.base_url or table.api_key:
@@ -39,13 +43,13 @@ class Local:
         self.model = model_name(model_file(settings))
         self.models = table.models or (self.model,)
         self.deadlines = Deadlines(table.connect, table.first_token, table.silence, table.total)
-        self._most = {} if settings.local_model else {"max_tokens": ENOUGH}
+        self._defaults = {} if settings.local_model else PACKAGED
         self._table = table
         self._openai: OpenAI | None = None
 
     def stream(self, call: Call) -> Iterator[list[Event]]:
         """While the model is loading it waits, up to the first token's limit."""
-        answer = self._accepted(structs.replace(call, options=self._most | call.options))
+        answer = self._accepted(structs.replace(call, options=self._defaults | call.options))
         try:
             yield []
             yield from answer

@@ -10,7 +10,7 @@ import msgspec
 import requests
 
 from millstream.errors import RequestError, UpstreamError
-from millstream.events import Call, Event
+from millstream.events import Api, Call, Event
 from millstream.settings import SettingError, UpstreamSettings
 from millstream.sockets.upstream import Body
 from millstream.upstreams import Deadlines, answers
@@ -24,6 +24,8 @@ EXTRA = {"ca_file"}
 
 class OpenAI:
     """One `[upstreams.NAME]` of kind "openai". Its own settings: `ca_file`, a file with CA certificates."""
+
+    native: frozenset[Api] = frozenset({"chat", "openai"})
 
     def __init__(self, settings: UpstreamSettings) -> None:
         if not settings.base_url.startswith(("http://", "https://")):

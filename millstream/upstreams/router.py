@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import Protocol
 
 from millstream.errors import MillstreamError
+from millstream.events import Api
 from millstream.settings import SettingError, Settings, UpstreamSettings
 from millstream.upstreams import Upstream, local
 from millstream.upstreams.demo import Demo
+from millstream.upstreams.frames import speak
 from millstream.upstreams.local import Local
 from millstream.upstreams.openai import OpenAI
 
@@ -77,7 +79,7 @@ class Router:
         except MillstreamError as error:
             raise SettingError(f"model is {self.default!r}, which no upstream has: {error.message}") from error
 
-    def find(self, model: str) -> Upstream:
+    def find(self, model: str, api: Api = "chat") -> Upstream:
         """By the whole name, then by the demo's name with parameters behind it, then whoever takes any name.
 
         Raises MillstreamError (model_not_found).
@@ -91,7 +93,7 @@ class Router:
             raise MillstreamError(
                 "model_not_found", f"There is no model {model[:100]!r} here; there is {listed}.", param="model"
             )
-        return found
+        return speak(found, api)
 
     def models(self) -> list[str]:
         """The names that can be asked for; an upstream for any name shows none."""

@@ -8,6 +8,7 @@ from typing import Protocol, cast
 from flask import current_app
 
 from millstream.access import Access
+from millstream.events import Api
 from millstream.settings import Settings
 from millstream.streams import Streams
 from millstream.upstreams import Upstream
@@ -18,7 +19,7 @@ class Models(Protocol):
 
     default: str
 
-    def find(self, model: str) -> Upstream:
+    def find(self, model: str, api: Api = "chat") -> Upstream:
         """Raises MillstreamError (model_not_found)."""
         ...
 
