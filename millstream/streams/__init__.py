@@ -6,16 +6,17 @@ import logging
 import secrets
 from collections.abc import Callable
 from time import monotonic, time
-from typing import Literal, Protocol
+from typing import Literal
 
 import gevent
 from gevent import Greenlet
-from msgspec import Struct
 
 from millstream.errors import MillstreamError, NotFound, RequestError, Unavailable
-from millstream.events import TERMINAL, Call, End, Event, Meta, Usage
+from millstream.events import TERMINAL, Call, End, Event, Meta
 from millstream.settings import Settings
 from millstream.stores import Store, Word
+from millstream.streams import ends
+from millstream.streams.ends import Ends, Row
 from millstream.streams.follower import Follower, Peer
 from millstream.streams.history import History, history
 from millstream.streams.live import Live
@@ -28,29 +29,6 @@ log = logging.getLogger("millstream")
 TICK = 0.25  # s between two looks at deadlines and heartbeats
 LOOK = 0.05  # s between two looks for another worker's first event
 SWEEP = 60.0  # s between two looks for expired logs
-
-
-class Row(Struct, frozen=True):
-    """What is known of a stream at its end. Times in seconds, `created` in Unix time."""
-
-    id: str
-    caller: str
-    api: str
-    model: str
-    upstream: str
-    created: float
-    duration: float
-    first_token: float | None
-    usage: Usage | None
-    reason: str  # the finish_reason, or the failure's code
-
-
-class Ends(Protocol):
-    """The port that hears of each stream's end, once."""
-
-    def record(self, row: Row) -> None:
-        """Never blocks, never raises."""
-        ...
 
 
 class Streams:
@@ -247,33 +225,12 @@ class Streams:
             self._store.release(meta.id)
         end = End(meta.model, "", failure=_interrupted("The worker that served this answer died.").failure())
         self._store.append(meta.id, [Event("failed", end=end, n=past.last + 1)])
-        self._record(meta, "", time() - meta.created, None, past.usage(meta.messages or []), "interrupted")
+        self._ends.record(ends.of_dead(meta, past))
         return True
 
     def _ended(self, live: Live, event: Event) -> None:
         self.live.pop(live.meta.id, None)
-        end = event.end or End(live.meta.model, live.upstream.name)
-        first = None if live.first is None else live.first - live.started
-        reason = end.failure.code if end.failure else end.finish_reason or "stop"
-        self._record(live.meta, end.upstream, monotonic() - live.started, first, end.usage, reason)
-
-    def _record(
-        self, meta: Meta, upstream: str, duration: float, first: float | None, usage: Usage | None, reason: str
-    ) -> None:
-        self._ends.record(
-            Row(
-                id=meta.id,
-                caller=meta.owner,
-                api=meta.api,
-                model=meta.model,
-                upstream=upstream,
-                created=meta.created,
-                duration=duration,
-                first_token=first,
-                usage=usage,
-                reason=reason,
-            )
-        )
+        self._ends.record(ends.of_live(live, event))
 
 
 def _interrupted(why: str) -> MillstreamError:
