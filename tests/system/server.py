@@ -40,6 +40,7 @@ class Server:
         self.settings = {"store": f"file:{self.folder}/streams", **settings}
         self.upstreams = {"demo": {"kind": "demo", "models": ["demo"]}} if upstreams is None else upstreams
         self.log = self.folder / "log"
+        self._said = ""
 
     def __enter__(self) -> Server:
         config = self.folder / "millstream.toml"
@@ -73,6 +74,7 @@ class Server:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+        self._said = self.text()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def wait_until_ready(self) -> None:
@@ -88,8 +90,8 @@ class Server:
         raise RuntimeError(f"the server did not start: {self.text()}")
 
     def text(self) -> str:
-        """What it has written to its log."""
-        return self.log.read_text("utf-8", "replace")
+        """What it has written to its log; all of it once the block has ended."""
+        return self._said or self.log.read_text("utf-8", "replace")
 
     @property
     def url(self) -> str:
