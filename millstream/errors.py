@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Any
 
 from millstream.events import Failure
@@ -56,12 +57,13 @@ class MillstreamError(Exception):
 
     def failure(self) -> Failure:
         """The value that goes into a `failed` event and into the log."""
-        return Failure(message=self.message, type=self.type, code=self.code, param=self.param)
+        return Failure(self.message, self.type, self.code, self.param, self.headers.get("Retry-After"))
 
     @classmethod
     def of(cls, failure: Failure) -> MillstreamError:
         """The error that a logged failure stands for; an unknown code (of a newer worker) counts as internal."""
-        return cls(failure.code if failure.code in CODES else "internal", failure.message, failure.param)
+        headers = {"Retry-After": failure.retry_after} if failure.retry_after else None
+        return cls(failure.code if failure.code in CODES else "internal", failure.message, failure.param, headers)
 
 
 class RequestError(MillstreamError):
@@ -69,11 +71,23 @@ class RequestError(MillstreamError):
 
 
 class UpstreamError(MillstreamError):
-    """The upstream refused, broke or fell silent. `paid` is False where asking again can't be paid twice."""
+    """The upstream refused, broke or fell silent. `paid` is False where asking again can't be paid twice, and makes
+    sense; `elsewhere` where that is so for another upstream at least (a wrong key, a used up quota).
+    `retry_after` is in seconds."""
 
-    def __init__(self, code: str, message: str, *, paid: bool = True, retry_after: float | None = None) -> None:
-        super().__init__(code, message)
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        paid: bool = True,
+        elsewhere: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
+        wait = {} if retry_after is None else {"Retry-After": str(ceil(retry_after))}
+        super().__init__(code, message, headers=wait)
         self.paid = paid
+        self.elsewhere = elsewhere or not paid or code == "upstream_auth"
         self.retry_after = retry_after
 
 

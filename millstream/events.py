@@ -23,12 +23,16 @@ class Usage(Struct, frozen=True, omit_defaults=True):
 
 
 class Failure(Struct, frozen=True, omit_defaults=True):
-    """Why a stream failed: the body of the one error shape (see errors.py for the codes)."""
+    """Why a stream failed: the body of the one error shape (see errors.py for the codes).
+
+    `retry_after` is the header Retry-After, in seconds, for who asked and still awaits a status.
+    """
 
     message: str
     type: str
     code: str
     param: str | None = None
+    retry_after: str | None = None
 
 
 class End(Struct, frozen=True, omit_defaults=True):

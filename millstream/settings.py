@@ -51,6 +51,7 @@ class UpstreamSettings:
     base_url: str = ""
     api_key: Secret = field(default_factory=Secret)
     fallback: tuple[str, ...] = ()  # names of other upstreams, tried in order while no token has come
+    retries: int = 2  # more tries where it can't be paid twice
     connect: float = 5.0  # s
     first_token: float = 120.0  # s
     silence: float = 60.0  # s
@@ -82,7 +83,8 @@ class Settings:
     sndbuf: int = _setting(16384, "send buffer of a client's socket: what a slow client costs", "bytes", 2048)
     max_streams: int = _setting(5000, "running streams a worker takes before it answers 503", "", 1)
     max_body: int = _setting(1 << 20, "largest request body of /chat and /streams", "bytes", 1)
-    body_timeout: float = _setting(10.0, "the limit for receiving a whole request body", "s", 0.1)
+    max_body_v1: int = _setting(20 << 20, "largest request body of /v1, where images come within it", "bytes", 1)
+    body_timeout: float = _setting(10.0, "the limit for receiving a request body, for each MiB of it", "s", 0.1)
     graceful_timeout: int = _setting(120, "how long a worker that is told to leave stays for its streams", "s", 1)
     drain_margin: int = _setting(5, "so long before that limit running streams are ended as interrupted", "s", 0)
     hosts: tuple[str, ...] = _setting(
@@ -98,7 +100,7 @@ class Settings:
 PREFIX = "MILLSTREAM_"
 OURS = ("MILLSTREAM_CONFIG", "MILLSTREAM_LOCAL_")  # the file's name; what the master tells workers of the local model
 UPSTREAM_COMMON = {item.name for item in fields(UpstreamSettings)} - {"name", "extra"}
-SECRETS = {"api_key", "api_secret"}
+SECRETS = {"api_key", "api_secret", "proxy"}  # a proxy's address may hold a password
 
 
 def load(environ: Mapping[str, str] | None = None, path: Path | None = None) -> Settings:
@@ -204,6 +206,8 @@ def _upstream(name: str, table: Any, defaults: Settings, environ: Mapping[str, s
         value = _from_environment(f"{where}.{key}", value, environ)
         if key in ("connect", "first_token", "silence", "total"):
             values[key] = _number(f"{where}.{key}", value, float, 0.01, "s")
+        elif key == "retries":
+            values[key] = _number(f"{where}.{key}", value, int, 0, "")
         elif key in ("models", "fallback"):
             values[key] = _names(f"{where}.{key}", value)
         elif key == "base_url":

@@ -139,7 +139,8 @@ class Live:
 
     def _facts(self, finish_reason: str | None = None, failure: MillstreamError | None = None) -> End:
         return End(
-            model=self.meta.model,
+            # A chain of upstreams may be at one that was asked for another model.
+            model=getattr(self.upstream, "model", "") or self.meta.model,
             upstream=self.upstream.name,
             finish_reason=finish_reason,
             usage=self._usage() if self.accepted else None,

@@ -6,6 +6,7 @@ import http.client
 import ssl
 import traceback
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -14,11 +15,12 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError, ProtocolError
 
 from millstream.errors import UpstreamError
-from millstream.settings import SettingError, UpstreamSettings
+from millstream.settings import Secret, SettingError, UpstreamSettings
 from millstream.sockets.upstream import Body
 from millstream.wire.http import framing
 
 IDLE = 100  # connections kept for reuse
+SETTINGS = {"proxy", "ca_file", "client_cert", "client_key"}  # what every upstream over HTTP may have of its own
 
 
 class Client:
@@ -31,6 +33,7 @@ class Client:
         self._name = settings.name
         self._connect = settings.connect
         self._adapter = _Adapter(settings)
+        self._proxies = _proxies(settings)
         self._url = settings.base_url + path
         self._headers = {
             "Accept": "text/event-stream, application/json;q=0.9",
@@ -48,7 +51,7 @@ class Client:
         request.headers["Content-Length"] = str(len(body))
         request.hooks = {}
         try:
-            return self._adapter.send(request, stream=True, timeout=(self._connect, None))
+            return self._adapter.send(request, stream=True, timeout=(self._connect, None), proxies=self._proxies)
         except (requests.RequestException, HTTPError) as error:
             raise _unreached(self._name, self._url, self._connect, error) from error
         except BaseException as error:
@@ -75,30 +78,76 @@ class _Adapter(HTTPAdapter):
     """With one TLS context for all connections: reading the CA certificates takes 10 ms and more."""
 
     def __init__(self, settings: UpstreamSettings) -> None:
-        ca_file = settings.extra.get("ca_file") or DEFAULT_CA_BUNDLE_PATH
-        try:
-            self._context = ssl.create_default_context(cafile=ca_file)
-        except OSError as error:
-            raise SettingError(
-                f"upstreams.{settings.name}.ca_file is {ca_file!r}, which can't be read as certificates: {error}"
-            ) from error
+        self._context = _tls(settings)
         super().__init__(pool_connections=1, pool_maxsize=IDLE, max_retries=0, pool_block=False)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs, ssl_context=self._context)
 
+    def proxy_manager_for(self, proxy: Any, **kwargs: Any) -> Any:
+        return super().proxy_manager_for(proxy, **kwargs, ssl_context=self._context)
+
     def cert_verify(self, *args: Any) -> None:
         """Nothing: the context verifies, and has its certificates already."""
+
+
+def _tls(settings: UpstreamSettings) -> ssl.SSLContext:
+    """Raises SettingError."""
+    where = f"upstreams.{settings.name}"
+    extra = settings.extra
+    try:
+        context = ssl.create_default_context(cafile=extra.get("ca_file") or DEFAULT_CA_BUNDLE_PATH)
+    except (OSError, TypeError) as error:
+        raise SettingError(
+            f"{where}.ca_file is {extra['ca_file']!r}, which can't be read as certificates: {error}"
+        ) from error
+    cert, key = extra.get("client_cert"), extra.get("client_key")
+    if key and not cert:
+        raise SettingError(f"{where}.client_key needs {where}.client_cert beside it")
+    if cert:
+        try:
+            # With no password OpenSSL would ask for it on the terminal.
+            context.load_cert_chain(cert, key, password="")
+        except (OSError, TypeError) as error:
+            files = f"{cert!r}" + (f" and client_key {key!r}" if key else "")
+            raise SettingError(
+                f"{where}.client_cert is {files}, which can't be read as a certificate with its key, "
+                f"both as PEM and with no passphrase: {error}"
+            ) from error
+    return context
+
+
+def _proxies(settings: UpstreamSettings) -> dict[str, str]:
+    """Raises SettingError, which shows nothing of the address: it may hold a password."""
+    proxy = settings.extra.get("proxy")
+    if not proxy:
+        return {}
+    address = proxy.reveal() if isinstance(proxy, Secret) else ""
+    try:
+        parts = urlsplit(address)
+        right = parts.scheme == "http" and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        right = False
+    if not right:
+        raise SettingError(
+            f"upstreams.{settings.name}.proxy has to be an address such as http://user:password@proxy.example:3128"
+        )
+    return {"http": address, "https": address}
 
 
 def _unreached(name: str, url: str, limit: float, error: Exception) -> UpstreamError:
     """No response came. Only where no connection came about is it sure that nothing was paid."""
     cause = getattr(error.args[0], "reason", error.args[0]) if error.args else error
-    if isinstance(error, requests.ConnectTimeout):
+    # There is no limit but that for connecting: a read that was too slow was one of TLS, or of the proxy.
+    if isinstance(error, requests.Timeout):
         says = f'upstream "{name}" took no connection within {limit:g} s; check its base_url {url}'
         return UpstreamError("connect_timeout", says, paid=False)
     if isinstance(error, requests.exceptions.SSLError):
         says = f'upstream "{name}": the TLS connection failed: {cause}; check its base_url and certificate'
+        return UpstreamError("upstream_refused", says, paid=False)
+    if isinstance(error, requests.exceptions.ProxyError):
+        why = str(getattr(cause, "original_error", cause)).rpartition(": ")[2]  # the first part names classes
+        says = f'upstream "{name}": its proxy did not connect to {url}: {why}; check its proxy'
         return UpstreamError("upstream_refused", says, paid=False)
     if isinstance(cause, NameResolutionError):
         says = f'upstream "{name}": its name was not found; check its base_url {url}'

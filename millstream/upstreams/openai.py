@@ -15,15 +15,15 @@ from millstream.settings import SettingError, UpstreamSettings
 from millstream.sockets.upstream import Body
 from millstream.upstreams import Deadlines, answers
 from millstream.upstreams.completion import Decoder
-from millstream.upstreams.http import Client
+from millstream.upstreams.http import SETTINGS, Client
 from millstream.upstreams.refusals import refusal
 
 ERROR_BODY = 65536, 5.0  # bytes and seconds of a refusal that are read
-EXTRA = {"ca_file"}
+EXTRA = SETTINGS
 
 
 class OpenAI:
-    """One `[upstreams.NAME]` of kind "openai". Its own settings: `ca_file`, a file with CA certificates."""
+    """One `[upstreams.NAME]` of kind "openai". Its own settings are those of http.SETTINGS."""
 
     native: frozenset[Api] = frozenset({"chat", "openai"})
 

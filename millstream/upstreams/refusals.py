@@ -77,7 +77,8 @@ def refusal(
         wait = retry_after(headers)
         return _refused(name, f"can't answer now (HTTP 503){said}; try again later", paid=False, wait=wait)
     if status == 404:
-        return _refused(name, f"knows no such address or model (HTTP 404){said}; check its base_url and models")
+        says = f"knows no such address or model (HTTP 404){said}; check its base_url and models"
+        return _refused(name, says, elsewhere=True)
     return _refused(name, f"refused the request (HTTP {status}){said}")
 
 
@@ -103,7 +104,8 @@ def _until(date: str) -> float:
 
 def _limited(name: str, used_up: bool, headers: Mapping[str, str], said: str) -> UpstreamError:
     if used_up:  # asking again is of no use: `paid` keeps everybody from trying
-        return _refused(name, f"has no quota left for this key (HTTP 429){said}; look after the account")
+        says = f"has no quota left for this key (HTTP 429){said}; look after the account"
+        return _refused(name, says, elsewhere=True)
     wait = retry_after(headers)
     when = "later" if wait is None else f"in {math.ceil(wait)} s"
     return _refused(name, f"takes no more requests now (HTTP 429){said}; try again {when}", paid=False, wait=wait)
@@ -119,8 +121,11 @@ def _filtered(name: str, said: str) -> UpstreamError:
     )
 
 
-def _refused(name: str, what: str, *, paid: bool = True, wait: float | None = None) -> UpstreamError:
-    return UpstreamError("upstream_refused", f'upstream "{name}" {what}.', paid=paid, retry_after=wait)
+def _refused(
+    name: str, what: str, *, paid: bool = True, elsewhere: bool = False, wait: float | None = None
+) -> UpstreamError:
+    says = f'upstream "{name}" {what}.'
+    return UpstreamError("upstream_refused", says, paid=paid, elsewhere=elsewhere, retry_after=wait)
 
 
 def _said(message: str, secrets: Iterable[Secret]) -> str:

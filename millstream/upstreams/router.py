@@ -10,6 +10,7 @@ from millstream.events import Api
 from millstream.settings import SettingError, Settings, UpstreamSettings
 from millstream.upstreams import Upstream, local
 from millstream.upstreams.demo import Demo
+from millstream.upstreams.fallback import Chain, Member
 from millstream.upstreams.frames import speak
 from millstream.upstreams.local import Local
 from millstream.upstreams.openai import OpenAI
@@ -59,9 +60,11 @@ class Router:
     """Raises SettingError for upstreams that are configured wrong."""
 
     def __init__(self, settings: Settings, build: Build = build) -> None:
-        self._upstreams: dict[str, Routed] = {}
-        for table in tables(settings):
-            upstream = build(table, settings)
+        self._upstreams: dict[str, Routed] = {}  # by model
+        self._named: dict[str, Routed] = {}
+        self._tables = {table.name: table for table in tables(settings)}
+        for table in self._tables.values():
+            upstream = self._named[table.name] = build(table, settings)
             for model in upstream.models:
                 if model in self._upstreams:
                     raise SettingError(
@@ -93,7 +96,15 @@ class Router:
             raise MillstreamError(
                 "model_not_found", f"There is no model {model[:100]!r} here; there is {listed}.", param="model"
             )
-        return speak(found, api)
+        table = self._tables[found.name]
+        others = [self._member(name, api) for name in table.fallback]
+        return Chain([Member(speak(found, api), table.retries), *others])
+
+    def _member(self, name: str, api: Api) -> Member:
+        """A fallback: it is asked for its own first model, the one asked for where it takes any."""
+        upstream = self._named[name]
+        model = next((model for model in upstream.models if model != "*"), "")
+        return Member(speak(upstream, api), self._tables[name].retries, model)
 
     def models(self) -> list[str]:
         """The names that can be asked for; an upstream for any name shows none."""
