@@ -17,6 +17,7 @@ from millstream.streams import Row, Streams
 from millstream.upstreams.router import Router
 from millstream.views import failures, policy
 from millstream.views.chat import chat
+from millstream.views.openai import openai
 from millstream.views.operator import operator
 from millstream.views.page import page
 from millstream.views.services import Services
@@ -45,7 +46,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         access=Access(settings),
     )
     app.extensions["millstream"] = use
-    for blueprint in (chat, streams, page, operator):
+    for blueprint in (chat, openai, streams, page, operator):
         app.register_blueprint(blueprint)
     failures.register(app)
     policy.register(app)

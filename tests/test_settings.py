@@ -29,6 +29,7 @@ GOOD = {
     "sndbuf": ("4096", "4096", 4096),
     "max_streams": ("7", "7", 7),
     "max_body": ("10", "10.0", 10),
+    "max_body_v1": ("11", "11.0", 11),
     "body_timeout": ("1", "1", 1.0),
     "graceful_timeout": ("30", "30", 30),
     "drain_margin": ("0", "0", 0),

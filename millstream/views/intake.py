@@ -24,6 +24,7 @@ from millstream.views.services import services
 PADDING_DEFAULT = 2048  # bytes; what IE 8 and 9 want to see before they show anything
 PADDING_MOST = 65536  # bytes
 KEY_MOST = 200  # characters of an Idempotency-Key
+MEBIBYTE = 1 << 20  # bytes of a body, for each of which it may take `body_timeout`
 
 
 def caller(*, starts: bool) -> str:
@@ -47,37 +48,35 @@ def query() -> dict[str, str]:
 
 def fields() -> dict[str, Any]:
     """The fields of the body; {} where there is none."""
-    found = read_fields(request.content_type or "", _body())
+    found = read_fields(request.content_type or "", body(services().settings.max_body))
     g.format = found.get("format")  # errors that follow go out in it, too
     return found
 
 
-def _body() -> bytes:
-    settings = services().settings
+def body(most: int) -> bytes:
+    """The request's body, of at most so many bytes. Raises RequestError."""
+    seconds = services().settings.body_timeout * max(1.0, (request.content_length or 0) / MEBIBYTE)
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise RequestError(
             "unsupported_media_type", "Send the body as it is, with no Content-Encoding.", param="Content-Encoding"
         )
-    if (request.content_length or 0) > settings.max_body:
-        raise _too_large()
+    if (request.content_length or 0) > most:
+        raise _too_large(most)
     try:
-        with deadline(settings.body_timeout):
-            body = request.stream.read(settings.max_body + 1)
+        with deadline(seconds):
+            received = request.stream.read(most + 1)
     except BodyTimeout:
-        raise RequestError(
-            "body_timeout", f"The body did not arrive within {settings.body_timeout:g} s. Send it again."
-        ) from None
+        raise RequestError("body_timeout", f"The body did not arrive within {seconds:g} s. Send it again.") from None
     except Exception as error:  # a bad chunk size, a client that left: what it is depends on the server
         raise RequestError("bad_request", f"The body could not be read: {type(error).__name__}.") from None
-    if len(body) > settings.max_body:
-        raise _too_large()
-    if len(body) < (request.content_length or 0):  # the client left; half a question must not be paid for
+    if len(received) > most:
+        raise _too_large(most)
+    if len(received) < (request.content_length or 0):  # the client left; half a question must not be paid for
         raise RequestError("bad_request", "The body ended before its Content-Length. Send it again.")
-    return body
+    return received
 
 
-def _too_large() -> RequestError:
-    most = services().settings.max_body
+def _too_large(most: int) -> RequestError:
     return RequestError("body_too_large", f"The body is larger than {most} bytes. Shorten the conversation.")
 
 
@@ -150,10 +149,17 @@ def claim(owner: str, asked: Question) -> str | None:
     """What makes this request the same as another one: the caller's Idempotency-Key
     (https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/), or in our own pages the form's
     `once` together with the question, so that a reload asks nothing and another question is another one."""
-    key = request.headers.get("Idempotency-Key") or asked.controls.get("idempotency_key")
     once = asked.controls.get("once")
+    key = request.headers.get("Idempotency-Key") or asked.controls.get("idempotency_key")
+    if once and not key:
+        return _digest(owner, "once", once, asked.fingerprint())
+    return claim_by_key(owner, key)
+
+
+def claim_by_key(owner: str, key: str | None) -> str | None:
+    """The same for an Idempotency-Key alone. Raises RequestError."""
     if not key:
-        return _digest(owner, "once", once, asked.fingerprint()) if once else None
+        return None
     key = key[1:-1] if len(key) > 2 and key.startswith('"') and key.endswith('"') else key
     if len(key) > KEY_MOST or not key.isprintable():
         raise RequestError(

@@ -1,0 +1,126 @@
+"""OpenAI's chunks of one answer → the answer that is given unstreamed.
+
+https://platform.openai.com/docs/api-reference/chat/object, https://platform.openai.com/docs/api-reference/completions/object
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import Any
+
+import msgspec
+
+from millstream.events import Api, End
+from millstream.formats.objects import to_json
+
+WHOLE: dict[Api, str] = {"openai": "chat.completion", "completions": "text_completion"}
+# What names a thing is not continued, however often it is said.
+NAMES = ("role", "id", "type", "name")
+GROWING = ("text", "reasoning", "reasoning_content", "logprobs")  # of what lies in a choice itself
+PADDING = "obfuscation"  # OpenAI's random characters against who measures the length of frames
+
+
+def assemble(frames: Iterable[bytes], api: Api, end: End) -> dict[str, Any]:
+    """One object out of all frames of an answer. `end` has what no frame says: usage and finish_reason."""
+    chunks = [_object(frame) for frame in frames]
+    whole = _last_said(chunks, omit=("choices", "object", PADDING))
+    whole["object"] = WHOLE[api]
+    whole["choices"] = [
+        _choice(index, pieces, api, end)
+        for index, pieces in sorted(_by_index(chain.from_iterable(map(_choices, chunks))).items())
+    ]
+    if not whole.get("usage") and end.usage is not None:
+        said, came = end.usage.input, end.usage.output
+        whole["usage"] = {"prompt_tokens": said, "completion_tokens": came, "total_tokens": said + came}
+    return whole
+
+
+def as_chunk(frame: bytes) -> bytes:
+    """The frame itself; the answer of a server that does not stream becomes one chunk."""
+    whole = _object(frame)
+    if whole.get("object") != "chat.completion":
+        return frame
+    for choice in _choices(whole):
+        delta = choice.pop("message", None)
+        choice["delta"] = delta if isinstance(delta, dict) else {}
+        for index, call in enumerate(_objects(choice["delta"].get("tool_calls"))):
+            call.setdefault("index", index)
+    return to_json(whole | {"object": "chat.completion.chunk"})
+
+
+def _choice(index: int, pieces: list[dict[str, Any]], api: Api, end: End) -> dict[str, Any]:
+    choice = {"index": index, **_last_said(pieces, omit=("index", "delta", "message", *GROWING))}
+    for name in GROWING:
+        if any(name in piece for piece in pieces):
+            choice[name] = _join([piece.get(name) for piece in pieces], name)
+    if api == "openai":
+        deltas = [piece.get("delta") or piece.get("message") for piece in pieces]
+        choice["message"] = {"role": "assistant", "content": None} | (_join(deltas) or {})
+    choice["finish_reason"] = choice.get("finish_reason") or end.finish_reason
+    return choice
+
+
+def _join(pieces: Sequence[Any], name: str = "") -> Any:
+    """Texts and lists continue each other, objects do so key by key, those in a list by their index; of anything
+    else the last one counts."""
+    said = [piece for piece in pieces if piece is not None]
+    if not said:
+        return None
+    if all(isinstance(piece, str) for piece in said):
+        return next(filter(None, said), "") if name in NAMES else "".join(said)
+    if all(isinstance(piece, dict) for piece in said):
+        names = dict.fromkeys(chain.from_iterable(said))
+        return {name: _join([piece.get(name) for piece in said], name) for name in names}
+    if all(isinstance(piece, list) for piece in said):
+        return _continued(list(chain.from_iterable(said)))
+    return said[-1]
+
+
+def _continued(items: list[Any]) -> list[Any]:
+    if not all(isinstance(item, dict) and isinstance(item.get("index"), int) for item in items):
+        return items
+    bare = {
+        index: [{name: value for name, value in item.items() if name != "index"} for item in same]
+        for index, same in _by_index(items).items()
+    }
+    return [_join(same) for _, same in sorted(bare.items())]
+
+
+def _last_said(objects: Iterable[dict[str, Any]], omit: Sequence[str]) -> dict[str, Any]:
+    """Of each key the last value that says something: not null, "", 0, nor an object of such."""
+    found: dict[str, Any] = {}
+    for document in objects:
+        for name, value in document.items():
+            if name not in omit and (name not in found or _says(value)):
+                found[name] = value
+    return found
+
+
+def _says(value: Any) -> bool:
+    return any(map(_says, value.values())) if isinstance(value, dict) else bool(value)
+
+
+def _by_index(items: Iterable[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
+    groups: dict[int, list[dict[str, Any]]] = {}
+    for item in items:
+        index = item.get("index")
+        groups.setdefault(index if isinstance(index, int) else 0, []).append(item)
+    return groups
+
+
+def _choices(chunk: dict[str, Any]) -> list[dict[str, Any]]:
+    return _objects(chunk.get("choices"))
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _object(frame: bytes) -> dict[str, Any]:
+    try:
+        document = msgspec.json.decode(frame)
+    except ValueError:  # invalid UTF-8, half of a surrogate pair: upstreams send them, decoders let them through
+        document = json.loads(frame.decode("utf-8", "replace"))
+    return document if isinstance(document, dict) else {}

@@ -1,0 +1,118 @@
+"""OpenAI's API, for the clients made for it: https://platform.openai.com/docs/api-reference"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from typing import Any
+
+from flask import Blueprint, Response, g, request
+
+from millstream.errors import Unavailable
+from millstream.events import TERMINAL, Api, Call, End, Meta
+from millstream.formats.completion import assemble
+from millstream.formats.frames import Frames
+from millstream.formats.objects import to_json
+from millstream.responses import HEADERS
+from millstream.sockets.client import Client
+from millstream.streams import Follower
+from millstream.views import intake, streams
+from millstream.views.openai_request import Request, read
+from millstream.views.services import services
+
+openai = Blueprint("openai", __name__)
+
+
+@openai.before_request
+def _begin() -> None:
+    g.format = "json"  # Accept changes nothing here, of errors neither
+    g.request_id = secrets.token_urlsafe(16)
+
+
+@openai.after_request
+def _name(response: Response) -> Response:
+    response.headers["x-request-id"] = g.request_id
+    response.headers.pop("Vary", None)
+    return response
+
+
+@openai.post("/v1/chat/completions")
+def chat_completions() -> Response:
+    """An answer in chunks, or whole: as the body's `stream` says."""
+    return _answer("openai")
+
+
+@openai.post("/v1/completions")
+def completions() -> Response:
+    """The same for the legacy API: a prompt instead of messages."""
+    return _answer("completions")
+
+
+@openai.get("/v1/models")
+def models() -> Response:
+    """The models that can be asked for by name."""
+    intake.caller(starts=False)
+    return _json({"object": "list", "data": [_model(name) for name in services().models.models()]})
+
+
+@openai.get("/v1/models/<path:id>")
+def model(id: str) -> Response:
+    """One of them; a name with slashes, too."""
+    intake.caller(starts=False)
+    return _json(_model(id))
+
+
+def _model(name: str) -> dict[str, Any]:
+    """Raises MillstreamError (model_not_found). When a model was made is not known: 0."""
+    return {"id": name, "object": "model", "created": 0, "owned_by": services().models.find(name).name}
+
+
+def _answer(api: Api) -> Response:
+    owner = intake.caller(starts=True)
+    body = intake.body(services().settings.max_body_v1)
+    asked = read(body, api)
+    meta = _start(owner, api, asked, body)
+    g.request_id = meta.id
+    client = Client(request.environ)
+    follower = services().streams.follow(meta, peer=client)
+    with streams.watched(client, follower):
+        if asked.stream:
+            services().streams.accepted(meta.id, services().settings.status_wait)
+            return streams.streamed(follower, Frames(asked.usage), client)
+        response = _whole(follower, api)
+        client.unwatch()
+        return response
+
+
+def _start(owner: str, api: Api, asked: Request, body: bytes) -> Meta:
+    """Begins the answer, or finds the one that the same Idempotency-Key began. Who gave no key can't come back for
+    the answer: then it ends as soon as the client leaves."""
+    use = services()
+    model = asked.model or use.models.default
+    claim = intake.claim_by_key(owner, request.headers.get("Idempotency-Key"))
+    call = Call(
+        model=model,
+        messages=asked.messages,
+        options=asked.options,
+        caller=owner,
+        grace=use.settings.grace if claim else 0,
+        api=api,
+    )
+    fingerprint = hashlib.sha256(api.encode() + b"\0" + body).hexdigest() if claim else ""
+    return use.streams.start(call, use.models.find(model, api), claim=claim, fingerprint=fingerprint)
+
+
+def _whole(follower: Follower, api: Api) -> Response:
+    """Waits for the end; a failure keeps its status."""
+    frames: list[bytes] = []
+    for batch in follower:
+        frames += [event.frame for event in batch if event.type == "frame"]
+        if batch and batch[-1].type in TERMINAL:
+            streams.raise_failure(batch[-1])
+            return _json(assemble(frames, api, batch[-1].end or End(follower.meta.model, "")))
+    # The client has left, then nobody reads this; or this worker leaves, and the stream runs on another one.
+    raise Unavailable("draining", "This worker has to leave before the answer is whole. Try again.", retry_after=1)
+
+
+def _json(document: dict[str, Any]) -> Response:
+    return Response(to_json(document), content_type="application/json", headers=HEADERS)
