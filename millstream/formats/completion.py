@@ -6,13 +6,13 @@ https://platform.openai.com/docs/api-reference/chat/object, https://platform.ope
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
 import msgspec
 
-from millstream.events import Api, End
+from millstream.events import Api, End, Meta
 from millstream.formats.objects import to_json
 
 WHOLE: dict[Api, str] = {"openai": "chat.completion", "completions": "text_completion"}
@@ -22,19 +22,28 @@ GROWING = ("text", "reasoning", "reasoning_content", "logprobs")  # of what lies
 PADDING = "obfuscation"  # OpenAI's random characters against who measures the length of frames
 
 
-def assemble(frames: Iterable[bytes], api: Api, end: End) -> dict[str, Any]:
-    """One object out of all frames of an answer. `end` has what no frame says: usage and finish_reason."""
+def assemble(frames: Iterable[bytes], meta: Meta, end: End) -> dict[str, Any]:
+    """One object out of all frames of an answer. What no frame says is taken from `meta` and `end`."""
     chunks = [_object(frame) for frame in frames]
-    whole = _last_said(chunks, omit=("choices", "object", PADDING))
-    whole["object"] = WHOLE[api]
-    whole["choices"] = [
-        _choice(index, pieces, api, end)
-        for index, pieces in sorted(_by_index(chain.from_iterable(map(_choices, chunks))).items())
-    ]
-    if not whole.get("usage") and end.usage is not None:
-        said, came = end.usage.input, end.usage.output
-        whole["usage"] = {"prompt_tokens": said, "completion_tokens": came, "total_tokens": said + came}
-    return whole
+    choices = _by_index(chain.from_iterable(map(_choices, chunks)))
+    ours = {"id": meta.id, "created": int(meta.created), "model": end.model, "usage": _usage(end)}
+    said = _last_said(chunks, omit=("choices", "object", PADDING))
+    return {
+        **said,
+        **{name: value for name, value in ours.items() if value is not None and not said.get(name)},
+        "object": WHOLE[meta.api],
+        "choices": [_choice(index, pieces, meta.api, end) for index, pieces in sorted(choices.items())],
+    }
+
+
+def written(frame: bytes) -> str:
+    """All that the model wrote in one frame: the text, thoughts, arguments of calls; of every choice."""
+    return "".join(
+        piece
+        for choice in _choices(_object(frame))
+        for name in ("delta", "message", "text", "reasoning", "reasoning_content")
+        for piece in _texts(choice.get(name), name)
+    )
 
 
 def as_chunk(frame: bytes) -> bytes:
@@ -48,6 +57,24 @@ def as_chunk(frame: bytes) -> bytes:
         for index, call in enumerate(_objects(choice["delta"].get("tool_calls"))):
             call.setdefault("index", index)
     return to_json(whole | {"object": "chat.completion.chunk"})
+
+
+def _usage(end: End) -> dict[str, int] | None:
+    if end.usage is None:
+        return None
+    said, came = end.usage.input, end.usage.output
+    return {"prompt_tokens": said, "completion_tokens": came, "total_tokens": said + came}
+
+
+def _texts(value: Any, name: str) -> Iterator[str]:
+    if isinstance(value, str) and name not in NAMES:
+        yield value
+    elif isinstance(value, dict):
+        for inner, item in value.items():
+            yield from _texts(item, inner)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item, name)
 
 
 def _choice(index: int, pieces: list[dict[str, Any]], api: Api, end: End) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import Struct
 
 from millstream.events import TERMINAL, Event, Usage
+from millstream.formats.completion import written
 from millstream.stores import Reader
 from millstream.upstreams.estimate import estimate, prompt_tokens
 
@@ -32,6 +33,7 @@ def history(reader: Reader) -> History:
     try:
         while batch := reader.read():
             text += [event.text for event in batch if event.type == "message"]
+            text += [written(event.frame) for event in batch if event.type == "frame"]
             thoughts += [event.text for event in batch if event.type == "reasoning"]
             last = batch[-1]
     finally:

@@ -27,7 +27,7 @@ PLAIN: dict[str, tuple[Any, ...]] = {
     "best_of": (1,),
     "presence_penalty": (0,),
     "frequency_penalty": (0,),
-    "logprobs": (False, 0),
+    "logprobs": (False,),  # the legacy API's 0 asks for some
     "top_logprobs": (0,),
     "echo": (False,),
     "suffix": ("",),
@@ -128,7 +128,8 @@ def _tokens(usage: Usage) -> dict[str, int]:
 def question(call: Call, known: frozenset[str] = OPTIONS) -> Call:
     """Raises RequestError (bad_field) that names what texts can't say. `known` are the fields to be passed on."""
     asked = {name: value for name, value in call.options.items() if value not in (None, [], {})}
-    prompt = asked.pop("prompt", None)
+    if call.api == "completions":
+        asked.pop("prompt", None)
     if (most := asked.pop("max_completion_tokens", None)) is not None:
         asked["max_tokens"] = most
     if isinstance(asked.get("stop"), str):
@@ -138,14 +139,14 @@ def question(call: Call, known: frozenset[str] = OPTIONS) -> Call:
             raise _cannot(call, name)
     messages = [_message(call, f"messages[{n}]", message) for n, message in enumerate(call.messages)]
     if call.api == "completions":
-        messages = [{"role": "user", "content": _prompt(call, prompt)}]
+        messages = [{"role": "user", "content": _prompt(call, call.options.get("prompt"))}]
     options = {name: value for name, value in asked.items() if name in known}
     return structs.replace(call, api="chat", messages=messages, options=options)
 
 
 def _is_plain(name: str, value: Any) -> bool:
-    # 0 == False: what a field's type may be is checked where the request comes in.
-    return value in PLAIN.get(name, ())
+    # In Python 0 == False and 1 == True.
+    return any(value == plain and isinstance(value, bool) == isinstance(plain, bool) for plain in PLAIN.get(name, ()))
 
 
 def _message(call: Call, where: str, message: Mapping[str, Any]) -> dict[str, Any]:

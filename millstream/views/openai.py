@@ -23,16 +23,18 @@ from millstream.views.services import services
 openai = Blueprint("openai", __name__)
 
 
-@openai.before_request
+@openai.before_app_request  # for addresses that nobody has, too
 def _begin() -> None:
-    g.format = "json"  # Accept changes nothing here, of errors neither
-    g.request_id = secrets.token_urlsafe(16)
+    if request.path.startswith("/v1/"):
+        g.format = "json"  # Accept changes nothing here, of errors neither
+        g.request_id = secrets.token_urlsafe(16)
 
 
-@openai.after_request
+@openai.after_app_request
 def _name(response: Response) -> Response:
-    response.headers["x-request-id"] = g.request_id
-    response.headers.pop("Vary", None)
+    if "request_id" in g:
+        response.headers["x-request-id"] = g.request_id
+        response.headers.pop("Vary", None)
     return response
 
 
@@ -79,7 +81,7 @@ def _answer(api: Api) -> Response:
         if asked.stream:
             services().streams.accepted(meta.id, services().settings.status_wait)
             return streams.streamed(follower, Frames(asked.usage), client)
-        response = _whole(follower, api)
+        response = _whole(follower)
         client.unwatch()
         return response
 
@@ -102,14 +104,14 @@ def _start(owner: str, api: Api, asked: Request, body: bytes) -> Meta:
     return use.streams.start(call, use.models.find(model, api), claim=claim, fingerprint=fingerprint)
 
 
-def _whole(follower: Follower, api: Api) -> Response:
+def _whole(follower: Follower) -> Response:
     """Waits for the end; a failure keeps its status."""
     frames: list[bytes] = []
     for batch in follower:
         frames += [event.frame for event in batch if event.type == "frame"]
         if batch and batch[-1].type in TERMINAL:
             streams.raise_failure(batch[-1])
-            return _json(assemble(frames, api, batch[-1].end or End(follower.meta.model, "")))
+            return _json(assemble(frames, follower.meta, batch[-1].end or End(follower.meta.model, "")))
     # The client has left, then nobody reads this; or this worker leaves, and the stream runs on another one.
     raise Unavailable("draining", "This worker has to leave before the answer is whole. Try again.", retry_after=1)
 

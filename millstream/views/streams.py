@@ -50,14 +50,14 @@ def follow(id: str) -> Response:
     """Follows or resumes a stream; any number of clients at once."""
     owner = intake.caller(starts=False)
     fields = intake.query()
-    return resume(owner, _checked(id), _position(id, fields), controls(fields))
+    return resume(owner, id, _position(id, fields), controls(fields))
 
 
 @streams.post("/streams/<id>/stop")
 def stop(id: str) -> Response:
     """Stops it; what came stays readable."""
     owner = intake.caller(starts=True)
-    services().streams.stop(services().streams.meta(_checked(id), owner))
+    services().streams.stop(_meta(id, owner))
     form = intake.fields() if request.content_length else {}
     if form.get("format") == Html.NAME:
         response = redirect(url_for("streams.follow", id=id, format=Html.NAME), code=303)
@@ -70,7 +70,7 @@ def stop(id: str) -> Response:
 def delete(id: str) -> Response:
     """Stops it and erases it."""
     owner = intake.caller(starts=True)
-    services().streams.delete(services().streams.meta(_checked(id), owner))
+    services().streams.delete(_meta(id, owner))
     return Response(status=204)
 
 
@@ -90,10 +90,14 @@ def last_event_id(fields: Mapping[str, str]) -> tuple[str, int] | None:
     return match[1], int(match[2])
 
 
-def _checked(id: str) -> str:
+def _meta(id: str, owner: str) -> Meta:
+    """Raises NotFound; also for a stream of OpenAI's API, which our formats have no words for."""
     if not ID.fullmatch(id):
         raise NotFound
-    return id
+    meta = services().streams.meta(id, owner)
+    if meta.api != "chat":
+        raise NotFound
+    return meta
 
 
 def _position(id: str, fields: Mapping[str, str]) -> int:
@@ -109,7 +113,7 @@ def resume(owner: str, id: str, after: int, asked: dict[str, str]) -> Response:
     """Goes on with a stream from the event after `after`."""
     format = intake.choose_format(asked.get("format"))
     padding = intake.padding(asked)
-    meta = services().streams.meta(id, owner)
+    meta = _meta(id, owner)
     if request.method == "HEAD":
         return head(format)
     if format is Json:
