@@ -1,0 +1,156 @@
+"""How each adapter's server says things: one class each, so that one suite (test_contract.py) tries them all.
+
+A new adapter: a class with its kind and its words, one line in DOORS.
+"""
+
+import json
+from dataclasses import dataclass
+
+from millstream.settings import Secret, Settings, UpstreamSettings
+from millstream.upstreams.demo_text import TEXT, THOUGHT
+from millstream.upstreams.router import build
+from tests.upstreams.fake import CHUNKED, CLOSE, HOLD, LAST, WAIT, Fake, chunk, whole
+
+KEY = "key-0123456789abcdef"
+
+
+@dataclass
+class Text:
+    text: str
+
+
+@dataclass
+class Thought:
+    text: str
+
+
+@dataclass
+class Refused:
+    """The model says no, in words, and ends."""
+
+    text: str
+
+
+@dataclass
+class End:
+    """The usage is always 5 tokens in, 9 out."""
+
+
+@dataclass
+class Fail:
+    """An error after the status 200."""
+
+
+class Door:
+    """`play` tells the server its next answer, of the things above, CLOSE and HOLD; `refuse` a status instead.
+    `asked`, `said` and `left` are as Fake's."""
+
+    kind = ""
+    apis = ("chat", "openai", "completions")  # that it is asked through, by itself or with built frames
+    refused = "stop"  # the finish_reason behind a refusal
+    settings = {}
+
+    def __init__(self):
+        self.fake = Fake()
+
+    def upstream(self):
+        values = {"base_url": self.fake.address, "api_key": Secret(KEY), "connect": WAIT, **self.settings}
+        return build(UpstreamSettings("door", self.kind, ("m",), **values), Settings())
+
+    def play(self, *steps, pieces=0):
+        """`pieces`: so many bytes at a time."""
+        said = [step if step in (CLOSE, HOLD) else self.encode(step) for step in steps]
+        if pieces:
+            data = b"".join(said)
+            said = [data[at : at + pieces] for at in range(0, len(data), pieces)]
+        self.fake.replies.append([CHUNKED, *(chunk(one) if isinstance(one, bytes) else one for one in said), LAST])
+
+    def mute(self):
+        """Not even a head."""
+        self.fake.replies.append([HOLD])
+
+    def refuse(self, status, message, *headers):
+        body = json.dumps({"error": {"message": message}}).encode()
+        self.fake.replies.append(whole(status, body, *headers))
+
+    def encode(self, step):
+        says = {Text: self.text, Thought: self.thought, Refused: self.refusal}
+        if type(step) in says:
+            return says[type(step)](step.text)
+        return self.error() if isinstance(step, Fail) else self.end()
+
+    def texts(self, steps):
+        """What is to come of them: answer, thoughts."""
+        answer = "".join(step.text for step in steps if isinstance(step, Text | Refused))
+        return answer, "".join(step.text for step in steps if isinstance(step, Thought))
+
+    def __getattr__(self, name):  # asked, said, left
+        return getattr(self.fake, name)
+
+    def close(self):
+        self.fake.close()
+
+
+def data(value, event=""):
+    named = f"event: {event}\n" if event else ""
+    return f"{named}data: {json.dumps(value, ensure_ascii=False)}\n\n".encode()
+
+
+class OpenAI(Door):
+    kind = "openai"
+    apis = ("chat", "openai")
+
+    def choice(self, finish_reason=None, **delta):
+        choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+        return data({"object": "chat.completion.chunk", "model": "m-1", "choices": [choice]})
+
+    def text(self, text):
+        return self.choice(content=text)
+
+    def thought(self, text):
+        return self.choice(reasoning_content=text)
+
+    def refusal(self, text):
+        return self.choice(refusal=text) + self.end()
+
+    def end(self, finish_reason="stop"):
+        usage = {"prompt_tokens": 5, "completion_tokens": 9, "total_tokens": 14}
+        return self.choice(finish_reason) + data({"choices": [], "usage": usage}) + b"data: [DONE]\n\n"
+
+    def error(self):
+        return data({"error": {"message": "The server had an error", "type": "server_error"}})
+
+
+class Demo(Door):
+    """Nobody is asked. Of each answer it gives as many tokens, in its own words."""
+
+    kind = "demo"
+
+    def __init__(self):
+        self.extra = {}
+
+    def upstream(self):
+        return build(UpstreamSettings("door", self.kind, ("m",), extra={"pace": 0, **self.extra}), Settings())
+
+    def play(self, *steps, pieces=0):
+        tokens, thoughts = counted(steps)
+        fault = "cut" if steps[-1] is CLOSE else "error" if isinstance(steps[-1], Fail) else ""
+        self.extra = {"tokens": tokens, "reasoning": thoughts, "fault": fault, "after": tokens + thoughts}
+
+    def refuse(self, status, message, *headers):
+        self.extra = {"fault": "auth"}
+
+    def texts(self, steps):
+        tokens, thoughts = counted(steps)
+        return "".join(TEXT[:tokens]), "".join(THOUGHT[:thoughts])
+
+    def close(self):
+        pass
+
+
+def counted(steps):
+    return sum(isinstance(step, Text) for step in steps), sum(isinstance(step, Thought) for step in steps)
+
+
+DOORS = {"openai": OpenAI, "demo": Demo}
+CONNECTED = {name: door for name, door in DOORS.items() if door is not Demo}
