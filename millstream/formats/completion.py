@@ -83,7 +83,7 @@ def _choice(index: int, pieces: list[dict[str, Any]], api: Api, end: End) -> dic
         if any(name in piece for piece in pieces):
             choice[name] = _join([piece.get(name) for piece in pieces], name)
     if api == "openai":
-        deltas = [piece.get("delta") or piece.get("message") for piece in pieces]
+        deltas = _objects([piece.get("delta") or piece.get("message") for piece in pieces])
         choice["message"] = {"role": "assistant", "content": None} | (_join(deltas) or {})
     choice["finish_reason"] = choice.get("finish_reason") or end.finish_reason
     return choice
