@@ -152,5 +152,8 @@ def counted(steps):
     return sum(isinstance(step, Text) for step in steps), sum(isinstance(step, Thought) for step in steps)
 
 
-DOORS = {"openai": OpenAI, "demo": Demo}
+DOORS = {
+    "demo": Demo,
+    "openai": OpenAI,
+}
 CONNECTED = {name: door for name, door in DOORS.items() if door is not Demo}
