@@ -14,6 +14,7 @@ from millstream.upstreams.fallback import Chain, Member
 from millstream.upstreams.frames import speak
 from millstream.upstreams.local import Local
 from millstream.upstreams.openai import OpenAI
+from millstream.upstreams.spark import Spark
 
 SHOWN = 10  # models named in an error
 
@@ -30,6 +31,7 @@ KINDS: dict[str, Build] = {
     "demo": lambda table, settings: Demo(table),
     "local": Local,
     "openai": lambda table, settings: OpenAI(table),
+    "spark": lambda table, settings: Spark(table),
 }
 
 

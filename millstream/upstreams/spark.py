@@ -1,0 +1,139 @@
+"""iFlytek's Spark over its WebSocket: https://www.xfyun.cn/doc/spark/Web.html
+
+Its HTTP door speaks OpenAI's API: for that, take the kind "openai".
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Generator, Iterable
+from email.utils import formatdate
+from typing import Any
+from urllib.parse import urlsplit
+
+from millstream.errors import RequestError, UpstreamError
+from millstream.events import Api, Call, Event
+from millstream.settings import Secret, SettingError, UpstreamSettings
+from millstream.sockets.websocket import Connection, Refused
+from millstream.upstreams import Deadlines
+from millstream.upstreams.spark_codes import handshake
+from millstream.upstreams.spark_frames import Decoder
+from millstream.upstreams.spark_request import MODELS, Model, request
+from millstream.upstreams.spark_signing import authorization, signature, target
+from millstream.upstreams.websocket import Client
+
+BASE_URL = "wss://spark-api.xf-yun.com"
+EXTRA = {"app_id", "api_secret", "ca_file"}
+
+
+class Spark:
+    """One `[upstreams.NAME]` of kind "spark". Its own settings: `app_id`, `api_secret`, and `ca_file`, a file with CA
+    certificates. `models` are names of MODELS, each of which gives the path and the domain; `base_url` is the server
+    alone. temperature, max_tokens and top_k are held to the range of the model."""
+
+    native: frozenset[Api] = frozenset({"chat"})
+    options = frozenset({"top_k"})  # beside what every upstream is asked with
+
+    def __init__(self, settings: UpstreamSettings) -> None:
+        _check(settings)
+        self.name = settings.name
+        self.models = settings.models
+        self.deadlines = Deadlines(settings.connect, settings.first_token, settings.silence, settings.total)
+        self._app_id = _key(settings, "app_id")
+        self._api_key = _key(settings, "api_key")
+        self._api_secret = _key(settings, "api_secret")
+        self._client = Client(settings, settings.base_url or BASE_URL)
+
+    def stream(self, call: Call) -> Generator[list[Event]]:
+        model = MODELS.get(call.model)
+        if model is None:
+            says = f"Spark has no model {call.model[:100]!r}; it has {', '.join(MODELS)}."
+            raise RequestError("model_not_found", says, "model")
+        asked = request(call, model, self._app_id.reveal())
+        date = formatdate(usegmt=True)
+        secrets = self._secrets(model, date)
+        connection = self._connect(model, date, secrets)
+        decoder = Decoder(call, self.name, secrets)
+        try:
+            yield from self._answer(connection, asked, decoder)
+        finally:
+            connection.close()
+
+    def _connect(self, model: Model, date: str, secrets: tuple[Secret, ...]) -> Connection:
+        signed = secrets[0].reveal()
+        try:
+            return self._client.connect(target(self._client.host, model.path, date, signed))
+        except Refused as refused:
+            raise handshake(
+                self.name, refused.status, refused.headers, refused.body, time.time(), secrets
+            ) from refused
+
+    def _answer(self, connection: Connection, asked: str, decoder: Decoder) -> Generator[list[Event]]:
+        """One batch for each read. It is accepted with the first frame: until then Spark may refuse it."""
+        accepted = False
+        try:
+            connection.send(asked)
+        except OSError as error:
+            raise decoder.cut() from error
+        while not decoder.done:
+            try:
+                messages = connection.receive()
+            except ValueError as error:
+                says = f'upstream "{self.name}" sent what can\'t be read: {error}. Ask again.'
+                raise UpstreamError("upstream_protocol", says) from error
+            batch, failure = _decode(decoder, messages) if messages else ([], decoder.cut())
+            if decoder.accepted and not accepted:
+                accepted = True
+                yield []
+            if batch:
+                yield batch
+            if failure is not None:
+                raise failure
+
+    def _secrets(self, model: Model, date: str) -> tuple[Secret, ...]:
+        """What no error may show. The first one is the authorization, which is in the address, and so in the words
+        of many a gateway."""
+        host, key, secret = self._client.host, self._api_key, self._api_secret
+        signed = authorization(host, model.path, date, key.reveal(), secret.reveal())
+        sign = signature(host, model.path, date, secret.reveal())
+        return Secret(signed), Secret(sign), key, secret, self._app_id
+
+
+def _decode(decoder: Decoder, messages: Iterable[str | bytes]) -> tuple[list[Event], UpstreamError | None]:
+    """What came before an error is given beside it."""
+    batch: list[Event] = []
+    try:
+        for message in messages:
+            batch += decoder.feed(message)
+    except UpstreamError as failure:
+        return batch, failure
+    return batch, None
+
+
+def _check(settings: UpstreamSettings) -> None:
+    """Raises SettingError."""
+    where = f"upstreams.{settings.name}"
+    if unknown := sorted(set(settings.extra) - EXTRA):
+        raise SettingError(
+            f"{where} has unknown settings: {', '.join(unknown)}; "
+            f"of its own the kind {settings.kind} has {', '.join(sorted(EXTRA))}"
+        )
+    if unknown := [model for model in settings.models if model not in MODELS]:
+        raise SettingError(f"{where}.models has {unknown[0]!r}; it has to be of {', '.join(MODELS)}")
+    parts = urlsplit(settings.base_url or BASE_URL)
+    if parts.scheme not in ("ws", "wss") or parts.path or parts.query or parts.fragment:
+        raise SettingError(
+            f"{where}.base_url is {settings.base_url!r}; it has to be a WebSocket's address with no path, such as "
+            f"{BASE_URL}: the path comes from the model"
+        )
+
+
+def _key(settings: UpstreamSettings, name: str) -> Secret:
+    value: Any = settings.api_key if name == "api_key" else settings.extra.get(name, "")
+    text = value.reveal() if isinstance(value, Secret) else value
+    if not isinstance(text, str) or not re.fullmatch(r"[!#-~]+", text):
+        raise SettingError(
+            f"upstreams.{settings.name} needs its {name}, as text without spaces; see iFlytek's console"
+        )
+    return Secret(text)

@@ -1,0 +1,134 @@
+"""A question in Spark's words. Pure. https://www.xfyun.cn/doc/spark/Web.html, …/X1ws.html"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from millstream.errors import RequestError
+from millstream.events import Call
+
+
+class Model(Struct, frozen=True):
+    """Path and domain belong together: another pair is refused with the code 10404.
+
+    `system`: it takes a system message (the documentation: Max and Ultra alone; X from its own page).
+    """
+
+    path: str
+    domain: str
+    max_tokens: int = 8192
+    temperature: float = 1.0
+    system: bool = False
+    top_p: bool = False
+
+
+MODELS = {
+    "lite": Model("/v1.1/chat", "lite", 4096),
+    "generalv2": Model("/v2.1/chat", "generalv2"),
+    "generalv3": Model("/v3.1/chat", "generalv3"),
+    "pro-128k": Model("/chat/pro-128k", "pro-128k", 4096),
+    "generalv3.5": Model("/v3.5/chat", "generalv3.5", system=True),
+    "max-32k": Model("/chat/max-32k", "max-32k", system=True),
+    "4.0Ultra": Model("/v4.0/chat", "4.0Ultra", system=True),
+    "spark-x": Model("/v1/x1", "spark-x", 32768, 2.0, system=True, top_p=True),
+    "spark-x2": Model("/x2", "spark-x", 32768, 2.0, system=True, top_p=True),
+}
+COLDEST = 0.01  # 0 is outside of every model's range
+TOP_K = 6
+LONGEST_UID = 32  # characters
+BETWEEN = "\n\n"  # messages that are joined
+
+
+def request(call: Call, model: Model, app_id: str) -> str:
+    """The one message that is sent. Raises RequestError (bad_field) for what the model can't do."""
+    header = {"app_id": app_id}
+    if call.caller:
+        header["uid"] = uid(call.caller)
+    asked = {
+        "header": header,
+        "parameter": {"chat": {"domain": model.domain, **parameters(call.options, model)}},
+        "payload": {"message": {"text": messages(call.messages, model.system)}},
+    }
+    try:
+        return msgspec.json.encode(asked).decode()
+    except UnicodeEncodeError as error:
+        raise RequestError(
+            "bad_field", "messages hold half of a surrogate pair; send whole characters.", "messages"
+        ) from error
+
+
+def uid(caller: str) -> str:
+    """The caller's name; a digest of it where Spark would not take it."""
+    if re.fullmatch(rf"[!-~]{{1,{LONGEST_UID}}}", caller):
+        return caller
+    return hashlib.sha256(caller.encode("utf-8", "surrogatepass")).hexdigest()[:LONGEST_UID]
+
+
+def parameters(options: dict[str, Any], model: Model) -> dict[str, float]:
+    """temperature, max_tokens and top_k, each held to the model's range: the nearest that it can do. top_p where
+    the model has it. Raises RequestError for others."""
+    ranges: dict[str, tuple[float, float]] = {
+        "temperature": (COLDEST, model.temperature),
+        "max_tokens": (1, model.max_tokens),
+        "top_k": (1, TOP_K),
+    }
+    if model.top_p:
+        ranges["top_p"] = (COLDEST, 1.0)
+    asked: dict[str, float] = {}
+    for name, value in options.items():
+        if value is None or value == []:
+            continue
+        if name not in ranges:
+            raise RequestError("bad_field", f"Spark's {model.domain} has no {name}; leave it out.", name)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise RequestError("bad_field", f"{name} has to be a number.", name)
+        low, high = ranges[name]
+        held = min(max(value, low), high)
+        asked[name] = held if name in ("temperature", "top_p") else int(held)
+    return asked
+
+
+def messages(asked: list[dict[str, Any]], system: bool) -> list[dict[str, str]]:
+    """In Spark's order: system first, then user and assistant in turn, the user last; none empty.
+
+    Where the model has no system message, it goes in front of the first question. So does what an assistant said
+    before any question. Raises RequestError.
+    """
+    before: list[str] = []
+    turns: list[dict[str, str]] = []
+    for message in asked:
+        role, content = message.get("role"), _content(message.get("content"))
+        if role not in ("system", "developer", "user", "assistant"):
+            raise RequestError("bad_field", f"messages: Spark knows no role {str(role)[:40]!r}.", "messages")
+        if not content.strip():
+            continue
+        if role in ("system", "developer"):
+            before.append(content)
+        elif turns and turns[-1]["role"] == role:
+            turns[-1]["content"] += BETWEEN + content
+        else:
+            turns.append({"role": role, "content": content})
+    if not turns or turns[-1]["role"] != "user":
+        raise RequestError("bad_field", "messages have to end with a user's, which is not empty.", "messages")
+    if turns[0]["role"] == "assistant":
+        opening = turns.pop(0)["content"]
+        turns[0]["content"] = opening + BETWEEN + turns[0]["content"]
+    if before and system:
+        return [{"role": "system", "content": BETWEEN.join(before)}, *turns]
+    turns[0]["content"] = BETWEEN.join([*before, turns[0]["content"]])
+    return turns
+
+
+def _content(content: object) -> str:
+    if content is None:
+        return ""
+    parts = content if isinstance(content, list) else [{"type": "text", "text": content}]
+    texts = [part.get("text") for part in parts if isinstance(part, dict) and part.get("type") == "text"]
+    if len(texts) != len(parts) or not all(isinstance(text, str) for text in texts):
+        raise RequestError("bad_field", "messages: Spark takes texts alone; leave out what is none.", "messages")
+    return "".join(map(str, texts))

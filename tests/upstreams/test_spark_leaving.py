@@ -1,0 +1,19 @@
+"""A killed greenlet takes its WebSocket with it, whatever it was waiting for."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def test_a_killed_greenlet_closes_the_connection_in_every_phase():
+    run = subprocess.run(
+        [sys.executable, "-m", "gevent.monkey", "--module", "tests.upstreams.spark_leave"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert run.returncode == 0, run.stderr
+    assert len(run.stdout.splitlines()) == 10
