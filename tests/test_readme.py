@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from app import create_app
-from millstream.settings import Settings, UpstreamSettings
+from millstream.settings import Settings, UpstreamSettings, load
+from millstream.upstreams.router import KINDS
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -50,3 +51,19 @@ def test_every_address_is_named():
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\((?!http)([^)#]+)", README))))
 def test_every_link_leads_somewhere(link):
     assert (ROOT / link).exists()
+
+
+TOML = re.findall(r"^```toml\n(.*?)^```", README, re.M | re.S)
+
+
+@pytest.mark.parametrize("block", TOML)
+def test_a_printed_settings_file_can_be_loaded(block, tmp_path):
+    (tmp_path / "millstream.toml").write_text(block, "utf-8")
+    environ = dict.fromkeys(re.findall(r'"env:(\w+)"', block), "something")
+    kinds = {upstream.kind for upstream in load(environ, tmp_path / "millstream.toml").upstreams}
+    assert kinds <= set(KINDS)
+
+
+def test_each_kind_of_upstream_is_printed():
+    printed = set(re.findall(r'^kind = "(\w+)"', "\n".join(TOML), re.M))
+    assert printed | {"demo"} == set(KINDS)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from millstream.settings import Secret, Settings, UpstreamSettings
 from millstream.upstreams.demo_text import TEXT, THOUGHT
 from millstream.upstreams.router import build
+from tests.upstreams import spark_server
 from tests.upstreams.fake import CHUNKED, CLOSE, HOLD, LAST, WAIT, Fake, chunk, whole
 
 KEY = "key-0123456789abcdef"
@@ -46,6 +47,8 @@ class Door:
     `asked`, `said` and `left` are as Fake's."""
 
     kind = ""
+    model = "m"
+    key = KEY
     apis = ("chat", "openai", "completions")  # that it is asked through, by itself or with built frames
     refused = "stop"  # the finish_reason behind a refusal
     settings = {}
@@ -54,8 +57,8 @@ class Door:
         self.fake = Fake()
 
     def upstream(self):
-        values = {"base_url": self.fake.address, "api_key": Secret(KEY), "connect": WAIT, **self.settings}
-        return build(UpstreamSettings("door", self.kind, ("m",), **values), Settings())
+        values = {"base_url": self.fake.address, "api_key": Secret(self.key), "connect": WAIT, **self.settings}
+        return build(UpstreamSettings("door", self.kind, (self.model,), **values), Settings())
 
     def play(self, *steps, pieces=0):
         """`pieces`: so many bytes at a time."""
@@ -121,6 +124,46 @@ class OpenAI(Door):
         return data({"error": {"message": "The server had an error", "type": "server_error"}})
 
 
+class Spark(Door):
+    """Frames of a WebSocket; what `pieces` cuts is messages, into bytes."""
+
+    kind = "spark"
+    model = "4.0Ultra"
+    key = spark_server.API_KEY
+    refused = "content_filter"
+
+    def __init__(self):
+        self.fake = spark_server.SparkServer()
+        self.settings = {"extra": dict(self.fake.settings().extra)}
+
+    def play(self, *steps, pieces=0):
+        words = {CLOSE: spark_server.CLOSE, HOLD: spark_server.HOLD}
+        said = [one for step in steps for one in ([words[step]] if step in (CLOSE, HOLD) else self.encode(step))]
+        cut = spark_server.fragments if pieces else lambda message: message
+        self.fake.replies.append([cut(one) if isinstance(one, str) else one for one in said])
+
+    def mute(self):
+        self.fake._handshake = [spark_server.HOLD]
+
+    def refuse(self, status, message, *headers):
+        self.fake._handshake = [whole(status, json.dumps({"message": message}).encode(), *headers)]
+
+    def text(self, text):
+        return [spark_server.frame(text)]
+
+    def thought(self, text):
+        return [spark_server.frame(reasoning=text)]
+
+    def refusal(self, text):
+        return [spark_server.frame(text, usage=(5, 9)), spark_server.error(10019)]
+
+    def end(self):
+        return [spark_server.frame(status=2, usage=(5, 9))]
+
+    def error(self):
+        return [spark_server.error(10001)]
+
+
 class Demo(Door):
     """Nobody is asked. Of each answer it gives as many tokens, in its own words."""
 
@@ -155,5 +198,6 @@ def counted(steps):
 DOORS = {
     "demo": Demo,
     "openai": OpenAI,
+    "spark": Spark,
 }
 CONNECTED = {name: door for name, door in DOORS.items() if door is not Demo}

@@ -10,7 +10,7 @@ from tests.upstreams.test_contract import question
 
 
 def ask(door):
-    for _ in speak(door.upstream(), door.apis[0]).stream(question(door.apis[0])):
+    for _ in speak(door.upstream(), door.apis[0]).stream(question(door.model, door.apis[0])):
         pass
 
 

@@ -10,7 +10,7 @@ import pytest
 from millstream.errors import UpstreamError
 from millstream.events import Call, Usage
 from millstream.upstreams.frames import speak
-from tests.upstreams.contracts import CONNECTED, DOORS, KEY, Demo, End, Fail, Refused, Text, Thought
+from tests.upstreams.contracts import CONNECTED, DOORS, Demo, End, Fail, Refused, Text, Thought
 from tests.upstreams.fake import CLOSE, HOLD, WAIT
 
 ROOT = Path(__file__).parents[2]
@@ -57,16 +57,16 @@ def door(request):
         one.close()
 
 
-def question(api):
+def question(model, api):
     if api == "completions":
-        return Call("m", [], {"prompt": "Hi"}, api=api)
-    return Call("m", [{"role": "user", "content": "Hi"}], api=api)
+        return Call(model, [], {"prompt": "Hi"}, api=api)
+    return Call(model, [{"role": "user", "content": "Hi"}], api=api)
 
 
 def ask(door, api, keep):
     """Answers and thoughts as they come, which `keep` takes; gives the `done`."""
     done = None
-    accepted, *batches = list_until_failure(speak(door.upstream(), api).stream(question(api)), keep)
+    accepted, *batches = list_until_failure(speak(door.upstream(), api).stream(question(door.model, api)), keep)
     assert accepted == []
     for batch in batches:
         assert batch
@@ -114,12 +114,12 @@ def test_what_came_is_given_before_the_error(door, name, api, steps):
 @pytest.mark.parametrize("name", DOORS)
 def test_a_wrong_key_is_named_and_not_shown(door, name):
     one = door(name)
-    one.refuse("401 Unauthorized", f"Incorrect API key provided: {KEY}")
+    one.refuse("401 Unauthorized", f"Incorrect API key provided: {one.key}")
     with pytest.raises(UpstreamError) as caught:
         ask(one, "chat", ["", ""])
     assert (caught.value.code, caught.value.status) == ("upstream_auth", 502)
     assert caught.value.elsewhere
-    assert KEY not in str(caught.value)
+    assert one.key not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", CONNECTED)
@@ -147,7 +147,7 @@ def test_another_refusal_is_not_to_be_asked_again(door, name, status):
 def test_tokens_come_before_a_silence_and_who_leaves_in_it_is_seen(door, name):
     one, keep = door(name), ["", ""]
     one.play(Text("Hello"), HOLD)
-    stream = speak(one.upstream(), one.apis[0]).stream(question(one.apis[0]))
+    stream = speak(one.upstream(), one.apis[0]).stream(question(one.model, one.apis[0]))
     batches = list_until_failure(stream, keep)
     while keep != ["Hello", ""]:
         next(batches)
