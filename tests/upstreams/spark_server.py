@@ -91,8 +91,9 @@ class Refusal(Exception):
 
 
 class SparkServer:
-    """Answers one question after the other with `replies`, each a list of str (a message), bytes (as they are) and
-    the words above, or a function of the question that gives such a list; when they are used up, with the last.
+    """Answers one question after the other with `replies`; when they are used up, with the last. Each is a list of
+    str (a message), bytes (as they are), float (seconds to wait) and the words above, or a function of the question
+    that gives such a list.
 
     `handshake` is said instead of the upgrade, or what it makes of the request's first line; `skew` is how many
     seconds its clock is ahead.
@@ -122,6 +123,12 @@ class SparkServer:
             extra.setdefault("ca_file", str(PEM))
         given = {"base_url": self.address, "api_key": Secret(API_KEY), "connect": WAIT, **values}
         return UpstreamSettings("spark", "spark", models, extra=extra, **given)
+
+    @property
+    def table(self):
+        """The same, as a table of the settings file."""
+        keys = {"app_id": APP_ID, "api_key": API_KEY, "api_secret": API_SECRET}
+        return {"kind": "spark", "base_url": self.address, "models": ["4.0Ultra"], **keys}
 
     def close(self):
         self._listener.close()
@@ -171,6 +178,9 @@ class SparkServer:
                 self.said.set()
                 self._until_it_leaves(sock)
                 return
+            if isinstance(part, float):
+                time.sleep(part)
+                continue
             if part is BYE:
                 part = wire(struct.pack(">H", 1000), 8)
             sock.sendall(part if isinstance(part, bytes) else wire(part))
