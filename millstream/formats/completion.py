@@ -19,6 +19,7 @@ WHOLE: dict[Api, str] = {"openai": "chat.completion", "completions": "text_compl
 # What names a thing is not continued, however often it is said.
 NAMES = ("role", "id", "type", "name")
 GROWING = ("text", "reasoning", "reasoning_content", "logprobs")  # of what lies in a choice itself
+INSTEAD = ("tool_calls", "function_call", "refusal", "audio")  # what an answer may be that has no text
 PADDING = "obfuscation"  # OpenAI's random characters against who measures the length of frames
 
 
@@ -84,9 +85,17 @@ def _choice(index: int, pieces: list[dict[str, Any]], api: Api, end: End) -> dic
             choice[name] = _join([piece.get(name) for piece in pieces], name)
     if api == "openai":
         deltas = _objects([piece.get("delta") or piece.get("message") for piece in pieces])
-        choice["message"] = {"role": "assistant", "content": None} | (_join(deltas) or {})
+        choice["message"] = _message(_join(deltas) or {})
     choice["finish_reason"] = choice.get("finish_reason") or end.finish_reason
     return choice
+
+
+def _message(said: dict[str, Any]) -> dict[str, Any]:
+    """Chunks that bring no text name none, or null; the whole answer says "" there, unless it says something else."""
+    content = said.get("content")
+    if content is None and not any(said.get(name) for name in INSTEAD):
+        content = ""
+    return {**said, "role": said.get("role") or "assistant", "content": content}
 
 
 def _join(pieces: Sequence[Any], name: str = "") -> Any:

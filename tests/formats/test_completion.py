@@ -31,7 +31,7 @@ def call(index: int, **call: object) -> dict:
     [
         ([{"role": "assistant", "content": None}, {"content": "a"}, {"content": "b"}, {}], {"content": "ab"}),
         ([{"role": "assistant", "content": "a"}, {"role": "assistant", "content": "b"}], {"content": "ab"}),
-        ([{"role": "assistant"}], {"content": None}),
+        ([{"role": "assistant", "content": None}, {}], {"content": ""}),
         ([{"role": "assistant", "content": ""}], {"content": ""}),
         ([{"content": "a", "refusal": None}, {"refusal": None}], {"content": "a", "refusal": None}),
         ([{"refusal": "I "}, {"refusal": "won't"}], {"content": None, "refusal": "I won't"}),
@@ -43,18 +43,21 @@ def call(index: int, **call: object) -> dict:
             [{"function_call": {"name": "f", "arguments": ""}}, {"function_call": {"arguments": "{}"}}],
             {"content": None, "function_call": {"name": "f", "arguments": "{}"}},
         ),
-        ([{"new": "a"}, {"new": "b"}, {"x": 1}, {"x": 2}], {"content": None, "new": "ab", "x": 2}),
-        ([{"new": "a"}, {"new": 5}], {"content": None, "new": 5}),
+        ([{"new": "a"}, {"new": "b"}, {"x": 1}, {"x": 2}], {"content": "", "new": "ab", "x": 2}),
+        ([{"new": "a"}, {"new": 5}], {"content": "", "new": 5}),
         (
             [{"audio": {"id": "au", "data": "AA"}}, {"audio": {"data": "BB", "expires_at": 9}}],
             {"content": None, "audio": {"id": "au", "data": "AABB", "expires_at": 9}},
         ),
-        ([{"annotations": [{"n": 1}]}, {"annotations": [{"n": 2}]}], {"annotations": [{"n": 1}, {"n": 2}]}),
+        (
+            [{"annotations": [{"n": 1}]}, {"annotations": [{"n": 2}]}],
+            {"content": "", "annotations": [{"n": 1}, {"n": 2}]},
+        ),
     ],
 )
 def test_deltas_become_one_message(deltas, message):
     made = whole(*(delta(**one) for one in deltas))["choices"][0]["message"]
-    assert made == {"role": "assistant", "content": None} | message
+    assert made == {"role": "assistant"} | message
 
 
 def test_calls_of_tools_are_told_apart_by_their_index():
