@@ -1,0 +1,84 @@
+"""Servers that others wrote to stand in for a provider, started as their authors tell, each with one answer."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+from tests.system.nginx import free_port
+from tests.system.server import DEADLINE
+
+AIMOCK = Path(__file__).resolve().parents[1] / "node/node_modules/@copilotkit/aimock/dist/cli.js"
+TEXT = (
+    'Grüße, 你好! 👩‍👩‍👧 "quoted"\nA new line, <b>some</b> marks & 3 % more: \\n. '
+    + "And so on, and so on. " * 20
+    + "End."
+)
+
+
+def fakellm(folder: Path, port: int) -> list[str]:
+    """https://github.com/1dg618/fakellm: words in one chunk each, [DONE], no usage."""
+    rules = {"version": 1, "rules": [{"name": "all", "respond": {"content": TEXT}}]}
+    (folder / "fakellm.yaml").write_text(json.dumps(rules), "utf-8")
+    return [script("fakellm"), "serve", "--port", str(port), "--config", str(folder / "fakellm.yaml")]
+
+
+def stubllm(folder: Path, port: int) -> list[str]:
+    """https://pypi.org/project/stubllm: pieces of four characters, the finish_reason with the last."""
+    fixtures = {"fixtures": [{"name": "all", "match": {}, "response": {"content": TEXT}}]}
+    (folder / "stubllm.json").write_text(json.dumps(fixtures), "utf-8")
+    return [script("stubllm"), "serve", "--port", str(port), "--fixture-file", str(folder / "stubllm.json")]
+
+
+def aimock(folder: Path, port: int) -> list[str]:
+    """https://github.com/CopilotKit/aimock: cuts characters beyond U+FFFF in two, and breaks if it is told to."""
+    fixtures = {"fixtures": [{"match": {"userMessage": "hello"}, "response": {"content": TEXT}}]}
+    (folder / "aimock.json").write_text(json.dumps(fixtures), "utf-8")
+    return ["node", str(AIMOCK), "--port", str(port), "--fixtures", str(folder / "aimock.json"), "--chunk-size", "3"]
+
+
+def script(name: str) -> str:
+    return str(Path(sys.executable).parent / name)
+
+
+class Running:
+    """`with Running(fakellm, folder) as server:` answers at server.url until the block ends."""
+
+    def __init__(self, command: Callable[[Path, int], list[str]], folder: Path) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._command = command(folder, self.port)
+        self._log = folder / f"{command.__name__}.log"
+
+    def __enter__(self) -> Running:
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        until = time.monotonic() + DEADLINE
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                return self
+            except OSError:
+                ended = self._process.poll() is not None
+                assert not ended and time.monotonic() < until, self._log.read_text("utf-8", "replace")
+                time.sleep(0.05)
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(DEADLINE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def chaos(self, **rates: float) -> None:
+        """What aimock breaks from now on, of all requests."""
+        headers = {"Content-Type": "application/json"}
+        with urlopen(Request(f"{self.url}/__aimock/chaos", json.dumps(rates).encode(), headers)) as response:
+            assert response.status == 200, response.read()
