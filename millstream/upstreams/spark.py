@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Generator, Iterable
+from contextlib import closing
 from email.utils import formatdate
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,9 +17,10 @@ from millstream.errors import RequestError, UpstreamError
 from millstream.events import Api, Call, Event
 from millstream.settings import Secret, SettingError, UpstreamSettings
 from millstream.sockets.websocket import Connection, Refused
-from millstream.upstreams import Deadlines
+from millstream.upstreams import Deadlines, spark_calls
+from millstream.upstreams.frames import OPTIONS, question
+from millstream.upstreams.spark_answer import Decoder
 from millstream.upstreams.spark_codes import handshake
-from millstream.upstreams.spark_frames import Decoder
 from millstream.upstreams.spark_request import MODELS, Model, request
 from millstream.upstreams.spark_signing import authorization, signature, target
 from millstream.upstreams.websocket import Client
@@ -32,7 +34,7 @@ class Spark:
     certificates. `models` are names of MODELS, each of which gives the path and the domain; `base_url` is the server
     alone. temperature, max_tokens and top_k are held to the range of the model."""
 
-    native: frozenset[Api] = frozenset({"chat"})
+    native: frozenset[Api] = frozenset({"chat", "openai"})  # openai for the sake of function calls
     options = frozenset({"top_k"})  # beside what every upstream is asked with
 
     def __init__(self, settings: UpstreamSettings) -> None:
@@ -46,6 +48,16 @@ class Spark:
         self._client = Client(settings, settings.base_url or BASE_URL)
 
     def stream(self, call: Call) -> Generator[list[Event]]:
+        if call.api != "openai":
+            yield from self._stream(call)
+            return
+        frames = spark_calls.Frames(call.api, call.model, int(time.time()))
+        known = OPTIONS | self.options | spark_calls.OPTIONS
+        with closing(self._stream(question(call, known))) as batches:
+            for batch in batches:
+                yield frames.encode(batch)
+
+    def _stream(self, call: Call) -> Generator[list[Event]]:
         model = MODELS.get(call.model)
         if model is None:
             says = f"Spark has no model {call.model[:100]!r}; it has {', '.join(MODELS)}."

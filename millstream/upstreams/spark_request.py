@@ -11,12 +11,13 @@ from msgspec import Struct
 
 from millstream.errors import RequestError
 from millstream.events import Call
+from millstream.upstreams import spark_calls
 
 
 class Model(Struct, frozen=True):
     """Path and domain belong together: another pair is refused with the code 10404.
 
-    `system`: it takes a system message (the documentation: Max and Ultra alone; X from its own page).
+    `system`: it takes a system message (by the documentation Max, Ultra and X); `functions`: it calls them.
     """
 
     path: str
@@ -24,6 +25,7 @@ class Model(Struct, frozen=True):
     max_tokens: int = 8192
     temperature: float = 1.0
     system: bool = False
+    functions: bool = False
     top_p: bool = False
 
 
@@ -32,9 +34,9 @@ MODELS = {
     "generalv2": Model("/v2.1/chat", "generalv2"),
     "generalv3": Model("/v3.1/chat", "generalv3"),
     "pro-128k": Model("/chat/pro-128k", "pro-128k", 4096),
-    "generalv3.5": Model("/v3.5/chat", "generalv3.5", system=True),
+    "generalv3.5": Model("/v3.5/chat", "generalv3.5", system=True, functions=True),
     "max-32k": Model("/chat/max-32k", "max-32k", system=True),
-    "4.0Ultra": Model("/v4.0/chat", "4.0Ultra", system=True),
+    "4.0Ultra": Model("/v4.0/chat", "4.0Ultra", system=True, functions=True),
     "spark-x": Model("/v1/x1", "spark-x", 32768, 2.0, system=True, top_p=True),
     "spark-x2": Model("/x2", "spark-x", 32768, 2.0, system=True, top_p=True),
 }
@@ -49,10 +51,16 @@ def request(call: Call, model: Model, app_id: str) -> str:
     header = {"app_id": app_id}
     if call.caller:
         header["uid"] = uid(call.caller)
+    payload: dict[str, Any] = {"message": {"text": messages(call.messages, model.system)}}
+    if offered := spark_calls.functions(call.options):
+        if not model.functions:
+            field = spark_calls.offer(call.options)
+            raise RequestError("bad_field", f"Spark's {model.domain} calls no functions; leave {field} out.", field)
+        payload["functions"] = {"text": offered}
     asked = {
         "header": header,
         "parameter": {"chat": {"domain": model.domain, **parameters(call.options, model)}},
-        "payload": {"message": {"text": messages(call.messages, model.system)}},
+        "payload": payload,
     }
     try:
         return msgspec.json.encode(asked).decode()
@@ -81,7 +89,7 @@ def parameters(options: dict[str, Any], model: Model) -> dict[str, float]:
         ranges["top_p"] = (COLDEST, 1.0)
     asked: dict[str, float] = {}
     for name, value in options.items():
-        if value is None or value == []:
+        if value is None or value == [] or name in spark_calls.OPTIONS:
             continue
         if name not in ranges:
             raise RequestError("bad_field", f"Spark's {model.domain} has no {name}; leave it out.", name)

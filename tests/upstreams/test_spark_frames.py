@@ -9,8 +9,8 @@ from millstream.errors import UpstreamError
 from millstream.events import Call
 from millstream.settings import Secret
 from millstream.upstreams.spark import _decode
+from millstream.upstreams.spark_answer import Decoder
 from millstream.upstreams.spark_codes import CODES, failure
-from millstream.upstreams.spark_frames import Decoder
 from tests.sockets.pieces import cut, receive
 from tests.upstreams.spark_server import error, fragments, frame, wire
 

@@ -1,0 +1,78 @@
+"""Function calls: offered through OpenAI's API, called by Spark."""
+
+import json
+
+import pytest
+
+from millstream.errors import RequestError
+from millstream.events import Call
+from millstream.upstreams.frames import speak
+from millstream.upstreams.spark import Spark
+from tests.upstreams.spark_server import SparkServer, answer, frame
+
+WEATHER = {"name": "weather", "description": "of a city", "parameters": {"type": "object", "properties": {}}}
+TOOLS = [{"type": "function", "function": {**WEATHER, "strict": True}}]
+CALLED = {"name": "weather", "arguments": '{"city":"合肥"}'}
+REPLY = [frame("", 2, usage=(5, 9), function_call=CALLED)]
+
+
+def ask(reply, model="4.0Ultra", **options):
+    """The frames as OpenAI's client sees them, and what Spark was asked."""
+    server = SparkServer(reply)
+    upstream = speak(Spark(server.settings((model,))), "openai")
+    call = Call(model, [{"role": "user", "content": "How is it in Hefei?"}], options, api="openai")
+    try:
+        events = [event for batch in upstream.stream(call) for event in batch]
+    finally:
+        server.close()
+    assert events[-1].type == "done"
+    return [json.loads(event.frame) for event in events[:-1]], server.questions[0]
+
+
+def test_tools_are_offered_and_the_call_comes_back():
+    frames, question = ask(REPLY, tools=TOOLS, tool_choice="auto")
+    assert question["payload"]["functions"] == {"text": [WEATHER]}
+    role, *_, called, last, usage = frames
+    assert role["choices"][0]["delta"]["role"] == "assistant"
+    assert called["choices"][0]["delta"] == {
+        "tool_calls": [{"index": 0, "id": "call_cht000@dx_0", "type": "function", "function": CALLED}]
+    }
+    assert last["choices"][0]["finish_reason"] == "tool_calls"
+    assert usage["usage"]["total_tokens"] == 14
+
+
+def test_the_old_words_for_it():
+    frames, question = ask(REPLY, functions=[WEATHER])
+    assert question["payload"]["functions"] == {"text": [WEATHER]}
+    assert frames[-3]["choices"][0]["delta"] == {"function_call": CALLED}
+    assert frames[-2]["choices"][0]["finish_reason"] == "function_call"
+
+
+def test_an_answer_in_words_stays_one():
+    frames, _ = ask(answer("It ", "rains."), tools=TOOLS)
+    assert "".join(one["choices"][0]["delta"].get("content", "") for one in frames[:-1]) == "It rains."
+    assert frames[-2]["choices"][0]["finish_reason"] == "stop"
+
+
+@pytest.mark.parametrize("options", [{}, {"tools": []}, {"tools": TOOLS, "tool_choice": "none"}])
+def test_what_is_not_offered_is_not_called(options):
+    frames, question = ask([frame("", 2, function_call=CALLED)], **options)
+    assert "functions" not in question["payload"]
+    assert "tool_calls" not in str(frames)
+
+
+WRONG = {
+    "a choice": ("4.0Ultra", {"tools": TOOLS, "tool_choice": "required"}, "tool_choice"),
+    "a named one": ("4.0Ultra", {"functions": [WEATHER], "function_call": {"name": "weather"}}, "function_call"),
+    "another tool": ("4.0Ultra", {"tools": [{"type": "web_search"}]}, "tools"),
+    "no name": ("4.0Ultra", {"functions": [{}]}, "functions"),
+    "a model without": ("lite", {"tools": TOOLS}, "tools"),
+    "another option": ("4.0Ultra", {"seed": 1}, "seed"),
+}
+
+
+@pytest.mark.parametrize(("model", "options", "param"), WRONG.values(), ids=WRONG)
+def test_what_spark_can_not_do_is_named(model, options, param):
+    with pytest.raises(RequestError) as caught:
+        ask(REPLY, model, **options)
+    assert (caught.value.code, caught.value.param) == ("bad_field", param)
