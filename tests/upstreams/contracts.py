@@ -51,6 +51,8 @@ class Door:
     key = KEY
     apis = ("chat", "openai", "completions")  # that it is asked through, by itself or with built frames
     refused = "stop"  # the finish_reason behind a refusal
+    lacks = ()  # cases that it can't say
+    opening = b""  # what comes before all else
     settings = {}
 
     def __init__(self):
@@ -63,6 +65,7 @@ class Door:
     def play(self, *steps, pieces=0):
         """`pieces`: so many bytes at a time."""
         said = [step if step in (CLOSE, HOLD) else self.encode(step) for step in steps]
+        said = [self.opening, *said] if self.opening else said
         if pieces:
             data = b"".join(said)
             said = [data[at : at + pieces] for at in range(0, len(data), pieces)]
@@ -124,6 +127,91 @@ class OpenAI(Door):
         return data({"error": {"message": "The server had an error", "type": "server_error"}})
 
 
+class LlamaCpp(OpenAI):
+    """As the local model's server says it."""
+
+    opening = data({"choices": [{"index": 0, "delta": {"role": "assistant", "content": None}}], "model": "m-1"})
+
+    def end(self, finish_reason="stop"):
+        usage = {"prompt_tokens": 5, "completion_tokens": 9, "total_tokens": 14}
+        last = data({"choices": [], "usage": usage, "timings": {"predicted_ms": 1.5}})
+        return self.choice(finish_reason) + last + b"data: [DONE]\n\n"
+
+    def error(self):
+        return data({"error": {"code": 500, "message": "Out of memory", "type": "server_error"}})
+
+
+class Completions(OpenAI):
+    """The legacy API of a server that has both."""
+
+    apis = ("completions",)
+    lacks = ("reasoning",)
+
+    def choice(self, finish_reason=None, content=""):
+        choice = {"index": 0, "text": content, "finish_reason": finish_reason}
+        return data({"object": "text_completion", "model": "m-1", "choices": [choice]})
+
+    def refusal(self, text):
+        return self.text(text) + self.end()
+
+
+class Legacy(Completions):
+    """One that has nothing else."""
+
+    kind = "completions"
+    apis = ("chat", "openai", "completions")
+
+
+class Azure(OpenAI):
+    kind = "azure"
+    refused = "content_filter"
+    opening = data({"choices": [], "id": "", "model": "", "object": "", "created": 0, "prompt_filter_results": []})
+
+    def choice(self, finish_reason=None, **delta):
+        choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+        filtered = {"content_filter_results": {"hate": {"filtered": False, "severity": "safe"}}}
+        frames = data({"model": "m-1", "choices": [choice | filtered]})
+        return frames + data({"choices": [{"index": 0, "content_filter_offsets": {}, **filtered}]})
+
+    def refusal(self, text):
+        return self.text(text) + self.choice("content_filter") + b"data: [DONE]\n\n"
+
+
+class Anthropic(Door):
+    kind = "anthropic"
+    refused = "content_filter"
+    opening = data(
+        {"type": "message_start", "message": {"model": "m-1", "usage": {"input_tokens": 5, "output_tokens": 1}}},
+        "message_start",
+    ) + data({"type": "ping"}, "ping")
+
+    def block(self, kind, name, text):
+        start = {"type": "content_block_start", "index": 0, "content_block": {"type": kind, name: ""}}
+        delta = {"type": "content_block_delta", "index": 0, "delta": {"type": f"{kind}_delta", name: text}}
+        parts = start, delta, {"type": "content_block_stop", "index": 0}
+        return b"".join(data(part, part["type"]) for part in parts)
+
+    def text(self, text):
+        return self.block("text", "text", text)
+
+    def thought(self, text):
+        return self.block("thinking", "thinking", text)
+
+    def refusal(self, text):
+        return self.text(text) + self.end("refusal")
+
+    def end(self, stop_reason="end_turn"):
+        usage = {"output_tokens": 9}
+        delta = data(
+            {"type": "message_delta", "delta": {"stop_reason": stop_reason}, "usage": usage}, "message_delta"
+        )
+        return delta + data({"type": "message_stop"}, "message_stop")
+
+    def error(self):
+        error = {"type": "api_error", "message": "Internal server error"}
+        return data({"type": "error", "error": error}, "error")
+
+
 class Spark(Door):
     """Frames of a WebSocket; what `pieces` cuts is messages, into bytes."""
 
@@ -168,6 +256,7 @@ class Demo(Door):
     """Nobody is asked. Of each answer it gives as many tokens, in its own words."""
 
     kind = "demo"
+    lacks = ("unicode", "refusal", "a megabyte")
 
     def __init__(self):
         self.extra = {}
@@ -196,7 +285,12 @@ def counted(steps):
 
 
 DOORS = {
+    "anthropic": Anthropic,
+    "azure": Azure,
+    "completions": Completions,
     "demo": Demo,
+    "legacy": Legacy,
+    "llama.cpp": LlamaCpp,
     "openai": OpenAI,
     "spark": Spark,
 }
