@@ -11,13 +11,15 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.request import Request, urlopen
 
+from millstream.settings import Settings
+from millstream.upstreams.local import model_file
 from tests.system.nginx import free_port
 from tests.system.server import DEADLINE
 
 AIMOCK = Path(__file__).resolve().parents[1] / "node/node_modules/@copilotkit/aimock/dist/cli.js"
 TEXT = (
     'Grüße, 你好! 👩‍👩‍👧 "quoted"\nA new line, <b>some</b> marks & 3 % more: \\n. '
-    + "And so on, and so on. " * 20
+    + "And so on, and so on. " * 5
     + "End."
 )
 
@@ -30,7 +32,8 @@ def fakellm(folder: Path, port: int) -> list[str]:
 
 
 def stubllm(folder: Path, port: int) -> list[str]:
-    """https://pypi.org/project/stubllm: pieces of four characters, the finish_reason with the last."""
+    """https://pypi.org/project/stubllm: pieces of four characters, the finish_reason with the last. (Its
+    Anthropic door loses the last piece: https://pypi.org/project/stubllm/0.1.5.)"""
     fixtures = {"fixtures": [{"name": "all", "match": {}, "response": {"content": TEXT}}]}
     (folder / "stubllm.json").write_text(json.dumps(fixtures), "utf-8")
     return [script("stubllm"), "serve", "--port", str(port), "--fixture-file", str(folder / "stubllm.json")]
@@ -41,6 +44,22 @@ def aimock(folder: Path, port: int) -> list[str]:
     fixtures = {"fixtures": [{"match": {"userMessage": "hello"}, "response": {"content": TEXT}}]}
     (folder / "aimock.json").write_text(json.dumps(fixtures), "utf-8")
     return ["node", str(AIMOCK), "--port", str(port), "--fixtures", str(folder / "aimock.json"), "--chunk-size", "3"]
+
+
+def llamacpp(folder: Path, port: int) -> list[str]:
+    """llama.cpp's own server, with the small model: https://github.com/ggml-org/llama.cpp/tree/master/tools/server"""
+    return [sys.executable, "-c", LLAMACPP, str(model_file(Settings())), str(port)]
+
+
+LLAMACPP = """
+import sys, threading, xllamacpp
+options = xllamacpp.CommonParams()
+options.model.path, options.port = sys.argv[1], int(sys.argv[2])
+options.hostnames, options.n_ctx, options.n_parallel = ["127.0.0.1"], 2048, 2
+options.offline, options.n_gpu_layers = True, 0
+server = xllamacpp.Server(options)
+threading.Event().wait()
+"""
 
 
 def script(name: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.system import clients
 from tests.system.clients import Client
-from tests.system.independent import TEXT, Running, aimock, fakellm, stubllm
+from tests.system.independent import TEXT, Running, aimock, fakellm, llamacpp, stubllm
 from tests.system.server import Server
 from tests.system.talk import final
 
@@ -24,7 +24,8 @@ def running(tmp_path_factory) -> Iterator[dict[str, Running]]:
     folder = tmp_path_factory.mktemp("independent")
     with ExitStack() as stack:
         yield {
-            command.__name__: stack.enter_context(Running(command, folder)) for command in (fakellm, stubllm, aimock)
+            command.__name__: stack.enter_context(Running(command, folder))
+            for command in (fakellm, stubllm, aimock, llamacpp)
         }
 
 
@@ -34,6 +35,11 @@ def server(running: dict[str, Running]) -> Iterator[Server]:
     chaos = {"kind": "openai", "base_url": f"{url['aimock']}/v1"}
     tables = {
         **{name: {"kind": "openai", "base_url": f"{url[name]}/v1", "models": [name]} for name in url},
+        **{
+            f"{name}-anthropic": {"kind": "anthropic", "base_url": url[name], "models": [f"{name}-anthropic"]}
+            for name in url
+        },
+        "aimock-azure": {"kind": "azure", "base_url": url["aimock"], "models": ["aimock-azure"]},
         "chaos": {**chaos, "models": ["chaos"], "retries": 0},
         "saved": {**chaos, "models": ["saved"], "fallback": ["stubllm"]},
     }
@@ -45,7 +51,7 @@ def ask(server: Server, format: type[Client], model: str) -> Client:
     return format(server.port, HELLO, model).run()
 
 
-DOORS = ["fakellm", "stubllm", "aimock"]
+DOORS = ["fakellm", "stubllm", "aimock", "aimock-azure", "fakellm-anthropic", "aimock-anthropic"]
 
 
 @pytest.mark.parametrize("format", [clients.Sse, clients.Text])
@@ -56,6 +62,20 @@ def test_an_answer_is_complete_and_exact(server, model, format):
     done = final(server, client.id)
     assert (done["type"], done["finish_reason"], done["upstream"]) == ("done", "stop", model)
     assert done["usage"]["completion_tokens"] > 0
+
+
+@pytest.mark.parametrize("format", [clients.Sse, clients.Text])
+def test_a_real_model_says_the_same_at_both_its_doors(server, format):
+    """llama.cpp speaks OpenAI's API and Anthropic's; it has no chance at temperature 0."""
+    said = []
+    for model in ("llamacpp", "llamacpp-anthropic"):
+        client = format(server.port, "Name three colours.", model)
+        client.question |= {"temperature": 0, "max_tokens": 24}
+        client.run()
+        said.append((client.text, client.failure, final(server, client.id)["usage"]["source"]))
+    assert said[0] == said[1]
+    assert "Red" in said[0][0]
+    assert said[0][1:] == ("", "upstream")
 
 
 @pytest.fixture
