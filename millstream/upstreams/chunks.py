@@ -1,4 +1,7 @@
-"""One chunk of OpenAI's chat completions, read: https://platform.openai.com/docs/api-reference/chat-streaming"""
+"""One chunk of OpenAI's chat completions, or of the legacy completions, read.
+
+https://platform.openai.com/docs/api-reference/chat-streaming, …/completions
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,7 @@ class Choice(Struct):
     delta: Delta | None = None
     message: Delta | None = None  # of a server that doesn't stream
     finish_reason: str | None = None
+    text: str | None = None  # of the legacy API
 
 
 class Tokens(Struct):
@@ -78,7 +82,11 @@ def _tolerate(payload: bytes) -> Chunk:
 
 def _choice(item: dict[str, Any]) -> Choice:
     return Choice(
-        _int(item, "index"), _delta(item.get("delta")), _delta(item.get("message")), _str(item.get("finish_reason"))
+        _int(item, "index"),
+        _delta(item.get("delta")),
+        _delta(item.get("message")),
+        _str(item.get("finish_reason")),
+        _str(item.get("text")),
     )
 
 

@@ -1,4 +1,4 @@
-"""One answer in OpenAI's chat completion chunks → events. Pure."""
+"""One answer in OpenAI's chunks, of chats or of legacy completions → events. Pure."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ from millstream.upstreams.thinking import Thinking
 class Decoder:
     """One answer's payloads → events. Raises UpstreamError for an error frame, and for an end that is none.
 
-    For `call.api == "openai"` each payload becomes one `frame`, as it came.
+    Where `call.api` isn't "chat", each payload becomes one `frame`, as it came. With `think`, what stands between
+    `<think>` and `</think>` at the beginning of the answer is reasoning.
     """
 
-    def __init__(self, call: Call, upstream: str, secrets: Iterable[Secret] = ()) -> None:
+    def __init__(self, call: Call, upstream: str, secrets: Iterable[Secret] = (), think: bool = False) -> None:
         self.done = False  # [DONE] has come, or the end: nothing follows
         self.finished = False  # a finish_reason has come: the answer is whole, usage may follow
         self._call = call
         self._upstream = upstream
         self._secrets = tuple(secrets)
-        self._frames = call.api == "openai"
-        self._thinking = None if self._frames else Thinking()
+        self._frames = call.api != "chat"
+        self._thinking = Thinking() if think and not self._frames else None
         self._halves: dict[EventType, str] = {}  # surrogates that wait for their other half
         self._model = ""
         self._finish_reason: str | None = None
@@ -84,7 +85,7 @@ class Decoder:
             if choice.finish_reason:
                 self.finished = True
                 self._finish_reason = choice.finish_reason
-            delta = choice.delta or choice.message
+            delta = choice.delta or choice.message or (chunks.Delta(choice.text) if choice.text else None)
             if delta is None:
                 continue
             # Some send the same thought under both names.
@@ -135,7 +136,8 @@ class Decoder:
         )
 
     def _estimate(self) -> Usage:
-        return Usage(estimate.prompt_tokens(self._call.messages), ceil(self._weight), "estimated")
+        asked = estimate.prompt_tokens(self._call.messages, self._call.options.get("prompt"))
+        return Usage(asked, ceil(self._weight), "estimated")
 
     def _failure(self, payload: bytes) -> UpstreamError:
         text = payload.decode("utf-8", "replace")

@@ -31,12 +31,20 @@ def estimate(text: str) -> int:
     return ceil(weight(text))
 
 
-def prompt_tokens(messages: list[dict[str, Any]]) -> int:
-    """The tokens of a conversation. Content in parts counts its texts; pictures and the like count nothing."""
-    return ceil(sum(MESSAGE + weight(_text(message.get("content"))) for message in messages))
+def prompt_tokens(messages: list[dict[str, Any]], prompt: object = None) -> int:
+    """The tokens of a conversation, or of the legacy API's prompt: a text, tokens, or a list of such. Content in
+    parts counts its texts; pictures and the like count nothing."""
+    return ceil(sum(MESSAGE + weight(text_of(message.get("content"))) for message in messages) + _prompt(prompt))
 
 
-def _text(content: object) -> str:
+def text_of(content: object) -> str:
+    """The text of a message, whose content may come in parts."""
     if isinstance(content, list):
-        return "".join(_text(part.get("text")) for part in content if isinstance(part, dict))
+        return "".join(text_of(part.get("text")) for part in content if isinstance(part, dict))
     return content if isinstance(content, str) else ""
+
+
+def _prompt(prompt: object) -> float:
+    if isinstance(prompt, list):
+        return sum(map(_prompt, prompt))
+    return weight(prompt) if isinstance(prompt, str) else float(isinstance(prompt, int))

@@ -24,17 +24,17 @@ SETTINGS = {"proxy", "ca_file", "client_cert", "client_key"}  # what every upstr
 
 
 class Client:
-    """POSTs to one address. Follows no redirect, reads no proxy and no netrc from the environment, never retries.
+    """POSTs to one server. Follows no redirect, reads no proxy and no netrc from the environment, never retries.
 
     requests' Session would cost a third of a start for things that are not wanted here; its adapter is enough.
     """
 
-    def __init__(self, settings: UpstreamSettings, path: str, headers: dict[str, str]) -> None:
+    def __init__(self, settings: UpstreamSettings, headers: dict[str, str]) -> None:
         self._name = settings.name
         self._connect = settings.connect
         self._adapter = _Adapter(settings)
         self._proxies = _proxies(settings)
-        self._url = settings.base_url + path
+        self._base_url = settings.base_url
         self._headers = {
             "Accept": "text/event-stream, application/json;q=0.9",
             "Accept-Encoding": "identity",
@@ -43,17 +43,18 @@ class Client:
             **headers,
         }
 
-    def post(self, body: bytes) -> requests.Response:
-        """Sends, and waits for the head of the response. Raises UpstreamError."""
+    def post(self, path: str, body: bytes) -> requests.Response:
+        """Sends to this path under the base_url, and waits for the head of the response. Raises UpstreamError."""
+        url = self._base_url + path
         request = requests.PreparedRequest()
-        request.method, request.url, request.body = "POST", self._url, body
+        request.method, request.url, request.body = "POST", url, body
         request.headers = CaseInsensitiveDict(self._headers)
         request.headers["Content-Length"] = str(len(body))
         request.hooks = {}
         try:
             return self._adapter.send(request, stream=True, timeout=(self._connect, None), proxies=self._proxies)
         except (requests.RequestException, HTTPError) as error:
-            raise _unreached(self._name, self._url, self._connect, error) from error
+            raise _unreached(self._name, url, self._connect, error) from error
         except BaseException as error:
             # Killed. urllib3 leaves a socket that is still connecting, or in TLS's handshake, to the garbage
             # collector, and the frames of the exception hold it as long as somebody holds the greenlet.

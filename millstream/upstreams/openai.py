@@ -2,106 +2,90 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Generator
 from typing import Any
 
 import msgspec
-import requests
 
 from millstream.errors import RequestError, UpstreamError
 from millstream.events import Api, Call, Event
-from millstream.settings import SettingError, UpstreamSettings
-from millstream.sockets.upstream import Body
-from millstream.upstreams import Deadlines, answers
+from millstream.settings import UpstreamSettings
+from millstream.upstreams import Deadlines, table
 from millstream.upstreams.completion import Decoder
-from millstream.upstreams.http import SETTINGS, Client
+from millstream.upstreams.exchange import Accepted, Exchange, Refused
+from millstream.upstreams.http import SETTINGS
 from millstream.upstreams.refusals import refusal
 
-ERROR_BODY = 65536, 5.0  # bytes and seconds of a refusal that are read
-EXTRA = SETTINGS
+PATHS: dict[Api, str] = {"chat": "/chat/completions", "openai": "/chat/completions", "completions": "/completions"}
+USAGE = {"stream_options": {"include_usage": True}}
 
 
 class OpenAI:
-    """One `[upstreams.NAME]` of kind "openai". Its own settings are those of http.SETTINGS."""
+    """One `[upstreams.NAME]` of kind "openai". Beside those of http.SETTINGS its own settings are
 
-    native: frozenset[Api] = frozenset({"chat", "openai"})
+    - `think = true`: what stands between `<think>` and `</think>` at the beginning of an answer is reasoning;
+    - `completions = false`: it has no legacy API (/completions), so that it is asked for chats instead.
+
+    Its relatives override what a server with another address, header or request needs.
+    """
+
+    own = frozenset({*SETTINGS, "think", "completions"})
+    example = "https://api.openai.com/v1"  # of a base_url
 
     def __init__(self, settings: UpstreamSettings) -> None:
-        if not settings.base_url.startswith(("http://", "https://")):
-            raise SettingError(f"upstreams.{settings.name} needs a base_url, such as https://api.openai.com/v1")
-        if unknown := sorted(set(settings.extra) - EXTRA):
-            raise SettingError(
-                f"upstreams.{settings.name} has unknown settings: {', '.join(unknown)}; "
-                f"of its own the kind {settings.kind} has {', '.join(sorted(EXTRA))}"
-            )
+        table.check(settings, self.own, self.example)
         self.name = settings.name
         self.models = settings.models
         self.deadlines = Deadlines(settings.connect, settings.first_token, settings.silence, settings.total)
+        self.native: frozenset[Api] = frozenset({"chat", "openai"})
+        if table.flag(settings, "completions", True):
+            self.native |= {"completions"}
+        self._think = table.flag(settings, "think", False)
         self._secrets = (settings.api_key,)
-        self._client = Client(settings, "/chat/completions", _authorization(settings))
-        self._stream_options = True  # until a server complains of them
+        self._exchange = Exchange(settings, self.headers(table.key(settings)))
+        self._usage = True  # it is asked for, until a server complains of that
 
     def stream(self, call: Call) -> Generator[list[Event]]:
-        body, kind = self._ask(call)
-        decoder = Decoder(call, self.name, self._secrets)
-        try:
-            yield []
-            yield from answers.read(body, answers.payloads(kind), decoder, self.name)
-        finally:
-            if decoder.done:
-                body.release()
-            else:
-                body.close()
+        accepted = self._ask(call)
+        yield from self._exchange.read(accepted, Decoder(call, self.name, self._secrets, self._think))
 
-    def _ask(self, call: Call) -> tuple[Body, str]:
-        """The body of an accepted request, and its type. Raises UpstreamError."""
-        response = self._client.post(_request(call, self._stream_options))
-        if response.status_code == 200:
-            return self._accepted(response)
-        error, said = self._refused(response)
-        complains = self._stream_options and response.status_code in (400, 422)
-        if not (complains and (b"stream_options" in said or b"include_usage" in said)):
-            raise error
-        self._stream_options = False
+    def headers(self, key: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {key}"} if key else {}
+
+    def path(self, call: Call) -> str:
+        return PATHS[call.api]
+
+    def request(self, call: Call) -> dict[str, Any]:
+        messages = {} if call.api == "completions" else {"messages": call.messages}
+        return {"model": call.model, **messages, **call.options}
+
+    def refusal(self, refused: Refused, call: Call) -> UpstreamError:
+        return refusal(self.name, refused.status, refused.headers, refused.said, self._secrets)
+
+    def _ask(self, call: Call) -> Accepted:
+        usage = self._usage
+        asked = {**self.request(call), "stream": True, **(USAGE if usage else {})}
+        try:
+            return self._exchange.ask(self.path(call), encode(asked))
+        except Refused as refused:
+            if not (usage and _complains_of_usage(refused)):
+                raise self.refusal(refused, call) from refused
+        self._usage = False
         return self._ask(call)
 
-    def _accepted(self, response: requests.Response) -> tuple[Body, str]:
-        kind = response.headers.get("Content-Type", "")
-        if not kind.lower().startswith("text/html"):
-            return self._client.body(response), kind
-        response.close()
-        raise UpstreamError(
-            "upstream_protocol", f'upstream "{self.name}" answered with a web page ({kind}); check its base_url.'
-        )
 
-    def _refused(self, response: requests.Response) -> tuple[UpstreamError, bytes]:
-        try:
-            body = self._client.body(response)
-        except UpstreamError:  # its status says enough
-            said = b""
-        else:
-            try:
-                said = body.beginning(*ERROR_BODY)
-            finally:
-                body.release(tail=0)
-        return refusal(self.name, response.status_code, response.headers, said, self._secrets), said
-
-
-def _authorization(settings: UpstreamSettings) -> dict[str, str]:
-    key = settings.api_key.reveal()
-    if not re.fullmatch(r"[!-~]*", key):
-        raise SettingError(f"upstreams.{settings.name}.api_key has spaces or characters in it that no key can have")
-    return {"Authorization": f"Bearer {key}"} if key else {}
-
-
-def _request(call: Call, stream_options: bool) -> bytes:
-    asked: dict[str, Any] = {"model": call.model, "messages": call.messages, **call.options, "stream": True}
-    if stream_options:
-        asked["stream_options"] = {"include_usage": True}
+def encode(asked: dict[str, Any]) -> bytes:
+    """Raises RequestError (bad_field)."""
     try:
         return msgspec.json.encode(asked)
     except UnicodeEncodeError as error:
+        field = "messages" if "messages" in asked else "prompt"
         raise RequestError(
-            "bad_field", "messages hold half of a surrogate pair; send whole characters.", "messages"
+            "bad_field", f"{field} has half of a surrogate pair in it; send whole characters.", field
         ) from error
+
+
+def _complains_of_usage(refused: Refused) -> bool:
+    return refused.status in (400, 422) and any(
+        name in refused.said for name in (b"stream_options", b"include_usage")
+    )

@@ -73,9 +73,9 @@ def refusal(
         return _filtered(name, said)
     if status == 429:
         return _limited(name, "insufficient_quota" in (why.code, why.type), headers, said)
-    if status == 503:
+    if status in (503, 529):  # 529 is Anthropic's: overloaded
         wait = retry_after(headers)
-        return _refused(name, f"can't answer now (HTTP 503){said}; try again later", paid=False, wait=wait)
+        return _refused(name, f"can't answer now (HTTP {status}){said}; try again later", paid=False, wait=wait)
     if status == 404:
         says = f"knows no such address or model (HTTP 404){said}; check its base_url and models"
         return _refused(name, says, elsewhere=True)

@@ -9,9 +9,12 @@ from millstream.errors import MillstreamError
 from millstream.events import Api
 from millstream.settings import SettingError, Settings, UpstreamSettings
 from millstream.upstreams import Upstream, local
+from millstream.upstreams.anthropic import Anthropic
+from millstream.upstreams.azure import Azure
 from millstream.upstreams.demo import Demo
 from millstream.upstreams.fallback import Chain, Member
 from millstream.upstreams.frames import speak
+from millstream.upstreams.legacy import Legacy
 from millstream.upstreams.local import Local
 from millstream.upstreams.openai import OpenAI
 from millstream.upstreams.spark import Spark
@@ -28,6 +31,9 @@ class Routed(Upstream, Protocol):
 Build = Callable[[UpstreamSettings, Settings], Routed]
 
 KINDS: dict[str, Build] = {
+    "anthropic": lambda table, settings: Anthropic(table),
+    "azure": lambda table, settings: Azure(table),
+    "completions": lambda table, settings: Legacy(table),
     "demo": lambda table, settings: Demo(table),
     "local": Local,
     "openai": lambda table, settings: OpenAI(table),

@@ -1,91 +1,14 @@
-"""Recorded answers of OpenAI-like servers: each `tests/wire/openai/NAME.sse` means what `NAME.json` says."""
+"""What is true of the decoder of chat completions beside its recorded answers: see test_recorded.py."""
 
-import json
-from pathlib import Path
-
-import pytest
-
-from millstream.errors import UpstreamError
 from millstream.events import Call
 from millstream.upstreams import answers
 from millstream.upstreams.completion import Decoder
-from millstream.wire.sse import Decoder as ServerEvents
-
-CASES = sorted((Path(__file__).parent.parent / "wire" / "openai").glob("*.sse"))
-CALL = Call("asked", [{"role": "user", "content": "12345678"}])
-
-
-class Recorded:
-    """A body that comes in these pieces."""
-
-    def __init__(self, *pieces: bytes) -> None:
-        self.pieces = list(pieces)
-
-    def read(self, seconds=None) -> bytes:
-        return self.pieces.pop(0) if self.pieces else b""
+from tests.upstreams.recorded import CALL, WIRE, Recorded
+from tests.upstreams.recorded import decode as decoded
 
 
 def decode(pieces, call=CALL):
-    """Every batch, and the error if it ended with one."""
-    batches = []
-    decoder = Decoder(call, "test")
-    try:
-        for batch in answers.read(Recorded(*pieces), ServerEvents(), decoder, "test"):
-            batches.append(batch)
-    except UpstreamError as error:
-        return batches, error
-    return batches, None
-
-
-def seen(pieces):
-    """What came, in the words of the JSON files."""
-    batches, error = decode(pieces)
-    events = [event for batch in batches for event in batch]
-    if error is not None:
-        return {"events": [[event.type, event.text] for event in events], "error": error.code}, error.message
-    *events, done = events
-    assert (done.type, done.end.upstream) == ("done", "test")
-    usage = done.end.usage
-    return {
-        "events": [[event.type, event.text] for event in events],
-        "finish_reason": done.end.finish_reason,
-        "usage": [usage.input, usage.output, usage.source],
-        "model": done.end.model,
-    }, ""
-
-
-def wanted(case):
-    want = json.loads(case.with_suffix(".json").read_text("utf-8"))
-    return want, want.pop("says", "")
-
-
-def test_there_are_cases():
-    assert len(CASES) > 50
-
-
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.stem)
-def test_a_recorded_answer_in_one_piece(case):
-    want, says = wanted(case)
-    got, message = seen([case.read_bytes()])
-    assert got == want
-    assert says in message
-
-
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.stem)
-def test_a_recorded_answer_byte_by_byte(case):
-    data = case.read_bytes()
-    want, says = wanted(case)
-    got, message = seen([data[at : at + 1] for at in range(len(data))])
-    assert got == want
-    assert says in message
-
-
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.stem)
-def test_a_recorded_answer_cut_in_two_at_every_byte(case):
-    data = case.read_bytes()
-    want, _ = wanted(case)
-    for at in range(1, min(len(data), 3000)):
-        assert seen([data[:at], data[at:]])[0] == want, at
+    return decoded(pieces, Decoder(call, "test"))
 
 
 def test_all_events_of_one_read_are_one_batch():
@@ -123,4 +46,4 @@ def test_a_whole_answer_without_a_stream():
 
 
 def recorded(name):
-    return next(case for case in CASES if case.stem == name).read_bytes()
+    return (WIRE / "openai" / f"{name}.sse").read_bytes()

@@ -1,0 +1,60 @@
+"""Recorded answers as data: each `tests/wire/KIND/NAME.sse` means what `NAME.json` beside it says."""
+
+import json
+from pathlib import Path
+
+from millstream.errors import UpstreamError
+from millstream.events import Call
+from millstream.upstreams import answers
+from millstream.wire.sse import Decoder as ServerEvents
+
+WIRE = Path(__file__).parent.parent / "wire"
+CALL = Call("asked", [{"role": "user", "content": "12345678"}])
+
+
+class Recorded:
+    """A body that comes in these pieces."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        self.pieces = list(pieces)
+
+    def read(self, seconds=None) -> bytes:
+        return self.pieces.pop(0) if self.pieces else b""
+
+
+def cases(kind):
+    return sorted((WIRE / kind).glob("*.sse"))
+
+
+def decode(pieces, decoder):
+    """Every batch, and the error if it ended with one."""
+    batches = []
+    try:
+        for batch in answers.read(Recorded(*pieces), ServerEvents(), decoder, "test"):
+            batches.append(batch)
+    except UpstreamError as error:
+        return batches, error
+    return batches, None
+
+
+def seen(pieces, decoder):
+    """What came, in the words of the JSON files, and the error's message."""
+    batches, error = decode(pieces, decoder)
+    events = [event for batch in batches for event in batch]
+    if error is not None:
+        return {"events": [[event.type, event.text] for event in events], "error": error.code}, error.message
+    *events, done = events
+    assert (done.type, done.end.upstream) == ("done", "test")
+    usage = done.end.usage
+    return {
+        "events": [[event.type, event.text] for event in events],
+        "finish_reason": done.end.finish_reason,
+        "usage": [usage.input, usage.output, usage.source],
+        "model": done.end.model,
+    }, ""
+
+
+def wanted(case):
+    """What is to come, words of the error's message, and what the decoder is made with."""
+    want = json.loads(case.with_suffix(".json").read_text("utf-8"))
+    return want, want.pop("says", ""), want.pop("decoder", {})

@@ -1,0 +1,58 @@
+"""Recorded answers, decoded: `tests/wire/KIND/NAME.sse` means what `NAME.json` says, however it is cut."""
+
+import pytest
+
+from millstream.upstreams import anthropic_events, completion
+from tests.upstreams.recorded import CALL, cases, seen, wanted
+
+DECODERS = {
+    "openai": completion.Decoder,
+    "azure": completion.Decoder,
+    "legacy": completion.Decoder,
+    "anthropic": anthropic_events.Decoder,
+}
+CASES = {f"{kind}-{case.stem}": (kind, case) for kind in DECODERS for case in cases(kind)}
+LAST = {"anthropic": b'data: {"type":"message_stop"}'}
+ENDED = {
+    f"{kind}-{case.stem}": (kind, case)
+    for kind, case in CASES.values()
+    if case.read_bytes().rstrip().endswith(LAST.get(kind, b"data: [DONE]"))
+}
+
+recorded = pytest.mark.parametrize(("kind", "case"), CASES.values(), ids=CASES)
+
+
+def check(kind, case, *pieces):
+    want, says, options = wanted(case)
+    got, message = seen(pieces, DECODERS[kind](CALL, "test", **options))
+    assert got == want
+    assert says in message
+
+
+@pytest.mark.parametrize(("kind", "least"), [("openai", 50), ("azure", 8), ("legacy", 8), ("anthropic", 30)])
+def test_there_are_cases(kind, least):
+    assert len(cases(kind)) >= least
+
+
+@recorded
+def test_an_answer_in_one_piece(kind, case):
+    check(kind, case, case.read_bytes())
+
+
+@recorded
+def test_an_answer_byte_by_byte(kind, case):
+    data = case.read_bytes()
+    check(kind, case, *(data[at : at + 1] for at in range(len(data))))
+
+
+@recorded
+def test_an_answer_cut_in_two_at_every_byte(kind, case):
+    data = case.read_bytes()
+    for at in range(1, min(len(data), 3000)):
+        check(kind, case, data[:at], data[at:])
+
+
+@pytest.mark.parametrize(("kind", "case"), ENDED.values(), ids=ENDED)
+def test_what_comes_behind_the_end_is_ignored(kind, case):
+    data = case.read_bytes()
+    check(kind, case, data + b"\n\n" + data)
