@@ -100,6 +100,17 @@ class Settings:
 PREFIX = "MILLSTREAM_"
 OURS = ("MILLSTREAM_CONFIG", "MILLSTREAM_LOCAL_")  # the file's name; what the master tells workers of the local model
 UPSTREAM_COMMON = {item.name for item in fields(UpstreamSettings)} - {"name", "extra"}
+# What the providers' own clients read from the environment: the kind of upstream that it stands for, and its setting.
+CONVENTIONAL = {
+    "OPENAI_API_KEY": ("openai", "api_key"),
+    "OPENAI_BASE_URL": ("openai", "base_url"),
+    "AZURE_OPENAI_API_KEY": ("azure", "api_key"),
+    "AZURE_OPENAI_ENDPOINT": ("azure", "base_url"),
+    "ANTHROPIC_API_KEY": ("anthropic", "api_key"),
+    "IFLYTEK_SPARK_APP_ID": ("spark", "app_id"),
+    "IFLYTEK_SPARK_API_KEY": ("spark", "api_key"),
+    "IFLYTEK_SPARK_API_SECRET": ("spark", "api_secret"),
+}
 SECRETS = {"api_key", "api_secret", "proxy"}  # a proxy's address may hold a password
 
 
@@ -251,20 +262,27 @@ def _is_address(value: str) -> bool:
 
 
 def _conventional(environ: Mapping[str, str], defaults: Settings) -> tuple[UpstreamSettings, ...]:
-    """The upstream that the names OpenAI's own clients use stand for."""
-    if not (environ.get("OPENAI_API_KEY") or environ.get("OPENAI_BASE_URL")):
+    """The upstream that the variables of a provider's own clients stand for."""
+    found = {name: CONVENTIONAL[name] for name in CONVENTIONAL if environ.get(name)}
+    if not found:
         return ()
-    table = {
-        "kind": "openai",
-        "api_key": environ.get("OPENAI_API_KEY", ""),
-        "base_url": environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1",
-        "models": ["*"],
-    }
+    has = f"the environment has {', '.join(found)}"
+    kind, *others = dict.fromkeys(kind for kind, _ in found.values())
+    if others:
+        raise SettingError(f"{has}, and who is to answer can't be told: unset one's, or write millstream.toml")
+    missing = [name for name, (of, _) in CONVENTIONAL.items() if of == kind and name not in found]
+    if missing and kind != "openai":  # whose address is known, and whose likes need no key
+        raise SettingError(f"{has}, but no {' and no '.join(missing)}")
     if not defaults.model:
-        raise SettingError(
-            "OPENAI_API_KEY or OPENAI_BASE_URL is set, but no model: set MILLSTREAM_MODEL to the one that answers"
-        )
-    return (_upstream("openai", table, defaults, {}),)
+        raise SettingError(f"{has}, but no model: set MILLSTREAM_MODEL to the one that answers")
+    # Spark's models are a closed list.
+    table: dict[str, Any] = {"kind": kind, "models": [defaults.model if kind == "spark" else "*"]}
+    if kind == "openai":
+        table["base_url"] = "https://api.openai.com/v1"
+    if kind == "azure" and environ.get("OPENAI_API_VERSION"):
+        table["api_version"] = environ["OPENAI_API_VERSION"]
+    table |= {setting: environ[name] for name, (_, setting) in found.items()}
+    return (_upstream(kind, table, defaults, {}),)
 
 
 def _check_fallbacks(upstreams: tuple[UpstreamSettings, ...]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from millstream.settings import SECRETS, Secret, SettingError, Settings, UpstreamSettings, load
+from millstream.upstreams.router import build
 
 KEY = "sk-very-secret-0123456789"
 
@@ -210,11 +211,51 @@ def test_openais_own_variables_are_an_upstream_for_every_model(read, environ, ba
     assert (upstream.base_url, upstream.api_key.reveal()) == (base_url, key)
 
 
-def test_openais_variables_need_a_model(refusal):
-    assert "set MILLSTREAM_MODEL" in refusal(OPENAI_API_KEY=KEY)
+AZURE = {"AZURE_OPENAI_API_KEY": KEY, "AZURE_OPENAI_ENDPOINT": "https://a.example/"}
+SPARK = {"IFLYTEK_SPARK_APP_ID": "app", "IFLYTEK_SPARK_API_KEY": KEY, "IFLYTEK_SPARK_API_SECRET": "secret"}
 
 
-def test_upstreams_in_the_file_come_before_openais_variables(read):
+@pytest.mark.parametrize(
+    ("environ", "kind", "models", "base_url", "extra"),
+    [
+        (AZURE, "azure", ("*",), "https://a.example", {}),
+        (AZURE | {"OPENAI_API_VERSION": "v9"}, "azure", ("*",), "https://a.example", {"api_version": "v9"}),
+        ({"ANTHROPIC_API_KEY": KEY}, "anthropic", ("*",), "", {}),
+        (SPARK, "spark", ("lite",), "", {"app_id": "app", "api_secret": "secret"}),
+    ],
+)
+def test_the_variables_of_other_providers_are_an_upstream(read, environ, kind, models, base_url, extra):
+    (upstream,) = read(MILLSTREAM_MODEL="lite", **environ).upstreams
+    assert (upstream.name, upstream.kind, upstream.models) == (kind, kind, models)
+    assert (upstream.base_url, upstream.api_key.reveal()) == (base_url, KEY)
+    shown = {name: value.reveal() if isinstance(value, Secret) else value for name, value in upstream.extra.items()}
+    assert shown == extra
+    build(upstream, Settings())
+
+
+@pytest.mark.parametrize("environ", [{}, {"OPENAI_API_VERSION": "v9"}, dict.fromkeys([*AZURE, *SPARK], "")])
+def test_variables_that_say_nothing_are_no_upstream(read, environ):
+    assert read(**environ).upstreams == ()
+
+
+@pytest.mark.parametrize(
+    ("environ", "says"),
+    [
+        ({"OPENAI_API_KEY": KEY}, "the environment has OPENAI_API_KEY, but no model: set MILLSTREAM_MODEL"),
+        ({"ANTHROPIC_API_KEY": KEY}, "has ANTHROPIC_API_KEY, but no model: set MILLSTREAM_MODEL"),
+        ({"AZURE_OPENAI_API_KEY": KEY}, "has AZURE_OPENAI_API_KEY, but no AZURE_OPENAI_ENDPOINT"),
+        ({"IFLYTEK_SPARK_API_KEY": KEY}, "but no IFLYTEK_SPARK_APP_ID and no IFLYTEK_SPARK_API_SECRET"),
+        (
+            {"OPENAI_API_KEY": KEY, **AZURE},
+            "OPENAI_API_KEY, AZURE_OPENAI_API_KEY, AZURE_OPENAI_ENDPOINT, and who is to answer",
+        ),
+    ],
+)
+def test_variables_that_leave_something_open_stop_the_start(refusal, environ, says):
+    assert says in refusal(**environ)
+
+
+def test_upstreams_in_the_file_come_before_the_providers_variables(read):
     (upstream,) = read('[upstreams.a]\nkind = "demo"', OPENAI_API_KEY=KEY).upstreams
     assert upstream.name == "a"
 
