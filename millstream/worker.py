@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 from typing import Any
 
 import gevent
@@ -19,6 +20,7 @@ from millstream.errors import RequestError, body
 from millstream.sockets.client import limit_stall
 
 STEP = 0.25  # s between two looks at what still runs
+LAST_WORDS = 1.0  # s that clients get to take the end of their answers after a Ctrl+C
 VANISHED = (errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH)
 
 
@@ -39,6 +41,8 @@ class StreamWorker(GeventWorker):  # type: ignore[misc]
             limit_stall(client, self._services.settings.slow_follower)
         super().handle(listener, client, addr)
 
+    _quitting: Any = None
+
     def run(self) -> None:
         self.log.error_log.addFilter(_NoVanished())
         drainer = gevent.spawn(self._drain)
@@ -58,6 +62,25 @@ class StreamWorker(GeventWorker):  # type: ignore[misc]
         limit = self.cfg.graceful_timeout
         gevent.sleep(limit - min(self._services.settings.drain_margin, limit / 2))
         self._services.streams.drain()
+
+    def handle_quit(self, sig: int, frame: Any) -> None:
+        """SIGINT and SIGQUIT, Ctrl+C too: what runs is ended as interrupted, and the worker leaves at once.
+        gunicorn's own way raises SystemExit in the event loop: a traceback, and nothing is written down."""
+        if self._quitting is None:
+            self._quitting = gevent.spawn(self._quit)
+
+    def _quit(self) -> None:
+        self.alive = False
+        if self._services is not None:
+            streams = self._services.streams
+            streams.drain()
+            with gevent.Timeout(LAST_WORDS, False):
+                while streams.followers:
+                    gevent.sleep(STEP / 5)
+                gevent.sleep(STEP / 5)  # for the last chunk behind the last word
+            streams.close()
+        logging.shutdown()
+        os._exit(0)
 
     @property
     def _services(self) -> Any:
