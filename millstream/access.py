@@ -11,6 +11,7 @@ from millstream.settings import Settings
 
 FORWARDING = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")
 HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:/@]+)(?::[0-9]*)?")
+LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
 ANYONE = "anyone"  # the caller's name where there are no keys
 
 
@@ -27,33 +28,39 @@ class Access:
     def __init__(self, settings: Settings) -> None:
         self._open = settings.open
         self._hosts = {host.lower() for host in settings.hosts}
+        self._own_machine = self._hosts <= LOOPBACK
 
-    def caller(self, headers: Headers, *, starts: bool) -> str:
-        """The name that owns what this request makes. `starts`: it changes or costs something.
+    def caller(self, headers: Headers, peer: str, *, starts: bool) -> str:
+        """The name that owns what this request makes. `peer` is the address that the connection comes from; `starts`:
+        the request changes or costs something.
 
-        Raises RequestError: bad_host, bad_origin. Without keys any page in any browser on this machine could
-        ask this server: hence the Host rule (DNS rebinding) and the Origin rule (cross-site requests).
+        Raises RequestError: bad_host, bad_origin. Any page in any browser that reaches this server could ask it, at
+        its owner's cost: hence the Host rule (DNS rebinding) and the Origin rule (cross-site requests).
         """
-        if self._open:
-            return ANYONE
-        self._check_way(headers)
+        if not self._open:
+            self._check_way(headers, peer)
         if starts:
             check_origin(headers)
         return ANYONE
 
-    def _check_way(self, headers: Headers) -> None:
-        for name in FORWARDING:
-            if name in headers:
-                raise RequestError(
-                    "bad_host",
-                    f"This server has no access keys, and the request came through a proxy ({name}): it serves only "
-                    "its own machine. Set MILLSTREAM_OPEN=1 to serve everybody who can reach the proxy.",
-                )
+    def _check_way(self, headers: Headers, peer: str) -> None:
+        through = next((name for name in FORWARDING if name in headers), "")
+        if through:
+            raise RequestError(
+                "bad_host",
+                f"This server serves only its own machine, and the request came through a proxy ({through}). Set "
+                "MILLSTREAM_OPEN=1 to serve everybody who can reach the proxy.",
+            )
         if hostname(headers.get("Host", "")) not in self._hosts:
             raise RequestError(
                 "bad_host",
-                f"This server has no access keys and answers only to the names {', '.join(sorted(self._hosts))}. Add "
-                "the name to MILLSTREAM_HOSTS, or set MILLSTREAM_OPEN=1 to serve everybody who can reach it.",
+                f"This server answers only to the names {', '.join(sorted(self._hosts))}. Add the name to "
+                "MILLSTREAM_HOSTS, or set MILLSTREAM_OPEN=1 to serve everybody who can reach it.",
+            )
+        if self._own_machine and not (peer in ("", "::1") or peer.startswith(("127.", "::ffff:127."))):
+            raise RequestError(
+                "bad_host",
+                "This server serves only its own machine. Set MILLSTREAM_OPEN=1 to serve everybody who can reach it.",
             )
 
 

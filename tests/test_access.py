@@ -12,9 +12,9 @@ from millstream.settings import Settings
 OWN = {"Host": "localhost:8000"}
 
 
-def refusal(headers, starts=True, **settings):
+def refusal(headers, starts=True, peer="127.0.0.1", **settings):
     try:
-        Access(Settings(**settings)).caller(Headers(headers), starts=starts)
+        Access(Settings(**settings)).caller(Headers(headers), peer, starts=starts)
     except RequestError as error:
         return error.code
     return None
@@ -63,5 +63,16 @@ def test_reading_asks_for_no_origin():
     assert refusal({**OWN, "Origin": "https://evil.example"}, starts=False) is None
 
 
-def test_an_open_server_serves_everybody():
-    assert refusal({"Host": "x", "Origin": "https://y", "Via": "z"}, open=True) is None
+def test_an_open_server_serves_everybody_but_foreign_pages():
+    through = {"Host": "x", "Via": "z"}
+    assert refusal({**through, "Origin": "https://x"}, peer="10.0.0.9", open=True) is None
+    assert refusal({**through, "Origin": "https://y"}, peer="10.0.0.9", open=True) == "bad_origin"
+
+
+@pytest.mark.parametrize(("peer", "code"), [("127.0.0.1", None), ("::1", None), ("", None), ("10.0.0.9", "bad_host")])
+def test_a_forged_name_from_another_machine_is_refused(peer, code):
+    assert refusal(OWN, peer=peer) == code
+
+
+def test_a_name_that_is_allowed_may_be_asked_from_other_machines():
+    assert refusal({"Host": "mill.lan"}, peer="10.0.0.9", hosts=("localhost", "mill.lan")) is None

@@ -29,7 +29,7 @@ MEBIBYTE = 1 << 20  # bytes of a body, for each of which it may take `body_timeo
 
 def caller(*, starts: bool) -> str:
     """Who sends this request. Raises RequestError where nobody may."""
-    return services().access.caller(request.headers, starts=starts)
+    return services().access.caller(request.headers, request.remote_addr or "", starts=starts)
 
 
 def read_question() -> Question:
