@@ -98,12 +98,14 @@ class Html:
         self._prose = Prose()
 
     def opening(self) -> bytes:
+        turns = [_turn(message) for message in self._messages if message.get("role") in ("user", "assistant")]
         page = self._draw(
             "stream_opening.html",
             url=self._options.url,
             title=(self._question.strip().splitlines() or [""])[0][:60],
             model=self._meta.model,
-            turns=[_turn(message) for message in self._messages if message.get("role") in ("user", "assistant")],
+            earlier=turns[:-1],
+            turns=turns[-1:],
         )
         return f"{page}<!--{' ' * max(self._options.padding, FIRST_BYTES - len(page))}-->".encode()
 
