@@ -33,7 +33,7 @@ PACKAGED = {"max_tokens": ENOUGH, "temperature": 0.2, "top_p": 0.9}
 class Local:
     """One `[upstreams.NAME]` of kind "local". It has no settings of its own but `local_model`."""
 
-    native: frozenset[Api] = frozenset({"chat", "openai"})
+    native: frozenset[Api] = frozenset({"chat", "openai", "completions"})
 
     def __init__(self, table: UpstreamSettings, settings: Settings) -> None:
         if table.extra or table.base_url or table.api_key:

@@ -79,6 +79,8 @@ def refusal(
     if status == 404:
         says = f"knows no such address or model (HTTP 404){said}; check its base_url and models"
         return _refused(name, says, elsewhere=True)
+    if status in (400, 413, 422):  # the client's to mend: with a 502 OpenAI's packages would ask, and pay, again
+        return UpstreamError("bad_request", f'upstream "{name}" refused the request (HTTP {status}){said}.')
     return _refused(name, f"refused the request (HTTP {status}){said}")
 
 

@@ -112,6 +112,7 @@ CASES = {
         {"messages": HI, "response_format": {"type": "json_schema", "json_schema": {"name": "s", "schema": SHAPE}}},
     ),
     "parts": (CHAT, {"messages": [{"role": "user", "content": [{"type": "text", "text": "Say yes."}]}]}),
+    "legacy": ("/v1/completions", {"prompt": "Red, green"}),
 }
 
 

@@ -98,7 +98,7 @@ def test_a_complaint_of_stream_options_is_heard_once_and_remembered(fake):
 
 def test_a_second_complaint_is_an_error(fake):
     server = fake(COMPLAINT, COMPLAINT)
-    assert failure(OpenAI(server.settings())).code == "upstream_refused"
+    assert failure(OpenAI(server.settings())).code == "bad_request"
     assert len(server.requests) == 2
 
 

@@ -27,10 +27,10 @@ REFUSALS = [
     ("429 No", [], said("You exceeded", code="insufficient_quota"), "upstream_refused", True, None, "no quota left"),
     ("503 Busy", ["Retry-After: 3"], said("Loading model"), "upstream_refused", False, 3.0, "Loading model"),
     ("400 Bad", [], said("The prompt", code="content_filter"), "content_filter", True, None, "The prompt"),
-    ("400 Bad", [], said("context too long", code=400), "upstream_refused", True, None, "context too long"),
-    ("400 Bad", [], b'{"error":"plain"}', "upstream_refused", True, None, "(HTTP 400): plain."),
-    ("400 Bad", [], b'[{"error":{"message":"in a list"}}]', "upstream_refused", True, None, "in a list"),
-    ("422 Bad", [], b'{"detail":[{"msg":"field required"}]}', "upstream_refused", True, None, "field required"),
+    ("400 Bad", [], said("context too long", code=400), "bad_request", True, None, "context too long"),
+    ("400 Bad", [], b'{"error":"plain"}', "bad_request", True, None, "(HTTP 400): plain."),
+    ("400 Bad", [], b'[{"error":{"message":"in a list"}}]', "bad_request", True, None, "in a list"),
+    ("422 Bad", [], b'{"detail":[{"msg":"field required"}]}', "bad_request", True, None, "field required"),
     ("404 Not Found", [], b'{"message":"no such model"}', "upstream_refused", True, None, "no such model"),
     ("500 Oops", [], b"", "upstream_refused", True, None, "(HTTP 500)."),
     ("502 Bad Gateway", [], b"\xff\xfe plain \x1b[31mtext", "upstream_refused", True, None, "plain [31mtext"),
@@ -38,7 +38,7 @@ REFUSALS = [
     ("302 Found", ["Location: https://elsewhere/v1"], b"", "upstream_refused", True, None, "to https://elsewhere/v1"),
     ("308 Moved", [], b"", "upstream_refused", True, None, "redirects"),
     ("204 No Content", [], b"", "upstream_refused", True, None, "(HTTP 204)"),
-    ("400 Bad", ["Content-Encoding: gzip"], gzip.compress(b"x" * 99), "upstream_refused", True, None, "(HTTP 400)."),
+    ("400 Bad", ["Content-Encoding: gzip"], gzip.compress(b"x" * 99), "bad_request", True, None, "(HTTP 400)."),
 ]
 
 
@@ -76,7 +76,7 @@ def test_what_cannot_be_read_is_said_so(fake, reply, words):
 def test_of_a_refusal_without_end_only_the_beginning_is_read(fake, monkeypatch):
     monkeypatch.setattr(exchange, "ERROR_BODY", (1000, WAIT))
     server = fake([head("400 Bad", "Transfer-Encoding: chunked") + chunk(b"x" * 5000), HOLD])
-    assert failure(OpenAI(server.settings())).code == "upstream_refused"
+    assert failure(OpenAI(server.settings())).code == "bad_request"
     assert server.left.wait(WAIT)
 
 
