@@ -138,8 +138,7 @@ def test_another_refusal_is_not_to_be_asked_again(door, name, status):
     one.refuse(status, "Something is wrong")
     with pytest.raises(UpstreamError) as caught:
         ask(one, "chat", ["", ""])
-    # A 400 is about the question; Spark's comes with the handshake, before there is one.
-    code = "bad_request" if status.startswith("400") and name != "spark" else "upstream_refused"
+    code = "bad_request" if status.startswith("400") else "upstream_refused"
     assert (caught.value.code, caught.value.paid, caught.value.elsewhere) == (code, True, False)
     assert "Something is wrong" in caught.value.message
 
