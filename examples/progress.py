@@ -1,8 +1,8 @@
 """A Flask application of your own that streams a job's progress with `millstream.stream`.
 
-gunicorn -k gevent --chdir examples --pythonpath . progress:app
-curl -N localhost:8000/progress                                  words, as they come
-curl -N -H 'Accept: text/event-stream' localhost:8000/progress   the same as events
+cd examples && PYTHONPATH=.. ../.venv/bin/gunicorn -k gevent -b 127.0.0.1:8001 progress:app
+curl -N localhost:8001/progress                                  words, as they come
+curl -N -H 'Accept: text/event-stream' localhost:8001/progress   the same as events
 """
 
 from gevent import monkey

@@ -88,9 +88,9 @@ class Settings:
     graceful_timeout: int = _setting(120, "how long a worker that is told to leave stays for its streams", "s", 1)
     drain_margin: int = _setting(5, "so long before that limit running streams are ended as interrupted", "s", 0)
     hosts: tuple[str, ...] = _setting(
-        ("localhost", "127.0.0.1", "[::1]"), "the Host names an open server without keys answers to"
+        ("localhost", "127.0.0.1", "[::1]"), "the names (Host) it answers to, while it is not open"
     )
-    open: bool = _setting(False, "serve everybody who can reach the server, without any key")
+    open: bool = _setting(False, "serve everybody who can reach the server")
     trusted_proxies: int = _setting(0, "how many proxies in front are believed (X-Forwarded-…)", "", 0)
     model: str = _setting("", "the model that answers when a request names none; the first one configured by default")
     local_model: str = _setting("", "path of a GGUF file for the local model; the packaged SmolLM2 by default")

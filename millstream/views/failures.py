@@ -54,9 +54,10 @@ def _preferred() -> str:
 def _http(error: HTTPException) -> Response:
     status = error.code or 500
     code = BY_STATUS.get(status, "bad_request" if status < 500 else "internal")
-    wrapped = RequestError(code, error.description or error.name)
+    allow = dict(error.get_headers()).get("Allow", "")
+    says = {404: "There is nothing at this address.", 405: f"This address takes {allow} only."}
+    wrapped = RequestError(code, says.get(status) or error.description or error.name)
     wrapped.status = status
-    allow = dict(error.get_headers()).get("Allow")
     if allow:
         wrapped.headers["Allow"] = allow
     return _render(wrapped)

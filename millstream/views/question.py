@@ -101,7 +101,7 @@ def _number(fields: Mapping[str, Any], name: str) -> float | int | None:
     except (ValueError, OverflowError):
         kind = "whole number" if name == "max_tokens" else "number"
         raise RequestError(
-            "bad_field", f"{name} has to be a {kind} from {least:g} to {most:g}.", param=name
+            "bad_field", f"{name} has to be a {kind} from {least:g} to {most:.0f}.", param=name
         ) from None
     return number
 
