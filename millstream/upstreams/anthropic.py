@@ -13,8 +13,8 @@ from millstream.upstreams import Deadlines, table
 from millstream.upstreams.anthropic_events import Decoder
 from millstream.upstreams.estimate import text_of
 from millstream.upstreams.exchange import Exchange, Refused
-from millstream.upstreams.http import SETTINGS
 from millstream.upstreams.openai import encode
+from millstream.upstreams.outbound import SETTINGS
 from millstream.upstreams.refusals import refusal
 
 BASE_URL = "https://api.anthropic.com"
@@ -26,7 +26,7 @@ TURNS = ("user", "assistant")  # all other messages go into `system`
 
 
 class Anthropic:
-    """One `[upstreams.NAME]` of kind "anthropic". Beside those of http.SETTINGS its own settings are
+    """One `[upstreams.NAME]` of kind "anthropic". Beside outbound.SETTINGS its own settings are
 
     - `max_tokens` of an answer for which nobody asked with another number: the API wants one;
     - `thinking`: the tokens that the model may think with before it answers, beside those of the answer;

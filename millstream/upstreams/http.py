@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import http.client
-import ssl
 import traceback
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
-from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError, ProtocolError
 
 from millstream.errors import UpstreamError
-from millstream.settings import Secret, SettingError, UpstreamSettings
+from millstream.settings import UpstreamSettings
 from millstream.sockets.upstream import Body
+from millstream.upstreams.outbound import proxy_address, tls_context
 from millstream.wire.http import framing
 
 IDLE = 100  # connections kept for reuse
-SETTINGS = {"proxy", "ca_file", "client_cert", "client_key"}  # what every upstream over HTTP may have of its own
 
 
 class Client:
@@ -33,7 +30,8 @@ class Client:
         self._name = settings.name
         self._connect = settings.connect
         self._adapter = _Adapter(settings)
-        self._proxies = _proxies(settings)
+        proxy = proxy_address(settings)
+        self._proxies = {"http": proxy, "https": proxy} if proxy else {}
         self._base_url = settings.base_url
         self._headers = {
             "Accept": "text/event-stream, application/json;q=0.9",
@@ -79,7 +77,7 @@ class _Adapter(HTTPAdapter):
     """With one TLS context for all connections: reading the CA certificates takes 10 ms and more."""
 
     def __init__(self, settings: UpstreamSettings) -> None:
-        self._context = _tls(settings)
+        self._context = tls_context(settings)
         super().__init__(pool_connections=1, pool_maxsize=IDLE, max_retries=0, pool_block=False)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -90,50 +88,6 @@ class _Adapter(HTTPAdapter):
 
     def cert_verify(self, *args: Any) -> None:
         """Nothing: the context verifies, and has its certificates already."""
-
-
-def _tls(settings: UpstreamSettings) -> ssl.SSLContext:
-    """Raises SettingError."""
-    where = f"upstreams.{settings.name}"
-    extra = settings.extra
-    try:
-        context = ssl.create_default_context(cafile=extra.get("ca_file") or DEFAULT_CA_BUNDLE_PATH)
-    except (OSError, TypeError) as error:
-        raise SettingError(
-            f"{where}.ca_file is {extra['ca_file']!r}, which can't be read as certificates: {error}"
-        ) from error
-    cert, key = extra.get("client_cert"), extra.get("client_key")
-    if key and not cert:
-        raise SettingError(f"{where}.client_key needs {where}.client_cert beside it")
-    if cert:
-        try:
-            # With no password OpenSSL would ask for it on the terminal.
-            context.load_cert_chain(cert, key, password="")
-        except (OSError, TypeError) as error:
-            files = f"{cert!r}" + (f" and client_key {key!r}" if key else "")
-            raise SettingError(
-                f"{where}.client_cert is {files}, which can't be read as a certificate with its key, "
-                f"both as PEM and with no passphrase: {error}"
-            ) from error
-    return context
-
-
-def _proxies(settings: UpstreamSettings) -> dict[str, str]:
-    """Raises SettingError, which shows nothing of the address: it may hold a password."""
-    proxy = settings.extra.get("proxy")
-    if not proxy:
-        return {}
-    address = proxy.reveal() if isinstance(proxy, Secret) else ""
-    try:
-        parts = urlsplit(address)
-        right = parts.scheme == "http" and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        right = False
-    if not right:
-        raise SettingError(
-            f"upstreams.{settings.name}.proxy has to be an address such as http://user:password@proxy.example:3128"
-        )
-    return {"http": address, "https": address}
 
 
 def _unreached(name: str, url: str, limit: float, error: Exception) -> UpstreamError:

@@ -13,7 +13,7 @@ from millstream.settings import UpstreamSettings
 from millstream.upstreams import Deadlines, table
 from millstream.upstreams.completion import Decoder
 from millstream.upstreams.exchange import Accepted, Exchange, Refused
-from millstream.upstreams.http import SETTINGS
+from millstream.upstreams.outbound import SETTINGS
 from millstream.upstreams.refusals import refusal
 
 PATHS: dict[Api, str] = {"chat": "/chat/completions", "openai": "/chat/completions", "completions": "/completions"}
@@ -21,7 +21,7 @@ USAGE = {"stream_options": {"include_usage": True}}
 
 
 class OpenAI:
-    """One `[upstreams.NAME]` of kind "openai". Beside those of http.SETTINGS its own settings are
+    """One `[upstreams.NAME]` of kind "openai". Beside outbound.SETTINGS its own settings are
 
     - `think = true`: what stands between `<think>` and `</think>` at the beginning of an answer is reasoning;
     - `completions = false`: it has no legacy API (/completions), so that it is asked for chats instead.

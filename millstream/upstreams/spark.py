@@ -19,6 +19,7 @@ from millstream.settings import Secret, SettingError, UpstreamSettings
 from millstream.sockets.websocket import Connection, Refused
 from millstream.upstreams import Deadlines, spark_calls
 from millstream.upstreams.frames import OPTIONS, question
+from millstream.upstreams.outbound import SETTINGS
 from millstream.upstreams.spark_answer import Decoder
 from millstream.upstreams.spark_codes import handshake
 from millstream.upstreams.spark_request import MODELS, Model, request
@@ -26,13 +27,13 @@ from millstream.upstreams.spark_signing import authorization, signature, target
 from millstream.upstreams.websocket import Client
 
 BASE_URL = "wss://spark-api.xf-yun.com"
-EXTRA = {"app_id", "api_secret", "ca_file"}
+EXTRA = {"app_id", "api_secret", *SETTINGS}
 
 
 class Spark:
-    """One `[upstreams.NAME]` of kind "spark". Its own settings: `app_id`, `api_secret`, and `ca_file`, a file with CA
-    certificates. `models` are names of MODELS, each of which gives the path and the domain; `base_url` is the server
-    alone. temperature, max_tokens and top_k are held to the range of the model."""
+    """One `[upstreams.NAME]` of kind "spark". Beside outbound.SETTINGS its own are `app_id` and `api_secret`.
+    `models` are names of MODELS, each of which gives the path and the domain; `base_url` is the server alone.
+    temperature, max_tokens and top_k are held to the range of the model."""
 
     native: frozenset[Api] = frozenset({"chat", "openai"})  # openai for the sake of function calls
     options = frozenset({"top_k"})  # beside what every upstream is asked with

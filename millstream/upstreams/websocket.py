@@ -5,13 +5,13 @@ from __future__ import annotations
 import socket
 import ssl
 import time
-from urllib.parse import urlsplit
-
-from requests.utils import DEFAULT_CA_BUNDLE_PATH
+from urllib.parse import unquote, urlsplit
 
 from millstream.errors import UpstreamError
-from millstream.settings import SettingError, UpstreamSettings
+from millstream.settings import UpstreamSettings
+from millstream.sockets.tunnel import tunnel
 from millstream.sockets.websocket import Connection, left
+from millstream.upstreams.outbound import proxy_address, tls_context
 
 
 class Client:
@@ -24,8 +24,9 @@ class Client:
         self._url = base_url
         self._limit = settings.connect
         self._hostname = parts.hostname or ""
-        self._context = _tls(settings) if parts.scheme == "wss" else None
+        self._context = tls_context(settings) if parts.scheme == "wss" else None
         self._port = parts.port or (443 if self._context else 80)
+        self._proxy = proxy_address(settings)
 
     def connect(self, target: str) -> Connection:
         """TCP, TLS and the upgrade, within the limit for connecting. Raises Refused, UpstreamError.
@@ -45,23 +46,17 @@ class Client:
         return connection
 
     def _reach(self, deadline: float) -> socket.socket:
-        trouble: OSError = ConnectionError("its name has no address")
-        for family, kind, protocol, _, address in socket.getaddrinfo(
-            self._hostname, self._port, type=socket.SOCK_STREAM
-        ):
-            sock = socket.socket(family, kind, protocol)
-            try:
-                sock.settimeout(left(deadline))
-                sock.connect(address)
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                return sock
-            except OSError as error:
-                sock.close()
-                trouble = error
-            except BaseException:  # killed
-                sock.close()
-                raise
-        raise trouble
+        if not self._proxy:
+            return _connected(self._hostname, self._port, deadline)
+        proxy = urlsplit(self._proxy)
+        sock = _connected(proxy.hostname or "", proxy.port or 80, deadline)
+        password = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}" if proxy.username else ""
+        try:
+            tunnel(sock, self._hostname, self._port, password, deadline)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
 
     def _secure(self, sock: socket.socket, deadline: float) -> socket.socket:
         if self._context is None:
@@ -90,11 +85,20 @@ class Client:
         return UpstreamError(code, f'upstream "{self._name}": {says} {self._url}.', paid=False)
 
 
-def _tls(settings: UpstreamSettings) -> ssl.SSLContext:
-    ca_file = settings.extra.get("ca_file") or DEFAULT_CA_BUNDLE_PATH
-    try:
-        return ssl.create_default_context(cafile=ca_file)
-    except (OSError, TypeError) as error:
-        raise SettingError(
-            f"upstreams.{settings.name}.ca_file is {ca_file!r}, which can't be read as certificates: {error}"
-        ) from error
+def _connected(hostname: str, port: int, deadline: float) -> socket.socket:
+    """The first of the name's addresses that takes the connection. Raises OSError."""
+    trouble: OSError = ConnectionError("its name has no address")
+    for family, kind, protocol, _, address in socket.getaddrinfo(hostname, port, type=socket.SOCK_STREAM):
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.settimeout(left(deadline))
+            sock.connect(address)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return sock
+        except OSError as error:
+            sock.close()
+            trouble = error
+        except BaseException:  # killed
+            sock.close()
+            raise
+    raise trouble

@@ -2,6 +2,7 @@
 
 import socket
 from base64 import b64decode
+from dataclasses import replace
 from urllib.parse import parse_qs, quote, unquote
 
 import pytest
@@ -12,6 +13,7 @@ from millstream.settings import Secret, SettingError, UpstreamSettings
 from millstream.upstreams import spark
 from millstream.upstreams.spark import Spark
 from millstream.upstreams.spark_request import MODELS
+from tests.upstreams.proxy import Proxy
 from tests.upstreams.spark_server import (
     API_KEY,
     API_SECRET,
@@ -374,3 +376,31 @@ def test_a_wrong_setting_is_named(wrong, words):
 def test_a_wrong_model_is_named():
     with pytest.raises(SettingError, match=r"'general'; it has to be of lite, .*4\.0Ultra"):
         make("general")
+
+
+@pytest.mark.parametrize("password", ["", "s3cret"])
+def test_an_answer_through_a_proxy(server, password):
+    one, proxy = server(), Proxy(password)
+    try:
+        settings = one.settings(("4.0Ultra",))
+        settings = replace(settings, extra={**settings.extra, "proxy": Secret(proxy.address)})
+        _, *batches = Spark(settings).stream(call())
+        assert "".join(event.text for batch in batches for event in batch) == "Hello"
+        assert proxy.asked[0].startswith("CONNECT 127.0.0.1:")
+    finally:
+        proxy.close()
+
+
+def test_a_proxy_that_wants_a_password_is_named_and_the_password_is_not(server):
+    one, proxy = server(), Proxy("s3cret")
+    try:
+        settings = one.settings(("4.0Ultra",))
+        wrong = Secret(proxy.address.replace("s3cret", "wr0ng"))
+        settings = replace(settings, extra={**settings.extra, "proxy": wrong})
+        with pytest.raises(UpstreamError) as caught:
+            next(Spark(settings).stream(call()))
+        assert (caught.value.code, caught.value.paid) == ("upstream_refused", False)
+        assert "proxy answered '407" in caught.value.message
+        assert "wr0ng" not in caught.value.message
+    finally:
+        proxy.close()
