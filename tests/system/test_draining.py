@@ -108,13 +108,25 @@ def test_what_does_not_end_in_time_is_interrupted_and_its_upstream_left(
         assert [kind for _, kind, _ in clients.log_of(next_server.port, unfollowed)] == ["message"] * 20 + ["failed"]
 
 
-def test_the_next_server_ends_what_a_quick_exit_has_cut(server: Server, upstreams: dict[str, Emulator]) -> None:
+def test_a_quick_exit_ends_answers_with_a_word(server: Server, upstreams: dict[str, Emulator]) -> None:
+    upstreams["endless"].gate_at = 20
+    endless = follow(server, "endless")
+    until(lambda: endless.last == 20)
+    server.process.send_signal(signal.SIGQUIT)
+    assert server.process.wait(clients.DEADLINE) == 0
+    with Server(server.upstreams, store=server.settings["store"]) as next_server:
+        log = clients.log_of(next_server.port, endless.id)
+    assert (log, log[20:]) == (endless.events, [(21, "failed", "")])
+
+
+def test_the_next_server_ends_what_a_killed_one_has_cut(server: Server, upstreams: dict[str, Emulator]) -> None:
     upstreams["endless"].gate_at = 20
     endless = follow(server, "endless")
     until(lambda: endless.last == 20)
     endless.ended = True  # it does not come back
-    server.process.send_signal(signal.SIGQUIT)
-    assert server.process.wait(clients.DEADLINE) == 0
+    for pid in (server.process.pid, *server.worker_pids()):
+        os.kill(pid, signal.SIGKILL)
+    server.process.wait(clients.DEADLINE)
     with Server(server.upstreams, store=server.settings["store"]) as next_server:
         log = clients.log_of(next_server.port, endless.id)
     assert (log[:20], log[20:]) == (endless.events, [(21, "failed", "")])
