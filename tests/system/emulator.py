@@ -29,6 +29,7 @@ class Emulator:
         self.asked: list[dict] = []
         self.sent = 0  # tokens, over all requests
         self.left = 0  # requests whose client closed before the end
+        self.busy = 0  # requests that are being answered
         self.changed = threading.Condition()
         self._stopping = threading.Event()
 
@@ -71,18 +72,22 @@ class Emulator:
         with connection:
             try:
                 while request := self._read(connection):
-                    self._count(asked=request)
-                    if not self._answer(connection):
-                        return
+                    self._count(asked=request, busy=1)
+                    try:
+                        if not self._answer(connection):
+                            return
+                    finally:
+                        self._count(busy=-1)
             except OSError:
                 self._count(left=1)
 
-    def _count(self, asked: dict | None = None, sent: int = 0, left: int = 0) -> None:
+    def _count(self, asked: dict | None = None, sent: int = 0, left: int = 0, busy: int = 0) -> None:
         with self.changed:
             if asked is not None:
                 self.asked.append(asked)
             self.sent += sent
             self.left += left
+            self.busy += busy
             self.changed.notify_all()
 
     @staticmethod

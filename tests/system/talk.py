@@ -15,6 +15,7 @@ from tests.system.emulator import Emulator
 from tests.system.server import DEADLINE, Server
 
 NEVER = 3600  # s
+SETTLE = 5.0  # s
 POST = (
     b"POST %b HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n"
     b"Content-Length: %d\r\n%b\r\n%b"
@@ -77,6 +78,7 @@ def held(upstream: Emulator, phase: str) -> Iterator[Callable[[], bool]]:
     """The upstream stands still in this phase: "headers" (before them), "first token" or "mid-answer".
 
     Gives the function that waits until it does."""
+    upstream.wait(lambda: not upstream.busy, SETTLE)  # what an earlier test let go may still send a token
     asked, sent = len(upstream.asked), upstream.sent
     upstream.before_headers = NEVER if phase == "headers" else 0
     upstream.gate = gate = threading.Event()
