@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.system  # for its time, and the other programs it runs
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs/add-an-upstream.md").read_text("utf-8")
 # Each block of code, and the last file that was named before it.

@@ -4,6 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.system  # for its time, and the other programs it runs
+
 ROOT = Path(__file__).parent.parent.parent
 
 

@@ -77,6 +77,7 @@ WIRES = {
 }
 
 
+@pytest.mark.system  # ten seconds
 @pytest.mark.parametrize("data", WIRES.values(), ids=WIRES)
 def test_messages_in_every_shape_cut_at_every_byte(data):
     assert decode(receive([data])) == WHOLE

@@ -12,6 +12,8 @@ from millstream.upstreams.spark import Spark
 from millstream.upstreams.spark_request import MODELS
 from tests.upstreams.spark_server import API_SECRET, SparkServer, answer
 
+pytestmark = pytest.mark.system  # for its time, and the other programs it runs
+
 ROOT = Path(__file__).parents[2]
 
 
