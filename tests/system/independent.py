@@ -32,8 +32,8 @@ def fakellm(folder: Path, port: int) -> list[str]:
 
 
 def stubllm(folder: Path, port: int) -> list[str]:
-    """https://pypi.org/project/stubllm: pieces of four characters, the finish_reason with the last. (Its
-    Anthropic door loses the last piece: https://pypi.org/project/stubllm/0.1.5.)"""
+    """stubllm 0.1.5: pieces of four characters, the finish_reason with the last. (Its
+    Anthropic door loses the last piece.)"""
     fixtures = {"fixtures": [{"name": "all", "match": {}, "response": {"content": TEXT}}]}
     (folder / "stubllm.json").write_text(json.dumps(fixtures), "utf-8")
     return [script("stubllm"), "serve", "--port", str(port), "--fixture-file", str(folder / "stubllm.json")]
