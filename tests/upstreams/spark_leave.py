@@ -1,6 +1,6 @@
 """Under gevent: kills a greenlet that asks Spark, in the phase named, and waits until the server sees it go.
 
-Run by test_spark_leaving.py as `python -m gevent.monkey --module`, because gevent has to patch everything first.
+Run by test_leaving.py as `python -m gevent.monkey --module`, because gevent has to patch everything first.
 """
 
 import socket

@@ -11,13 +11,14 @@ pytestmark = pytest.mark.system  # for its time, and the other programs it runs
 ROOT = Path(__file__).parent.parent.parent
 
 
-def test_a_killed_greenlet_closes_the_connection_in_every_phase():
+@pytest.mark.parametrize(("module", "phases"), [("leave", 8), ("spark_leave", 10)])
+def test_a_killed_greenlet_closes_the_connection_in_every_phase(module, phases):
     run = subprocess.run(
-        [sys.executable, "-m", "gevent.monkey", "--module", "tests.upstreams.leave"],
+        [sys.executable, "-m", "gevent.monkey", "--module", f"tests.upstreams.{module}"],
         cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=120,
     )
     assert run.returncode == 0, run.stderr
-    assert len(run.stdout.splitlines()) == 8
+    assert len(run.stdout.splitlines()) == phases
