@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from millstream.settings import SECRETS, Secret, SettingError, Settings, UpstreamSettings, load
+from millstream.settings import SECRETS, TABLES, Secret, SettingError, Settings, UpstreamSettings, load
 from millstream.upstreams.router import build
 
 KEY = "sk-very-secret-0123456789"
@@ -40,7 +40,7 @@ GOOD = {
     "model": ("m", '"m"', "m"),
     "local_model": ("/m.gguf", '"/m.gguf"', "/m.gguf"),
 }
-NAMES = [item.name for item in fields(Settings) if item.name != "upstreams"]
+NAMES = [item.name for item in fields(Settings) if item.name not in TABLES]
 
 
 @pytest.fixture
