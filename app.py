@@ -13,7 +13,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from millstream.access import Access
 from millstream.settings import Settings, load
 from millstream.stores.table import open_store
-from millstream.streams import Row, Streams
+from millstream.streams import Row, Several, Streams
 from millstream.upstreams.router import Router
 from millstream.views import failures, policy
 from millstream.views.chat import chat
@@ -41,7 +41,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     workers = int(os.environ.get("WEB_CONCURRENCY") or 1)
     use = Services(
         settings=settings,
-        streams=Streams(open_store(settings.store, ttl=settings.ttl, workers=workers), settings, LogEnds()),
+        streams=Streams(open_store(settings.store, ttl=settings.ttl, workers=workers), settings, Several(LogEnds())),
         models=Router(settings),
         access=Access(settings),
     )

@@ -16,13 +16,13 @@ from millstream.events import TERMINAL, Call, End, Event, Meta
 from millstream.settings import Settings
 from millstream.stores import Store, Word
 from millstream.streams import ends
-from millstream.streams.ends import Ends, Row
+from millstream.streams.ends import Ends, Row, Several
 from millstream.streams.follower import Follower, Peer
 from millstream.streams.history import History, history
 from millstream.streams.live import Live
 from millstream.upstreams import Upstream
 
-__all__ = ["Ends", "Follower", "Row", "Streams"]
+__all__ = ["Ends", "Follower", "Row", "Several", "Streams"]
 
 log = logging.getLogger("millstream")
 
