@@ -11,6 +11,7 @@ monkey.patch_all()
 import logging
 import os
 import resource
+import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -100,6 +101,13 @@ def _reload(arbiter: Any, handle_hup: Callable[[], None]) -> None:
         arbiter.log.error("Not reloaded: %s", error)
     else:
         handle_hup()
+
+
+def post_fork(arbiter: Any, worker: Any) -> None:
+    """Until the worker has signal handlers of its own it has the master's, whose queue nobody reads here: a signal
+    would be lost, and the master wait for this worker until `graceful_timeout`."""
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+        signal.signal(number, lambda *_: os._exit(0))
 
 
 def on_reload(arbiter: Any) -> None:
