@@ -11,6 +11,8 @@ from msgspec import json
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from millstream.access import Access
+from millstream.limits import Limits
+from millstream.limits.table import open_storage
 from millstream.settings import Settings, load
 from millstream.stores.table import open_store
 from millstream.streams import Row, Several, Streams
@@ -39,11 +41,14 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask(__name__, root_path=str(ROOT))
     app.json.sort_keys = False  # type: ignore[attr-defined]
     workers = int(os.environ.get("WEB_CONCURRENCY") or 1)
+    limits = Limits(settings, open_storage(settings.limits_store))
+    ends = Several(LogEnds(), limits)
     use = Services(
         settings=settings,
-        streams=Streams(open_store(settings.store, ttl=settings.ttl, workers=workers), settings, Several(LogEnds())),
+        streams=Streams(open_store(settings.store, ttl=settings.ttl, workers=workers), settings, ends),
         models=Router(settings),
         access=Access(settings),
+        limits=limits,
     )
     app.extensions["millstream"] = use
     for blueprint in (chat, openai, streams, page, operator):
