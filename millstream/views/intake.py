@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from flask import current_app, g, request, url_for
+from flask import Response, current_app, g, request, url_for
 from jinja2 import Environment
 
 from millstream.access import Caller
@@ -145,13 +145,32 @@ def start(
 ) -> Meta:
     """The one door to an answer, whatever API it was asked through. Raises MillstreamError."""
     use = services()
-    return use.streams.start(
-        call,
-        use.models.find(call.model, call.api),
-        claim=claim,
-        fingerprint=fingerprint,
-        keep_messages=keep_messages,
-    )
+    call = use.limits.held(caller, call)
+    admitted: list[str] = []
+
+    def admit(id: str) -> None:
+        g.rate_limits = use.limits.admit(caller, id)
+        admitted.append(id)
+
+    try:
+        return use.streams.start(
+            call,
+            use.models.find(call.model, call.api),
+            claim=claim,
+            fingerprint=fingerprint,
+            keep_messages=keep_messages,
+            admit=admit,
+        )
+    except BaseException:
+        for id in admitted:
+            use.limits.void(id)
+        raise
+
+
+def tell_rate_limits(response: Response) -> Response:
+    """What is left to the caller, on the answer that was counted."""
+    response.headers.update(g.get("rate_limits", {}))
+    return response
 
 
 def claim(caller: Caller, asked: Question) -> str | None:
