@@ -22,6 +22,7 @@ from millstream.views.chat import chat
 from millstream.views.openai import openai
 from millstream.views.operator import operator
 from millstream.views.page import page
+from millstream.views.presets import presets
 from millstream.views.services import Services
 from millstream.views.streams import streams
 
@@ -51,7 +52,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         limits=limits,
     )
     app.extensions["millstream"] = use
-    for blueprint in (chat, openai, streams, page, operator):
+    for blueprint in (chat, openai, streams, page, presets, operator):
         app.register_blueprint(blueprint)
     failures.register(app)
     policy.register(app)

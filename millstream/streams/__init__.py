@@ -85,6 +85,7 @@ class Streams:
             fingerprint=fingerprint,
             claim=claim,
             messages=call.messages[call.hidden :] if keep_messages else None,
+            preset=call.preset,
         )
         if claim is None:
             admit(meta.id)  # before the log: refusing is cheap then

@@ -19,6 +19,7 @@ from millstream.negotiation import OFFERED, negotiate
 from millstream.responses import jitter
 from millstream.sockets.client import BodyTimeout, deadline
 from millstream.views.fields import query_fields, read_fields
+from millstream.views.instructions import instructed
 from millstream.views.question import Question, merge, question
 from millstream.views.services import services
 
@@ -135,6 +136,7 @@ def begin(caller: Caller, asked: Question, *, keep_messages: bool = False) -> Me
         caller=caller.name,
         grace=services().settings.grace,
     )
+    call = instructed(asked, call)
     return start(
         caller, call, claim=claim(caller, asked), fingerprint=asked.fingerprint(), keep_messages=keep_messages
     )
