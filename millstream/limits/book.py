@@ -12,7 +12,7 @@ import gevent
 from gevent import Greenlet
 from gevent.event import Event
 
-from millstream.limits.storage import Storage, StorageDown
+from millstream.limits.storage import Storage
 
 log = logging.getLogger("millstream")
 
@@ -89,11 +89,11 @@ class Book:
             return True
         try:
             self._storage.run(lambda: self._tell_storage(_by_name(ended), counts, renewed, sweep))
-        except StorageDown as error:
+        except Exception as error:  # whatever it is: the greenlet has to live on
             self._ended = ended + self._ended
             self._counts += counts
             if not self._trouble:
-                log.warning("limits can't be counted for the moment, and will be: %s", error)
+                log.warning("limits can't be counted for the moment, and will be: %r", error)
             self._trouble = True
             return False
         self._trouble = False
