@@ -25,7 +25,7 @@ def instructed(asked: Question, call: Call) -> Call:
         "stop": list(preset.stop) or None,
     }
     options = {name: value for name, value in own.items() if value is not None}
-    model = preset.model or services().models.default
+    model = preset.model or (services().models.default if asked.model else call.model)
     instructs = any(message["role"] in OWN for message in asked.messages)
     if preset.locked:
         changed = ["system"] if instructs else []

@@ -14,10 +14,10 @@ from http.client import HTTPConnection
 import psutil
 import pytest
 
-from tests.redis_server import RedisServer
 from tests.system import clients
 from tests.system.clients import in_thread, until
 from tests.system.emulator import Emulator
+from tests.system.redis_server import RedisServer
 from tests.system.server import Server
 
 pytestmark = pytest.mark.system
