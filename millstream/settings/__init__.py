@@ -14,14 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from millstream.settings.keys import KeySettings, read_keys
+from millstream.settings.presets import NONE, PresetSettings, read_presets
 from millstream.settings.upstreams import LIMITS, SECRETS, UpstreamSettings, read_upstreams
 from millstream.settings.values import Secret, SettingError, boolean, names, number
 
 __all__ = [
+    "NONE",
     "ROOT",
     "SECRETS",
     "TABLES",
     "KeySettings",
+    "PresetSettings",
     "Secret",
     "SettingError",
     "Settings",
@@ -67,14 +70,30 @@ class Settings:
     trusted_proxies: int = _setting(0, "how many proxies in front are believed (X-Forwarded-…)", "", 0)
     model: str = _setting("", "the model that answers when a request names none; the first one configured by default")
     local_model: str = _setting("", "path of a GGUF file for the local model; the packaged SmolLM2 by default")
+    limits_store: str = _setting(
+        "sqlite:instance/limits.db",
+        "where limits are counted: `sqlite:FILE`, `redis://…`; `REDIS_URL` if that is set",
+    )
+    requests_per_minute: int = _setting(
+        0, "answers that a key may begin in a minute; also per key; 0: any number", "", 0
+    )
+    requests_per_minute_address: int = _setting(0, "the same for each client's address", "", 0)
+    streams: int = _setting(0, "answers of a key that may run at the same time; also per key; 0: any number", "", 0)
+    streams_total: int = _setting(0, "the same for all keys together, over all workers: then 503", "", 0)
+    tokens_per_day: int = _setting(0, "tokens that a key may use up in a day; also per key; 0: any number", "", 0)
+    max_prompt: int = _setting(
+        0, "longest question with its conversation; also per key; 0: `max_body`", "characters", 0
+    )
+    max_tokens: int = _setting(0, "longest answer; also per key; 0: as long as the model likes", "tokens", 0)
     # Tables of the file: what has a name of its own.
     upstreams: tuple[UpstreamSettings, ...] = ()
     keys: tuple[KeySettings, ...] = ()
+    presets: tuple[PresetSettings, ...] = ()
 
 
 PREFIX = "MILLSTREAM_"
 OURS = ("MILLSTREAM_CONFIG", "MILLSTREAM_LOCAL_")  # the file's name; what the master tells workers of the local model
-TABLES = ("upstreams", "keys")
+TABLES = ("upstreams", "keys", "presets")
 
 
 def load(environ: Mapping[str, str] | None = None, path: Path | None = None) -> Settings:
@@ -90,11 +109,14 @@ def load(environ: Mapping[str, str] | None = None, path: Path | None = None) -> 
             values[item.name] = _convert(variable, environ[variable], item.default, item.metadata)
         elif item.name in document:
             values[item.name] = _convert(item.name, document[item.name], item.default, item.metadata)
+    if environ.get("REDIS_URL"):
+        values.setdefault("limits_store", environ["REDIS_URL"])
     _check_names(document, environ)
     defaults = Settings(**values)
     limits = {name: getattr(defaults, name) for name in LIMITS}
     values["upstreams"] = read_upstreams(document.get("upstreams", {}), defaults.model, limits, environ)
     values["keys"] = read_keys(document.get("keys", {}))
+    values["presets"] = read_presets(document.get("presets", {}))
     return Settings(**values)
 
 

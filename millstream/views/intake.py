@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from flask import current_app, g, request, url_for
+from flask import Response, current_app, g, request, url_for
 from jinja2 import Environment
 
 from millstream.access import Caller
@@ -19,6 +19,7 @@ from millstream.negotiation import OFFERED, negotiate
 from millstream.responses import jitter
 from millstream.sockets.client import BodyTimeout, deadline
 from millstream.views.fields import query_fields, read_fields
+from millstream.views.instructions import instructed
 from millstream.views.question import Question, merge, question
 from millstream.views.services import services
 
@@ -135,6 +136,7 @@ def begin(caller: Caller, asked: Question, *, keep_messages: bool = False) -> Me
         caller=caller.name,
         grace=services().settings.grace,
     )
+    call = instructed(asked, call)
     return start(
         caller, call, claim=claim(caller, asked), fingerprint=asked.fingerprint(), keep_messages=keep_messages
     )
@@ -145,13 +147,32 @@ def start(
 ) -> Meta:
     """The one door to an answer, whatever API it was asked through. Raises MillstreamError."""
     use = services()
-    return use.streams.start(
-        call,
-        use.models.find(call.model, call.api),
-        claim=claim,
-        fingerprint=fingerprint,
-        keep_messages=keep_messages,
-    )
+    call = use.limits.held(caller, call)
+    admitted: list[str] = []
+
+    def admit(id: str) -> None:
+        g.rate_limits = use.limits.admit(caller, id)
+        admitted.append(id)
+
+    try:
+        return use.streams.start(
+            call,
+            use.models.find(call.model, call.api),
+            claim=claim,
+            fingerprint=fingerprint,
+            keep_messages=keep_messages,
+            admit=admit,
+        )
+    except BaseException:
+        for id in admitted:
+            use.limits.void(id)
+        raise
+
+
+def tell_rate_limits(response: Response) -> Response:
+    """What is left to the caller, on the answer that was counted."""
+    response.headers.update(g.get("rate_limits", {}))
+    return response
 
 
 def claim(caller: Caller, asked: Question) -> str | None:
