@@ -11,12 +11,15 @@ from msgspec import json
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from millstream.access import Access
+from millstream.access.keyring import Keyring
+from millstream.access.sessions import Sessions, open_secret
 from millstream.settings import Settings, load
 from millstream.stores.table import open_store
 from millstream.streams import Row, Several, Streams
 from millstream.upstreams.router import Router
-from millstream.views import failures, policy
+from millstream.views import cors, failures, policy
 from millstream.views.chat import chat
+from millstream.views.login import login
 from millstream.views.openai import openai
 from millstream.views.operator import operator
 from millstream.views.page import page
@@ -39,14 +42,18 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask(__name__, root_path=str(ROOT))
     app.json.sort_keys = False  # type: ignore[attr-defined]
     workers = int(os.environ.get("WEB_CONCURRENCY") or 1)
+    keys = Keyring(settings.keys)
+    secret = open_secret(settings.session_secret) if keys else b""
+    sessions = Sessions(secret, keys, Marks(storage), settings.session)
     use = Services(
         settings=settings,
         streams=Streams(open_store(settings.store, ttl=settings.ttl, workers=workers), settings, Several(LogEnds())),
         models=Router(settings),
-        access=Access(settings),
+        access=Access(settings, keys, sessions),
     )
     app.extensions["millstream"] = use
-    for blueprint in (chat, openai, streams, page, operator):
+    cors.register(app, settings.cors)
+    for blueprint in (chat, login, openai, streams, page, operator):
         app.register_blueprint(blueprint)
     failures.register(app)
     policy.register(app)

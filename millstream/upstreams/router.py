@@ -85,10 +85,16 @@ class Router:
         self.default = settings.model or next(iter(self.models()), "")
         if not self.default:
             raise SettingError("no model is named in the settings; set MILLSTREAM_MODEL to the one that answers")
+        self._check("model", self.default)
+        for key in settings.keys:
+            for model in key.models:
+                self._check(f"keys.{key.name}.models", model)
+
+    def _check(self, setting: str, model: str) -> None:
         try:
-            self.find(self.default)
+            self.find(model)
         except MillstreamError as error:
-            raise SettingError(f"model is {self.default!r}, which no upstream has: {error.message}") from error
+            raise SettingError(f"{setting} names {model!r}, which no upstream has: {error.message}") from error
 
     def find(self, model: str, api: Api = "chat") -> Upstream:
         """By the whole name, then by the demo's name with parameters behind it, then whoever takes any name.

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import secrets
 
-from flask import Blueprint, Response, make_response, render_template, request
+from flask import Blueprint, Response, g, make_response, render_template, request
 
 from millstream.views import intake
-from millstream.views.services import services
 
 page = Blueprint("page", __name__)
 
 
 @page.get("/")
 def index() -> Response:
-    intake.caller(starts=False)
-    models = services().models
+    g.format = "html"  # an error is a page, too, whatever Accept says; without a log-in it is the way to /login
+    caller = intake.caller(starts=False)
     response = make_response(
         render_template(
             "index.html",
             root=request.script_root,
             once=secrets.token_urlsafe(16),
-            models=models.models(),
-            default_model=models.default,
+            token=caller.token,
+            signed_in=caller.session is not None,
+            models=intake.models(caller),
+            default_model=intake.default_model(caller),
         )
     )
-    response.headers["Cache-Control"] = "no-cache"
+    response.headers["Cache-Control"] = "no-cache, private"
+    response.headers["Vary"] = "Cookie"
     return response
