@@ -67,6 +67,7 @@ class Call(Struct, frozen=True):
 
     For `api` "chat", `options` are temperature, top_p, max_tokens and stop. For "openai" and "completions" they
     are all fields of the request's body as they came but model, messages, stream and stream_options (a prompt, too).
+    The first `hidden` messages are the server's own: they are for the upstream alone.
     """
 
     model: str
@@ -75,6 +76,7 @@ class Call(Struct, frozen=True):
     caller: str = ""
     grace: float = 15.0
     api: Api = "chat"
+    hidden: int = 0
 
 
 class Meta(Struct, frozen=True, omit_defaults=True):

@@ -39,6 +39,14 @@ GOOD = {
     "trusted_proxies": ("2", "2", 2),
     "model": ("m", '"m"', "m"),
     "local_model": ("/m.gguf", '"/m.gguf"', "/m.gguf"),
+    "limits_store": ("sqlite:l.db", '"sqlite:l.db"', "sqlite:l.db"),
+    "requests_per_minute": ("20", "20", 20),
+    "requests_per_minute_address": ("30", "30", 30),
+    "streams": ("3", "3", 3),
+    "streams_total": ("100", "100", 100),
+    "tokens_per_day": ("200000", "200_000", 200_000),
+    "max_prompt": ("4000", "4000", 4000),
+    "max_tokens": ("500", "500", 500),
 }
 NAMES = [item.name for item in fields(Settings) if item.name not in TABLES]
 
@@ -169,6 +177,12 @@ def test_a_folder_instead_of_a_file_is_named(tmp_path):
 
 def test_without_a_name_an_absent_file_is_no_error(tmp_path):
     assert load({}, tmp_path / "millstream.toml") == Settings()
+
+
+def test_redis_url_is_where_limits_are_counted_unless_it_is_set(read):
+    assert read(REDIS_URL="redis://a/0").limits_store == "redis://a/0"
+    assert read('limits_store = "sqlite:x"', REDIS_URL="redis://a/0").limits_store == "sqlite:x"
+    assert read(REDIS_URL="").limits_store == Settings().limits_store
 
 
 # -- upstreams --------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from typing import Protocol
 from millstream.access.keyring import Keyring
 from millstream.settings import ROOT, KeySettings, Secret, SettingError
 
+
 class Marks(Protocol):
     """Words that all workers know, and that outlive them. Both raise Unavailable where they can't be kept."""
 

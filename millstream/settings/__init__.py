@@ -69,12 +69,27 @@ class Settings:
     cors: tuple[str, ...] = _setting((), "sites whose pages may ask: `https://app.example`; none by default")
     session_secret: Secret = _setting(  # noqa: RUF009 — a Secret doesn't change
         Secret("file:instance/session-secret"),
-        "what log-ins are signed with: `file:FILE`, which is made; where several machines share them, a text of your own",
+        "what log-ins are signed with: `file:FILE`, which is made; for several machines a text of your own",
     )
     session: float = _setting(604800.0, "how long a log-in lasts", "s", 60)
     login_attempts: int = _setting(10, "log-ins a minute that one address may try", "", 1)
     model: str = _setting("", "the model that answers when a request names none; the first one configured by default")
     local_model: str = _setting("", "path of a GGUF file for the local model; the packaged SmolLM2 by default")
+    limits_store: str = _setting(
+        "sqlite:instance/limits.db",
+        "where limits are counted: `sqlite:FILE`, `redis://…`; `REDIS_URL` if that is set",
+    )
+    requests_per_minute: int = _setting(
+        0, "answers that a key may begin in a minute; also per key; 0: any number", "", 0
+    )
+    requests_per_minute_address: int = _setting(0, "the same for each client's address", "", 0)
+    streams: int = _setting(0, "answers of a key that may run at the same time; also per key; 0: any number", "", 0)
+    streams_total: int = _setting(0, "the same for all keys together, over all workers: then 503", "", 0)
+    tokens_per_day: int = _setting(0, "tokens that a key may use up in a day; also per key; 0: any number", "", 0)
+    max_prompt: int = _setting(
+        0, "longest question with its conversation; also per key; 0: `max_body`", "characters", 0
+    )
+    max_tokens: int = _setting(0, "longest answer; also per key; 0: as long as the model likes", "tokens", 0)
     # Tables of the file: what has a name of its own.
     upstreams: tuple[UpstreamSettings, ...] = ()
     keys: tuple[KeySettings, ...] = ()
@@ -101,6 +116,8 @@ def load(environ: Mapping[str, str] | None = None, path: Path | None = None) -> 
             if isinstance(item.default, Secret):
                 value = from_environment(item.name, value, environ)
             values[item.name] = _convert(item.name, value, item.default, item.metadata)
+    if environ.get("REDIS_URL"):
+        values.setdefault("limits_store", environ["REDIS_URL"])
     _check_names(document, environ)
     values["cors"] = origins("cors", values.get("cors", ()))
     defaults = Settings(**values)

@@ -15,7 +15,8 @@ NUMBERS = ("requests_per_minute", "streams", "tokens_per_day", "max_prompt", "ma
 
 @dataclass(frozen=True)
 class KeySettings:
-    """One access key: who has it is `name` in the ledger and the log. A limit that is None is the server's own."""
+    """One access key: who has it is `name` in the ledger and the log. A limit that is None is the server's own;
+    0 is none."""
 
     name: str
     sha256: str  # of the key, in hexadecimal; the key itself is nowhere
@@ -48,7 +49,7 @@ def _key(name: str, table: dict[str, Any]) -> KeySettings:
         elif key == "models":
             values[key] = names(f"{where}.{key}", value)
         elif key in NUMBERS:
-            values[key] = number(f"{where}.{key}", value, int, 1, "")
+            values[key] = number(f"{where}.{key}", value, int, 0, "")
         else:
             raise SettingError(f"{where}.{key} is no setting of a key")
     if "sha256" not in values:

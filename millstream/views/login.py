@@ -69,6 +69,8 @@ def enter() -> Response:
 def leave() -> Response:
     """Ends the log-in, for whoever has a copy of its cookie, too. A form is led to /login; JSON gets 204."""
     response = _no_content() if _is_json() else _on("/login")
+    # Without a cookie, too: a browser keeps it from another site's form, but our answer would take it away.
+    check_origin(request.headers, request.is_secure)
     try:
         session = intake.caller(starts=True).session
     except RequestError as error:

@@ -73,7 +73,9 @@ def test_the_origin_rule(headers, code):
     assert refusal({**OWN, **headers}) == code
 
 
-@pytest.mark.parametrize(("origin", "code"), [("https://localhost:8000", None), ("http://localhost:8000", "bad_origin")])
+@pytest.mark.parametrize(
+    ("origin", "code"), [("https://localhost:8000", None), ("http://localhost:8000", "bad_origin")]
+)
 def test_over_https_our_own_page_came_so_too(origin, code):
     assert refusal({**OWN, "Origin": origin}, secure=True) == code
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
 
@@ -93,7 +92,7 @@ def test_workers_that_start_at_once_share_one_secret_which_others_cant_read(tmp_
     assert len(secret) >= 32
     assert open_secret(setting) == secret
     assert stat.S_IMODE((tmp_path / "new" / "secret").stat().st_mode) == 0o600
-    assert os.listdir(tmp_path / "new") == ["secret"]
+    assert [file.name for file in (tmp_path / "new").iterdir()] == ["secret"]
 
 
 def test_a_secret_of_ones_own_is_taken_as_it_is():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
@@ -44,11 +43,17 @@ def test_adding_a_key_and_taking_it_out_leaves_the_file_as_it_was(path, before):
 
 
 def test_only_the_keys_own_table_goes(path):
-    lines = ["# Anna left", f'[ "keys" . old ]\nsha256 = "{DIGEST}"', "# the demo", '[upstreams.a]\nkind = "demo"', ""]
+    lines = [
+        "# Anna left",
+        f'[ "keys" . old ]\nsha256 = "{DIGEST}"',
+        "# the demo",
+        '[upstreams.a]\nkind = "demo"',
+        "",
+    ]
     lines[1] = f'[keys."old"] # hers\nsha256 = "{DIGEST}" # secret\nmodels = [\n  "x",\n# [keys.no]\n]\n'
     path.write_text("\n".join(lines))
     remove_key(path, "old")
-    assert path.read_text() == "# Anna left\n\n# the demo\n[upstreams.a]\nkind = \"demo\"\n"
+    assert path.read_text() == '# Anna left\n\n# the demo\n[upstreams.a]\nkind = "demo"\n'
 
 
 @pytest.mark.parametrize(
@@ -57,7 +62,7 @@ def test_only_the_keys_own_table_goes(path):
         ("", "a b", "a key's name"),
         (f'[keys.me]\nsha256 = "{DIGEST}"\n', "me", r"has \[keys.me\] already"),
         ("ttl = = 5", "me", "not valid TOML"),
-        ('keys = {}', "me", "do it by hand"),
+        ("keys = {}", "me", "do it by hand"),
     ],
 )
 def test_what_cant_be_added_changes_nothing_and_says_why(path, before, name, says):
@@ -102,7 +107,7 @@ def test_of_many_that_are_added_at_once_none_is_lost(path):
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda n: add_key(path, f"k{n}", {"sha256": DIGEST}), range(20)))
     assert len(tomllib.loads(path.read_text())["keys"]) == 20
-    assert os.listdir(path.parent) == [path.name]
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_a_folder_that_cant_be_written_is_named(path):
