@@ -78,8 +78,10 @@ def origins(name: str, value: tuple[str, ...]) -> tuple[str, ...]:
 
 def secret(name: str, value: Any) -> Secret:
     """A text, or the name of a file."""
-    if not isinstance(value, str) or len(value) < SECRET_LEAST:
-        raise SettingError(f"{name} has to be text of {SECRET_LEAST} or more random characters: openssl rand -hex 32")
+    if not isinstance(value, str) or not (value.startswith("file:") or len(value) >= SECRET_LEAST):
+        raise SettingError(
+            f"{name} has to be file:FILE, or {SECRET_LEAST} or more random characters: openssl rand -hex 32"
+        )
     return Secret(value)
 
 
