@@ -32,7 +32,7 @@ def _render(error: MillstreamError) -> Response:
     media_type = BY_NAME.get(named) if isinstance(named, str) else None
     media_type = media_type or _preferred()
     if media_type == "text/html" and error.status == 401 and request.method == "GET":
-        return _to_log_in()
+        return to_log_in()
     if media_type == "text/html":
         page = render_template(
             "error.html", status=error.status, message=error.message, code=error.code, root=request.script_root
@@ -49,7 +49,7 @@ def _render(error: MillstreamError) -> Response:
     return response
 
 
-def _to_log_in() -> Response:
+def to_log_in() -> Response:
     """A person with a browser, who has no log-in yet or no longer, is led to it and back again."""
     here = request.full_path.removesuffix("?")
     response = redirect(url_for("login.form", next=None if here == "/" else here), code=303)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from flask import Blueprint, Response, g, make_response, redirect, render_template, request
+from flask import Blueprint, Response, make_response, redirect, render_template, request
 
 from millstream.access.origin import check_origin
 from millstream.errors import MillstreamError, RequestError
@@ -23,7 +23,6 @@ JSON = "application/json"
 @login.get("/login")
 def form() -> Response:
     """The page that asks for a key; for who has one already, and where none is needed, the way on."""
-    g.format = "html"
     next = _next(request.args)
     try:
         intake.caller(starts=False)

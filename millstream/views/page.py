@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import secrets
 
-from flask import Blueprint, Response, g, make_response, render_template, request
+from flask import Blueprint, Response, make_response, render_template, request
 
-from millstream.views import intake
+from millstream.errors import RequestError
+from millstream.views import failures, intake
 
 page = Blueprint("page", __name__)
 
 
 @page.get("/")
 def index() -> Response:
-    g.format = "html"  # an error is a page, too, whatever Accept says; without a log-in it is the way to /login
-    caller = intake.caller(starts=False)
+    try:
+        caller = intake.caller(starts=False)
+    except RequestError as error:
+        if error.status != 401:
+            raise
+        return failures.to_log_in()
     response = make_response(
         render_template(
             "index.html",

@@ -11,7 +11,7 @@ EVERYWHERE = {
     "Referrer-Policy": "same-origin",
     # None of our answers is an image, a script or a frame of another site's page. It says nothing of CORS.
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": "frame-ancestors 'none'",
 }
 PAGES = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
