@@ -31,7 +31,7 @@ def _render(error: MillstreamError) -> Response:
     named = request.args.get("format") or g.get("format")
     media_type = BY_NAME.get(named) if isinstance(named, str) else None
     media_type = media_type or _preferred()
-    if media_type == "text/html" and error.status == 401 and request.method == "GET":
+    if media_type == "text/html" and error.status == 401 and request.method in ("GET", "HEAD"):
         return to_log_in()
     if media_type == "text/html":
         page = render_template(

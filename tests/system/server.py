@@ -24,7 +24,8 @@ DEADLINE = 60.0  # s
 class Server:
     """`with Server(upstreams={…}) as server:` serves on server.port until the block ends.
 
-    `settings` are MILLSTREAM_… variables without the prefix; `upstreams` and `keys` are tables of the settings file.
+    `settings` are MILLSTREAM_… variables without the prefix; `upstreams` and `keys` are tables of the settings file;
+    `root` is the path that it serves under.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class Server:
         workers: int = 1,
         port: int | None = None,
         keys: dict[str, dict[str, object]] | None = None,
+        root: str = "",
         **settings: object,
     ) -> None:
         self.host = "127.0.0.1"
@@ -47,6 +49,7 @@ class Server:
         }
         self.upstreams = {"demo": {"kind": "demo", "models": ["demo"]}} if upstreams is None else upstreams
         self.keys = keys or {}
+        self.root = root
         self.config = self.folder / "millstream.toml"
         self.log = self.folder / "log"
         self._said = ""
@@ -60,6 +63,7 @@ class Server:
             "PORT": str(self.port),
             "WEB_CONCURRENCY": str(self.workers),
             "MILLSTREAM_CONFIG": str(self.config),
+            "SCRIPT_NAME": self.root,
             **{f"MILLSTREAM_{name.upper()}": str(value) for name, value in self.settings.items()},
         }
         self.start()
@@ -95,7 +99,7 @@ class Server:
             if self.process.poll() is not None:
                 raise RuntimeError(f"the server ended: {self.text()}")
             try:
-                if self.get("/healthz")[0] == 200:
+                if self.get(f"{self.root}/healthz")[0] == 200:
                     return
             except OSError:
                 time.sleep(0.05)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+from openai import AuthenticationError, OpenAI, PermissionDeniedError
 
 from millstream.access.keyring import digest
 from tests.system.server import DEADLINE, ROOT, Server
@@ -148,6 +149,23 @@ def test_attempts_to_log_in_are_counted_over_all_workers() -> None:
             statuses.append(connection.getresponse().status)
             connection.close()
         assert statuses == [401] * 6 + [429] * 14
+
+
+def test_openais_package_sends_the_key_and_hears_what_is_wrong() -> None:
+    keys = {"anna": {"sha256": ANNA_SHA256, "models": ["demo"]}}
+    demo = {"kind": "demo", "models": ["demo", "other"], "pace": 100000, "tokens": 3}
+    question = {"messages": [{"role": "user", "content": "Hi"}]}
+    with Server({"demo": demo}, keys=keys) as server:
+        with OpenAI(base_url=f"{server.url}/v1", api_key="ms-anna", max_retries=0) as client:
+            assert [model.id for model in client.models.list()] == ["demo"]
+            assert client.chat.completions.create(model="demo", **question).choices[0].message.content
+            with pytest.raises(PermissionDeniedError) as refused:
+                client.chat.completions.create(model="other", **question)
+            assert refused.value.code == "model_not_allowed"
+        with OpenAI(base_url=f"{server.url}/v1", api_key="ms-wrong", max_retries=0) as client:
+            with pytest.raises(AuthenticationError) as unknown:
+                client.chat.completions.create(model="demo", stream=True, **question)
+            assert (unknown.value.code, unknown.value.type) == ("invalid_key", "authentication_error")
 
 
 def test_flask_keys_works_where_the_server_cant_start(tmp_path) -> None:
