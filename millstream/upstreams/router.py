@@ -85,16 +85,16 @@ class Router:
         self.default = settings.model or next(iter(self.models()), "")
         if not self.default:
             raise SettingError("no model is named in the settings; set MILLSTREAM_MODEL to the one that answers")
-        self._check("model", self.default)
+        self._check("model is", self.default)
         for key in settings.keys:
             for model in key.models:
-                self._check(f"keys.{key.name}.models", model)
+                self._check(f"keys.{key.name}.models has", model)
 
-    def _check(self, setting: str, model: str) -> None:
+    def _check(self, says: str, model: str) -> None:
         try:
             self.find(model)
         except MillstreamError as error:
-            raise SettingError(f"{setting} names {model!r}, which no upstream has: {error.message}") from error
+            raise SettingError(f"{says} {model!r}, which no upstream has: {error.message}") from error
 
     def find(self, model: str, api: Api = "chat") -> Upstream:
         """By the whole name, then by the demo's name with parameters behind it, then whoever takes any name.

@@ -50,7 +50,7 @@ def test_a_key_is_shown_its_own_models_only_and_asks_its_first_by_default(client
 
 
 def test_a_model_that_is_nowhere_stops_the_start(make_app):
-    with pytest.raises(SettingError, match=r"keys.bob.models names 'small', which no upstream has"):
+    with pytest.raises(SettingError, match=r"keys.bob.models has 'small', which no upstream has"):
         make_app(keys=KEYS)
 
 
