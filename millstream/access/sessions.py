@@ -19,7 +19,9 @@ from time import time
 from typing import Protocol
 
 from millstream.access.keyring import Keyring
+from millstream.errors import Unavailable
 from millstream.settings import ROOT, KeySettings, Secret, SettingError
+from millstream.settings.values import SECRET_LEAST
 
 
 class Marks(Protocol):
@@ -69,6 +71,8 @@ class Sessions:
         self._marks.put(_ended(session.id), max(1, ceil(session.ends - self._now())))
 
     def _sign(self, *parts: str) -> str:
+        if not self._secret:  # this worker began when there were no keys, and has been told to leave since
+            raise Unavailable("draining", "This worker is about to leave. Try again.", retry_after=1)
         mac = hmac.digest(self._secret, "\0".join(parts).encode("utf-8", "surrogateescape"), hashlib.sha256)
         return base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
 
@@ -93,9 +97,12 @@ def open_secret(setting: Secret) -> bytes:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not file.exists():
             _make(file)
-        return file.read_bytes()
+        found = file.read_bytes()
     except OSError as error:
         raise SettingError(f"session_secret: {file} can't be used: {error.strerror}") from error
+    if len(found) < SECRET_LEAST:
+        raise SettingError(f"session_secret: {file} is too short; erase it, and another one is made")
+    return found
 
 
 def _make(file: Path) -> None:

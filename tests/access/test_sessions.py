@@ -9,6 +9,7 @@ import pytest
 
 from millstream.access.keyring import Keyring, digest, new_key
 from millstream.access.sessions import Sessions, open_secret
+from millstream.errors import Unavailable
 from millstream.settings import KeySettings, Secret, SettingError
 from tests.access.marks import Marks
 
@@ -97,6 +98,18 @@ def test_workers_that_start_at_once_share_one_secret_which_others_cant_read(tmp_
 
 def test_a_secret_of_ones_own_is_taken_as_it_is():
     assert open_secret(Secret("x" * 32)) == b"x" * 32
+
+
+def test_an_emptied_file_is_no_secret(tmp_path):
+    (tmp_path / "secret").touch()
+    with pytest.raises(SettingError, match="is too short"):
+        open_secret(Secret(f"file:{tmp_path}/secret"))
+
+
+def test_a_worker_from_before_the_first_key_knows_no_log_in_and_makes_none():
+    for use in (lambda some: some.begin(ANNA), lambda some: some.find(sessions().begin(ANNA))):
+        with pytest.raises(Unavailable):
+            use(sessions(secret=b""))
 
 
 def test_a_folder_that_cant_be_made_is_named(tmp_path):
