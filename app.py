@@ -11,14 +11,18 @@ from msgspec import json
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from millstream.access import Access
+from millstream.access.keyring import Keyring
+from millstream.access.sessions import Sessions, open_secret
 from millstream.limits import Limits
+from millstream.limits.marks import Marks
 from millstream.limits.table import open_storage
 from millstream.settings import Settings, load
 from millstream.stores.table import open_store
 from millstream.streams import Row, Several, Streams
 from millstream.upstreams.router import Router
-from millstream.views import failures, intake, policy
+from millstream.views import cors, failures, intake, policy
 from millstream.views.chat import chat
+from millstream.views.login import login
 from millstream.views.openai import openai
 from millstream.views.operator import operator
 from millstream.views.page import page
@@ -42,17 +46,22 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask(__name__, root_path=str(ROOT))
     app.json.sort_keys = False  # type: ignore[attr-defined]
     workers = int(os.environ.get("WEB_CONCURRENCY") or 1)
-    limits = Limits(settings, open_storage(settings.limits_store))
+    storage = open_storage(settings.limits_store)
+    limits = Limits(settings, storage)
     ends = Several(LogEnds(), limits)
+    keys = Keyring(settings.keys)
+    secret = open_secret(settings.session_secret) if keys else b""
+    sessions = Sessions(secret, keys, Marks(storage), settings.session)
     use = Services(
         settings=settings,
         streams=Streams(open_store(settings.store, ttl=settings.ttl, workers=workers), settings, ends),
         models=Router(settings),
-        access=Access(settings),
+        access=Access(settings, keys, sessions),
         limits=limits,
     )
     app.extensions["millstream"] = use
-    for blueprint in (chat, openai, streams, page, presets, operator):
+    cors.register(app, settings.cors)
+    for blueprint in (chat, login, openai, streams, page, presets, operator):
         app.register_blueprint(blueprint)
     failures.register(app)
     policy.register(app)

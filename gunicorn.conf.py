@@ -23,6 +23,7 @@ from typing import Any
 for _name in [name for name in sys.modules if name.partition(".")[0] == "millstream"]:
     del sys.modules[_name]
 
+from millstream.access.sessions import open_secret
 from millstream.limits.table import open_storage
 from millstream.settings import SettingError, Settings, load
 from millstream.sockets.client import Aborted
@@ -40,6 +41,8 @@ def _read_settings() -> tuple[Settings, str, int]:
     workers = int(os.environ.get("WEB_CONCURRENCY") or (1 if settings.store.startswith("memory:") else 2))
     open_store(settings.store, ttl=settings.ttl, workers=workers).close()
     open_storage(settings.limits_store).close()
+    if settings.keys:
+        open_secret(settings.session_secret)
     return settings, Router(settings).default, workers
 
 

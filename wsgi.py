@@ -1,4 +1,5 @@
-"""For `gunicorn wsgi:app` and `flask run`: patches first, for a stream waits without holding the others up."""
+"""For `gunicorn wsgi:app`, `flask run` and our own commands (`flask keys`): patches first, for a stream waits without
+holding the others up."""
 
 import logging
 import sys
@@ -10,7 +11,11 @@ except ImportError:
 
 monkey.patch_all()
 
+import click  # noqa: E402
+from flask import Flask  # noqa: E402
+
 from app import create_app  # noqa: E402
+from millstream.commands.keys import keys  # noqa: E402
 from millstream.settings import SettingError, load  # noqa: E402
 from millstream.upstreams.router import prepare  # noqa: E402
 
@@ -21,10 +26,18 @@ ends.propagate = False
 if not ends.handlers:
     ends.addHandler(logging.StreamHandler())
 
-try:
-    settings = load()
-    prepare(settings)  # under gunicorn its master has done it
-    app = create_app(settings)
-except SettingError as error:
-    print(f"Millstream can't start: {error}", file=sys.stderr)  # noqa: T201
-    sys.exit(3)  # gunicorn's own code for "don't try again": with another one it starts new workers for ever
+
+def serving() -> Flask:
+    try:
+        settings = load()
+        prepare(settings)  # under gunicorn its master has done it
+        return create_app(settings)
+    except SettingError as error:
+        print(f"Millstream can't start: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(3)  # gunicorn's own code for "don't try again": with another one it starts new workers for ever
+
+
+# Flask loads this file for our commands, too: they start no model, and work where a setting is wrong.
+context = click.get_current_context(silent=True)
+app = serving() if context is None or context.info_name == "run" else Flask("millstream")
+app.cli.add_command(keys)

@@ -19,6 +19,16 @@ from millstream.settings import (
 )
 from millstream.upstreams.router import Router, build
 
+
+class Revealed(str):
+    """Equal to a Secret that holds it."""
+
+    __hash__ = str.__hash__
+
+    def __eq__(self, other):
+        return other.reveal() == str(self)
+
+
 KEY = "sk-very-secret-0123456789"
 
 # setting: (in the environment, in the file, as it is read)
@@ -46,6 +56,14 @@ GOOD = {
     "hosts": ("a.example, b.example", '["a.example", "b.example"]', ("a.example", "b.example")),
     "open": ("yes", "true", True),
     "trusted_proxies": ("2", "2", 2),
+    "cors": (
+        "https://a.example, http://b:81",
+        '["https://a.example", "http://b:81"]',
+        ("https://a.example", "http://b:81"),
+    ),
+    "session_secret": ("file:s", '"file:s"', Revealed("file:s")),
+    "session": ("60", "60", 60.0),
+    "login_attempts": ("5", "5", 5),
     "model": ("m", '"m"', "m"),
     "local_model": ("/m.gguf", '"/m.gguf"', "/m.gguf"),
     "limits_store": ("sqlite:l.db", '"sqlite:l.db"', "sqlite:l.db"),

@@ -16,7 +16,7 @@ from typing import Any
 from millstream.settings.keys import KeySettings, read_keys
 from millstream.settings.presets import NONE, PresetSettings, read_presets
 from millstream.settings.upstreams import LIMITS, SECRETS, UpstreamSettings, read_upstreams
-from millstream.settings.values import Secret, SettingError, boolean, names, number
+from millstream.settings.values import Secret, SettingError, boolean, from_environment, names, number, origins, secret
 
 __all__ = [
     "NONE",
@@ -29,6 +29,7 @@ __all__ = [
     "SettingError",
     "Settings",
     "UpstreamSettings",
+    "config_path",
     "load",
 ]
 
@@ -66,8 +67,15 @@ class Settings:
     hosts: tuple[str, ...] = _setting(
         ("localhost", "127.0.0.1", "[::1]"), "the names (Host) it answers to, while it is not open"
     )
-    open: bool = _setting(False, "serve everybody who can reach the server")
+    open: bool = _setting(False, "serve everybody who can reach the server, while there are no access keys")
     trusted_proxies: int = _setting(0, "how many proxies in front are believed (X-Forwarded-…)", "", 0)
+    cors: tuple[str, ...] = _setting((), "sites whose pages may ask: `https://app.example`; none by default")
+    session_secret: Secret = _setting(  # noqa: RUF009 — a Secret doesn't change
+        Secret("file:instance/session-secret"),
+        "what log-ins are signed with: `file:FILE`, which is made; for several machines a text of your own",
+    )
+    session: float = _setting(604800.0, "how long a log-in lasts", "s", 60)
+    login_attempts: int = _setting(10, "log-ins a minute that one address may try", "", 1)
     model: str = _setting("", "the model that answers when a request names none; the first one configured by default")
     local_model: str = _setting("", "path of a GGUF file for the local model; the packaged SmolLM2 by default")
     limits_store: str = _setting(
@@ -108,10 +116,14 @@ def load(environ: Mapping[str, str] | None = None, path: Path | None = None) -> 
         if variable in environ:
             values[item.name] = _convert(variable, environ[variable], item.default, item.metadata)
         elif item.name in document:
-            values[item.name] = _convert(item.name, document[item.name], item.default, item.metadata)
+            value = document[item.name]
+            if isinstance(item.default, Secret):
+                value = from_environment(item.name, value, environ)
+            values[item.name] = _convert(item.name, value, item.default, item.metadata)
     if environ.get("REDIS_URL"):
         values.setdefault("limits_store", environ["REDIS_URL"])
     _check_names(document, environ)
+    values["cors"] = origins("cors", values.get("cors", ()))
     defaults = Settings(**values)
     limits = {name: getattr(defaults, name) for name in LIMITS}
     values["upstreams"] = read_upstreams(document.get("upstreams", {}), defaults.model, limits, environ)
@@ -129,9 +141,14 @@ def _check_names(document: Mapping[str, Any], environ: Mapping[str, str]) -> Non
         raise SettingError(f"unknown settings in the environment: {', '.join(sorted(unknown))}")
 
 
+def config_path(environ: Mapping[str, str]) -> Path:
+    """Where the settings file is, or would be."""
+    return Path(environ.get("MILLSTREAM_CONFIG") or ROOT / "millstream.toml")
+
+
 def _document(environ: Mapping[str, str], path: Path | None) -> dict[str, Any]:
     named = environ.get("MILLSTREAM_CONFIG")
-    path = path or (Path(named) if named else ROOT / "millstream.toml")
+    path = path or config_path(environ)
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
@@ -152,6 +169,8 @@ def _convert(name: str, value: Any, default: Any, metadata: Mapping[str, Any]) -
     if isinstance(default, tuple):
         items = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
         return names(name, items)
+    if isinstance(default, Secret):
+        return secret(name, value)
     if not isinstance(value, str):
         raise SettingError(f"{name} is {value!r}; it has to be text")
     return value

@@ -29,6 +29,10 @@ class Secret:
         return self._value
 
 
+SECRET_LEAST = 32  # characters
+ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:[0-9]{1,5})?")
+
+
 def boolean(name: str, value: Any) -> bool:
     if isinstance(value, bool):
         return value
@@ -60,6 +64,25 @@ def names(name: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, list | tuple) or not all(isinstance(item, str) and item for item in value):
         raise SettingError(f"{name} is {value!r}; it has to be a list of names")
     return tuple(value)
+
+
+def origins(name: str, value: tuple[str, ...]) -> tuple[str, ...]:
+    """As browsers write them: https://www.rfc-editor.org/rfc/rfc6454#section-6.1"""
+    for item in value:
+        if not ORIGIN.fullmatch(item):
+            raise SettingError(
+                f"{name} has {item!r}; a site is written as https://app.example, small and without a path"
+            )
+    return value
+
+
+def secret(name: str, value: Any) -> Secret:
+    """A text, or the name of a file."""
+    if not isinstance(value, str) or not (value.startswith("file:") or len(value) >= SECRET_LEAST):
+        raise SettingError(
+            f"{name} has to be file:FILE, or {SECRET_LEAST} or more random characters: openssl rand -hex 32"
+        )
+    return Secret(value)
 
 
 def from_environment(name: str, value: Any, environ: Mapping[str, str]) -> Any:

@@ -85,12 +85,18 @@ class Router:
         self.default = settings.model or next(iter(self.models()), "")
         if not self.default:
             raise SettingError("no model is named in the settings; set MILLSTREAM_MODEL to the one that answers")
-        wanted = {"model": self.default} | {f"presets.{one.name}.model": one.model for one in settings.presets}
-        for setting, model in wanted.items():
-            try:
-                self.find(model or self.default)
-            except MillstreamError as error:
-                raise SettingError(f"{setting} is {model!r}, which no upstream has: {error.message}") from error
+        self._check("model is", self.default)
+        for preset in settings.presets:
+            self._check(f"presets.{preset.name}.model is", preset.model or self.default)
+        for key in settings.keys:
+            for model in key.models:
+                self._check(f"keys.{key.name}.models has", model)
+
+    def _check(self, says: str, model: str) -> None:
+        try:
+            self.find(model)
+        except MillstreamError as error:
+            raise SettingError(f"{says} {model!r}, which no upstream has: {error.message}") from error
 
     def find(self, model: str, api: Api = "chat") -> Upstream:
         """By the whole name, then by the demo's name with parameters behind it, then whoever takes any name.

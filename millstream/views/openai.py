@@ -54,20 +54,19 @@ def completions() -> Response:
 @openai.get("/v1/models")
 def models() -> Response:
     """The models that can be asked for by name."""
-    intake.caller(starts=False)
-    return _json({"object": "list", "data": [_model(name) for name in services().models.models()]})
+    caller = intake.caller(starts=False)
+    return _json({"object": "list", "data": [_model(caller, name) for name in intake.models(caller)]})
 
 
 @openai.get("/v1/models/<path:id>")
 def model(id: str) -> Response:
     """One of them; a name with slashes, too."""
-    intake.caller(starts=False)
-    return _json(_model(id))
+    return _json(_model(intake.caller(starts=False), id))
 
 
-def _model(name: str) -> dict[str, Any]:
-    """Raises MillstreamError (model_not_found). When a model was made is not known: 0."""
-    return {"id": name, "object": "model", "created": 0, "owned_by": services().models.find(name).name}
+def _model(caller: Caller, name: str) -> dict[str, Any]:
+    """Raises MillstreamError (model_not_found, model_not_allowed). When a model was made is not known: 0."""
+    return {"id": name, "object": "model", "created": 0, "owned_by": intake.find(caller, name).name}
 
 
 def _answer(api: Api) -> Response:
@@ -93,7 +92,7 @@ def _start(caller: Caller, api: Api, asked: Request, body: bytes) -> Meta:
     the answer: then it ends as soon as the client leaves."""
     claim = intake.claim_by_key(caller, request.headers.get("Idempotency-Key"))
     call = Call(
-        model=asked.model or services().models.default,
+        model=asked.model or intake.default_model(caller),
         messages=asked.messages,
         options=asked.options,
         caller=caller.name,

@@ -27,6 +27,7 @@ FLAGS = (
     "--disable-sync",
     "--disable-dev-shm-usage",
     "--window-size=1280,900",
+    "--host-resolver-rules=MAP *.test 127.0.0.1",  # names that lead here, as an attacker's own would
 )
 
 
@@ -40,6 +41,7 @@ def chromium(profile: Path, script: bool = True) -> Iterator[Chrome]:
     if not script:
         options.add_experimental_option("prefs", {"profile.managed_default_content_settings.javascript": 2})
         options.page_load_strategy = "none"  # a growing page has loaded only when it has ended
+    options.accept_insecure_certs = True  # the tests' nginx signs its own
     browser = Chrome(options=options, service=ChromeService(executable_path=DRIVER))
     try:
         yield browser
