@@ -38,7 +38,7 @@ REFUSALS = [
     ("302 Found", ["Location: https://elsewhere/v1"], b"", "upstream_refused", True, None, "to https://elsewhere/v1"),
     ("308 Moved", [], b"", "upstream_refused", True, None, "redirects"),
     ("204 No Content", [], b"", "upstream_refused", True, None, "(HTTP 204)"),
-    ("400 Bad", ["Content-Encoding: gzip"], gzip.compress(b"x" * 99), "bad_request", True, None, "(HTTP 400)."),
+    ("400 Bad", ["Content-Encoding: gzip"], gzip.compress(b"x" * 99, mtime=0), "bad_request", True, None, "(HTTP 400)."),
 ]
 
 
