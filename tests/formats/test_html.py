@@ -17,6 +17,7 @@ from millstream.formats.html import Html, Prose
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
 JINJA = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
+JINJA.globals["token"] = ""  # nobody has logged in
 OPTIONS = Options(
     url="/at/streams/abc", root="/at", render=lambda name, values: JINJA.get_template(name).render(values)
 )

@@ -155,7 +155,7 @@ def test_no_longer_answer_is_asked_for(ask, monkeypatch, path):
 def test_each_key_has_its_own_count(ask, monkeypatch):
     keys = (KeySettings("a", "x"), KeySettings("b", "y", requests_per_minute=2))
     ask = ask(requests_per_minute=1, keys=keys)
-    monkeypatch.setattr(Access, "caller", lambda self, headers, peer, starts: Caller(headers["X-Key"], None, peer))
+    monkeypatch.setattr(Access, "caller", lambda self, headers, peer, **_: Caller(headers["X-Key"], None, peer))
     assert [ask(X_Key="a").status_code for _ in range(2)] == [200, 429]
     assert [ask(X_Key="b").status_code for _ in range(3)] == [200, 200, 429]
 
