@@ -2,55 +2,57 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from pathlib import Path
 
 from flask import Flask
-from msgspec import json
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from millstream.access import Access
 from millstream.settings import Settings, load
 from millstream.stores.table import open_store
-from millstream.streams import Row, Several, Streams
+from millstream.streams import Aside, Several, Streams, Writer
 from millstream.upstreams.router import Router
-from millstream.views import failures, policy
+from millstream.usage import Ledger
+from millstream.views import failures, journal, policy
 from millstream.views.chat import chat
 from millstream.views.openai import openai
 from millstream.views.operator import operator
 from millstream.views.page import page
 from millstream.views.services import Services
 from millstream.views.streams import streams
+from millstream.views.usage import usage
 
 ROOT = Path(__file__).resolve().parent
 
 
-class LogEnds:
-    """Writes one JSON line for each stream that ends: no prompt, no answer, no key."""
-
-    def record(self, row: Row) -> None:
-        logging.getLogger("millstream.ends").info("%s", json.encode(row).decode())
-
-
-def create_app(settings: Settings | None = None) -> Flask:
-    """The application, ready to serve in this process. Raises SettingError with a sentence for the operator."""
+def create_app(settings: Settings | None = None, *, serves: bool = True) -> Flask:
+    """The application, ready to serve in this process; or, for commands that only look, without a part in what the
+    workers do. Raises SettingError with a sentence for the operator."""
     settings = settings or load()
     app = Flask(__name__, root_path=str(ROOT))
     app.json.sort_keys = False  # type: ignore[attr-defined]
     workers = int(os.environ.get("WEB_CONCURRENCY") or 1)
+    store = open_store(settings.store, ttl=settings.ttl, workers=workers)
+    ledger, aside = Ledger(settings.database), Aside()
+    writer = Writer(ledger.write, aside)
     use = Services(
         settings=settings,
-        streams=Streams(open_store(settings.store, ttl=settings.ttl, workers=workers), settings, Several(LogEnds())),
+        streams=Streams(store, settings, Several(writer, journal.Unheard(settings.log)), missed=writer),
         models=Router(settings),
         access=Access(settings),
+        ledger=ledger,
+        aside=aside,
+        writer=writer,
     )
     app.extensions["millstream"] = use
-    for blueprint in (chat, openai, streams, page, operator):
+    for blueprint in (chat, openai, streams, page, usage, operator):
         app.register_blueprint(blueprint)
     failures.register(app)
     policy.register(app)
+    journal.register(app, settings.log)
     if hops := settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_prefix=hops)  # type: ignore[method-assign]
-    use.streams.open()
+    if serves:
+        use.streams.open()
     return app

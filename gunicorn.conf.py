@@ -26,6 +26,7 @@ from millstream.settings import SettingError, Settings, load
 from millstream.sockets.client import Aborted
 from millstream.stores.table import open_store
 from millstream.upstreams.router import Router, prepare
+from millstream.usage import Ledger
 
 
 def _read_settings() -> tuple[Settings, str, int]:
@@ -37,6 +38,7 @@ def _read_settings() -> tuple[Settings, str, int]:
     # gunicorn itself has refused what is no number.
     workers = int(os.environ.get("WEB_CONCURRENCY") or (1 if settings.store.startswith("memory:") else 2))
     open_store(settings.store, ttl=settings.ttl, workers=workers).close()
+    Ledger(settings.database).check()
     return settings, Router(settings).default, workers
 
 

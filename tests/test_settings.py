@@ -39,6 +39,9 @@ GOOD = {
     "trusted_proxies": ("2", "2", 2),
     "model": ("m", '"m"', "m"),
     "local_model": ("/m.gguf", '"/m.gguf"', "/m.gguf"),
+    "database": ("sqlite:///a.db", '"sqlite:///a.db"', "sqlite:///a.db"),
+    "currency": ("CNY", '"CNY"', "CNY"),
+    "log": ("text", '"text"', "text"),
 }
 NAMES = [item.name for item in fields(Settings) if item.name not in TABLES]
 

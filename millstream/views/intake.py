@@ -30,7 +30,9 @@ MEBIBYTE = 1 << 20  # bytes of a body, for each of which it may take `body_timeo
 
 def caller(*, starts: bool) -> Caller:
     """Who sends this request. Raises RequestError where nobody may."""
-    return services().access.caller(request.headers, request.remote_addr or "", starts=starts)
+    found = services().access.caller(request.headers, request.remote_addr or "", starts=starts)
+    g.caller = found.name  # for the log, as is what else stands in g
+    return found
 
 
 def read_question() -> Question:
@@ -145,13 +147,15 @@ def start(
 ) -> Meta:
     """The one door to an answer, whatever API it was asked through. Raises MillstreamError."""
     use = services()
-    return use.streams.start(
+    meta = use.streams.start(
         call,
         use.models.find(call.model, call.api),
         claim=claim,
         fingerprint=fingerprint,
         keep_messages=keep_messages,
     )
+    g.stream = meta.id
+    return meta
 
 
 def claim(caller: Caller, asked: Question) -> str | None:

@@ -10,8 +10,9 @@ from flask import current_app
 from millstream.access import Access
 from millstream.events import Api
 from millstream.settings import Settings
-from millstream.streams import Streams
+from millstream.streams import Aside, Streams, Writer
 from millstream.upstreams import Upstream
+from millstream.usage import Ledger
 
 
 class Models(Protocol):
@@ -32,6 +33,14 @@ class Services:
     streams: Streams
     models: Models
     access: Access
+    ledger: Ledger  # blocks: ask it through `aside`
+    aside: Aside
+    writer: Writer
+
+    def close(self) -> None:
+        """The worker leaves: its streams have ended, and the last rows are written."""
+        self.streams.close()
+        self.writer.close()
 
 
 def services() -> Services:

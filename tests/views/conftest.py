@@ -16,12 +16,13 @@ def cooperative_sleep(monkeypatch):
 
 
 @pytest.fixture
-def make_app():
+def make_app(tmp_path):
     """Makes the application over the demo upstream; settings as the test wants."""
     made = []
 
     def make(**settings: object):
-        settings = {"store": "memory:", "upstreams": (DEMO,), **settings}
+        database = f"sqlite:///{tmp_path}/usage.db"
+        settings = {"store": "memory:", "database": database, "upstreams": (DEMO,), **settings}
         app = create_app(Settings(**settings))
         app.testing = True
         app.config["PROPAGATE_EXCEPTIONS"] = False
@@ -30,7 +31,7 @@ def make_app():
 
     yield make
     for app in made:
-        app.extensions["millstream"].streams.close()
+        app.extensions["millstream"].close()
 
 
 @pytest.fixture
