@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import stat
 import subprocess
@@ -11,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from millstream.settings import ROOT, SettingError
-from millstream.usage import Ledger, Unwritable
+from millstream.usage import Ledger, Sum, Unwritable
+from tests.system.clients import until
 from tests.system.nginx import free_port
+from tests.system.server import Server
 from tests.usage.samples import row
 
 PASSWORD = "hunter2-very-secret"
@@ -52,6 +55,22 @@ def test_a_wrong_password_is_a_sentence_without_it(postgres):
     with pytest.raises(SettingError, match="password authentication failed") as refused:
         Ledger(address).check()
     assert PASSWORD not in str(refused.value)
+
+
+@pytest.mark.system
+def test_two_workers_under_gevent_write_into_postgresql_and_read_from_it(postgres):
+    address = postgres.database()
+    with Server(workers=2, database=address) as server:
+        question = b"prompt=x&model=demo%3Ftokens%3D3%26pace%3D1000"
+        for _ in range(8):
+            connection = server.connect()
+            connection.request("POST", "/chat", question, {"Content-Type": "application/x-www-form-urlencoded"})
+            assert connection.getresponse().read()
+            connection.close()
+        until(lambda: json.loads(server.get("/usage?format=json")[1])["total"]["answers"] == 8)
+    assert "Pg-secret" not in server.text()
+    assert "Traceback" not in server.text()
+    assert Ledger(address).sums(["reason"], "2026-01-01") == [Sum(("stop",), 8, 40, 24, 0, 8, {})]
 
 
 def test_a_file_that_can_not_be_one_is_a_sentence(tmp_path):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import time
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import gevent
 import pytest
 
 from millstream.access import ANYONE
+from millstream.settings import Price
 from millstream.usage import Unwritable
 from millstream.views.chart import HEIGHT, WIDTH, bars
 from tests.usage.samples import DAY, row
@@ -127,3 +129,23 @@ def test_the_highest_bar_fills_the_chart_and_none_leaves_it():
     )
     assert all(float(bar.x) + float(bar.width) <= WIDTH for bar in chart.bars)
     assert bars([]).bars == []
+
+
+@pytest.mark.parametrize(
+    ("accept", "says"),
+    [
+        ("text/event-stream", '"cost":"0.000050000001","currency":"EUR"'),
+        ("application/x-ndjson", '"cost":"0.000050000001","currency":"EUR"'),
+        ("application/json", '"cost":"0.000050000001","currency":"EUR"'),
+        ("text/html", "20 tokens · 0.000050000001 EUR"),
+    ],
+)
+def test_an_answer_says_what_it_has_cost_and_the_ledger_keeps_it(make_app, accept, says):
+    price = Price("demo", Decimal("0.000001") / Decimal(5), Decimal("2.5"))
+    client = make_app(prices=(price,), currency="EUR").test_client()
+    prompt = {"prompt": "Hi", "model": "demo?tokens=20"}  # the name that the demo gives itself has the price
+    assert says in client.post("/chat", json=prompt, headers={"Accept": accept}).text
+    with gevent.Timeout(WAIT):
+        while not (said := client.get("/usage?format=json").json)["total"]["answers"]:
+            gevent.sleep(0.02)
+    assert said["total"]["cost"] == {"EUR": "0.000050000001"}
