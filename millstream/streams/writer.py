@@ -82,7 +82,7 @@ class Writer:
                 self._rows.popleft()
         if self._warned:
             self._warned = False
-            log.warning("the ledger is written again; nothing is missing")
+            log.warning("the ledger is written again")
         return True
 
 

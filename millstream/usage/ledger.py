@@ -37,6 +37,8 @@ class Ledger:
         try:
             with _trouble():
                 self._connect().close()
+        except _OneRow:
+            pass  # PostgreSQL, where somebody else makes it at this moment
         except Unwritable as error:
             if "locked" not in str(error):
                 raise SettingError(f"DATABASE_URL is {shown(self._engine.url)}: {error}") from None
