@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from pathlib import Path
 
 from flask import Flask
-from msgspec import json
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from millstream.access import Access
@@ -18,9 +16,10 @@ from millstream.limits.marks import Marks
 from millstream.limits.table import open_storage
 from millstream.settings import Settings, load
 from millstream.stores.table import open_store
-from millstream.streams import Row, Several, Streams
+from millstream.streams import Aside, Several, Streams, Writer
 from millstream.upstreams.router import Router
-from millstream.views import cors, failures, intake, policy
+from millstream.usage import Ledger
+from millstream.views import cors, failures, intake, journal, policy
 from millstream.views.chat import chat
 from millstream.views.login import login
 from millstream.views.openai import openai
@@ -29,44 +28,46 @@ from millstream.views.page import page
 from millstream.views.presets import presets
 from millstream.views.services import Services
 from millstream.views.streams import streams
+from millstream.views.usage import usage
 
 ROOT = Path(__file__).resolve().parent
 
 
-class LogEnds:
-    """Writes one JSON line for each stream that ends: no prompt, no answer, no key."""
-
-    def record(self, row: Row) -> None:
-        logging.getLogger("millstream.ends").info("%s", json.encode(row).decode())
-
-
-def create_app(settings: Settings | None = None) -> Flask:
-    """The application, ready to serve in this process. Raises SettingError with a sentence for the operator."""
+def create_app(settings: Settings | None = None, *, serves: bool = True) -> Flask:
+    """The application, ready to serve in this process; or, for commands that only look, without a part in what the
+    workers do. Raises SettingError with a sentence for the operator."""
     settings = settings or load()
     app = Flask(__name__, root_path=str(ROOT))
     app.json.sort_keys = False  # type: ignore[attr-defined]
     workers = int(os.environ.get("WEB_CONCURRENCY") or 1)
+    store = open_store(settings.store, ttl=settings.ttl, workers=workers)
     storage = open_storage(settings.limits_store)
     limits = Limits(settings, storage)
-    ends = Several(LogEnds(), limits)
     keys = Keyring(settings.keys)
     secret = open_secret(settings.session_secret) if keys else b""
-    sessions = Sessions(secret, keys, Marks(storage), settings.session)
+    ledger, aside = Ledger(settings.database), Aside()
+    writer = Writer(ledger.write, aside)
+    ends = Several(writer, journal.Unheard(settings.log), limits)
     use = Services(
         settings=settings,
-        streams=Streams(open_store(settings.store, ttl=settings.ttl, workers=workers), settings, ends),
+        streams=Streams(store, settings, ends, missed=writer),
         models=Router(settings),
-        access=Access(settings, keys, sessions),
+        access=Access(settings, keys, Sessions(secret, keys, Marks(storage), settings.session)),
         limits=limits,
+        ledger=ledger,
+        aside=aside,
+        writer=writer,
     )
     app.extensions["millstream"] = use
+    journal.register(app, settings.log)  # first: it begins before all others, and sees what they made of the response
     cors.register(app, settings.cors)
-    for blueprint in (chat, login, openai, streams, page, presets, operator):
+    for blueprint in (chat, login, openai, streams, page, presets, usage, operator):
         app.register_blueprint(blueprint)
     failures.register(app)
     policy.register(app)
     app.after_request(intake.tell_rate_limits)
     if hops := settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_prefix=hops)  # type: ignore[method-assign]
-    use.streams.open()
+    if serves:
+        use.streams.open()
     return app

@@ -29,6 +29,7 @@ from millstream.settings import SettingError, Settings, load
 from millstream.sockets.client import Aborted
 from millstream.stores.table import open_store
 from millstream.upstreams.router import Router, prepare
+from millstream.usage import Ledger
 
 
 def _read_settings() -> tuple[Settings, str, int]:
@@ -43,6 +44,7 @@ def _read_settings() -> tuple[Settings, str, int]:
     open_storage(settings.limits_store).close()
     if settings.keys:
         open_secret(settings.session_secret)
+    Ledger(settings.database).check()
     return settings, Router(settings).default, workers
 
 

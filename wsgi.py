@@ -19,12 +19,12 @@ from millstream.commands.keys import keys  # noqa: E402
 from millstream.settings import SettingError, load  # noqa: E402
 from millstream.upstreams.router import prepare  # noqa: E402
 
-# One JSON line for each stream that ends. Nobody else shows these: they are no warnings.
-ends = logging.getLogger("millstream.ends")
-ends.setLevel(logging.INFO)
-ends.propagate = False
-if not ends.handlers:
-    ends.addHandler(logging.StreamHandler())
+# One line for each request. Nobody else shows these: they are no warnings.
+requests = logging.getLogger("millstream.requests")
+requests.setLevel(logging.INFO)
+requests.propagate = False
+if not requests.handlers:
+    requests.addHandler(logging.StreamHandler())
 
 
 def serving() -> Flask:
@@ -37,7 +37,15 @@ def serving() -> Flask:
         sys.exit(3)  # gunicorn's own code for "don't try again": with another one it starts new workers for ever
 
 
-# Flask loads this file for our commands, too: they start no model, and work where a setting is wrong.
+def commanding() -> Flask:
+    """For our own commands: starts no model, joins no workers. `flask keys` works where a setting is wrong, too."""
+    try:
+        return create_app(load(), serves=False)
+    except SettingError as error:
+        print(f"Only `flask keys` works now: {error}", file=sys.stderr)  # noqa: T201
+        return Flask("millstream")
+
+
 context = click.get_current_context(silent=True)
-app = serving() if context is None or context.info_name == "run" else Flask("millstream")
+app = serving() if context is None or context.info_name == "run" else commanding()
 app.cli.add_command(keys)

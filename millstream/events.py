@@ -36,7 +36,9 @@ class Failure(Struct, frozen=True, omit_defaults=True):
 
 
 class End(Struct, frozen=True, omit_defaults=True):
-    """How a stream ended. `failure` is set in a `failed` event only; `cost` is a decimal as text."""
+    """How a stream ended. `failure` is set in a `failed` event only; `cost` is a decimal as text. `first_token` and
+    `duration` are in seconds from the stream's start, for the ledger: what writes it down after a worker's death has
+    the log alone."""
 
     model: str
     upstream: str
@@ -45,6 +47,8 @@ class End(Struct, frozen=True, omit_defaults=True):
     cost: str | None = None
     currency: str | None = None
     failure: Failure | None = None
+    first_token: float | None = None
+    duration: float | None = None
 
 
 class Event(Struct, frozen=True, omit_defaults=True):
@@ -86,7 +90,8 @@ class Meta(Struct, frozen=True, omit_defaults=True):
 
     `owner` is the caller, `worker` the process that pumps it. `fingerprint` is a digest of the request,
     `claim` the digest of caller and Idempotency-Key. `messages` are kept only for streams that the HTML
-    form began, so that a reload draws the question again. `created` is Unix time in seconds.
+    form began, so that a reload draws the question again. `created` is Unix time in seconds. `upstream` is the
+    one that is asked first, `prompt` an estimate of the question's tokens.
     """
 
     id: str
@@ -99,6 +104,8 @@ class Meta(Struct, frozen=True, omit_defaults=True):
     claim: str | None = None
     messages: list[dict[str, Any]] | None = None
     preset: str = ""
+    upstream: str = ""
+    prompt: int = 0
 
 
 def number(batch: list[Event], after: int) -> list[Event]:

@@ -53,8 +53,7 @@ class StreamWorker(GeventWorker):  # type: ignore[misc]
             while self._services.streams.live:
                 self.notify()
                 gevent.sleep(STEP)
-            self._services.streams.close()
-            self._services.limits.close()
+            self._services.close()
         drainer.kill()
 
     def _drain(self) -> None:
@@ -92,8 +91,7 @@ class StreamWorker(GeventWorker):  # type: ignore[misc]
                 while streams.followers:
                     gevent.sleep(STEP / 5)
                 gevent.sleep(STEP / 5)  # for the last chunk behind the last word
-            streams.close()
-            self._services.limits.close()
+            self._services.close()
         logging.shutdown()
         os._exit(0)
 

@@ -8,15 +8,27 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from millstream.settings.keys import KeySettings, read_keys
 from millstream.settings.presets import NONE, PresetSettings, read_presets
+from millstream.settings.prices import Price, currency, read_prices
 from millstream.settings.upstreams import LIMITS, SECRETS, UpstreamSettings, read_upstreams
-from millstream.settings.values import Secret, SettingError, boolean, from_environment, names, number, origins, secret
+from millstream.settings.values import (
+    Secret,
+    SettingError,
+    boolean,
+    from_environment,
+    names,
+    number,
+    one_of,
+    origins,
+    secret,
+    unshown,
+)
 
 __all__ = [
     "NONE",
@@ -25,6 +37,7 @@ __all__ = [
     "TABLES",
     "KeySettings",
     "PresetSettings",
+    "Price",
     "Secret",
     "SettingError",
     "Settings",
@@ -36,8 +49,17 @@ __all__ = [
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def _setting(default: Any, says: str, unit: str = "", at_least: float | None = None) -> Any:
-    return field(default=default, metadata={"says": says, "unit": unit, "at_least": at_least})
+def _setting(
+    default: Any,
+    says: str,
+    unit: str = "",
+    at_least: float | None = None,
+    *,
+    check: Callable[[str, Any], Any] | None = None,
+    secret: bool = False,
+) -> Any:
+    facts = {"says": says, "unit": unit, "at_least": at_least, "check": check}
+    return field(default=default, metadata=facts, repr=not secret)
 
 
 @dataclass(frozen=True)
@@ -93,15 +115,22 @@ class Settings:
         0, "longest question with its conversation; also per key; 0: `max_body`", "characters", 0
     )
     max_tokens: int = _setting(0, "longest answer; also per key; 0: as long as the model likes", "tokens", 0)
+    database: str = _setting(
+        "sqlite:///instance/usage.db", "where the ledger is kept; also `DATABASE_URL`", check=unshown, secret=True
+    )
+    currency: str = _setting("USD", "what the prices are in", check=currency)
+    log: str = _setting("json", "a line for each request: `json`, or `text` for people", check=one_of("json", "text"))
     # Tables of the file: what has a name of its own.
     upstreams: tuple[UpstreamSettings, ...] = ()
     keys: tuple[KeySettings, ...] = ()
     presets: tuple[PresetSettings, ...] = ()
+    prices: tuple[Price, ...] = ()
 
 
 PREFIX = "MILLSTREAM_"
 OURS = ("MILLSTREAM_CONFIG", "MILLSTREAM_LOCAL_")  # the file's name; what the master tells workers of the local model
-TABLES = ("upstreams", "keys", "presets")
+TABLES = ("upstreams", "keys", "presets", "prices")
+CONVENTIONAL = {"DATABASE_URL": "database"}  # what other programs read, too; our own names come before
 
 
 def load(environ: Mapping[str, str] | None = None, path: Path | None = None) -> Settings:
@@ -113,7 +142,9 @@ def load(environ: Mapping[str, str] | None = None, path: Path | None = None) -> 
         if item.name in TABLES:
             continue
         variable = PREFIX + item.name.upper()
-        if variable in environ:
+        usual = next((name for name, means in CONVENTIONAL.items() if means == item.name and environ.get(name)), "")
+        variable = variable if variable in environ else usual
+        if variable:
             values[item.name] = _convert(variable, environ[variable], item.default, item.metadata)
         elif item.name in document:
             value = document[item.name]
@@ -129,6 +160,7 @@ def load(environ: Mapping[str, str] | None = None, path: Path | None = None) -> 
     values["upstreams"] = read_upstreams(document.get("upstreams", {}), defaults.model, limits, environ)
     values["keys"] = read_keys(document.get("keys", {}))
     values["presets"] = read_presets(document.get("presets", {}))
+    values["prices"] = read_prices(document.get("prices", {}))
     return Settings(**values)
 
 
@@ -162,6 +194,8 @@ def _document(environ: Mapping[str, str], path: Path | None) -> dict[str, Any]:
 
 
 def _convert(name: str, value: Any, default: Any, metadata: Mapping[str, Any]) -> Any:
+    if metadata.get("check"):
+        return metadata["check"](name, value)
     if isinstance(default, bool):
         return boolean(name, value)
     if isinstance(default, int | float):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 
@@ -83,6 +83,24 @@ def secret(name: str, value: Any) -> Secret:
             f"{name} has to be file:FILE, or {SECRET_LEAST} or more random characters: openssl rand -hex 32"
         )
     return Secret(value)
+
+
+def unshown(name: str, value: Any) -> str:
+    """A check for a setting that may hold a password."""
+    if not isinstance(value, str):
+        raise SettingError(f"{name} has to be text")
+    return value
+
+
+def one_of(*allowed: str) -> Callable[[str, Any], str]:
+    """A check for a setting that is one of a few words."""
+
+    def check(name: str, value: Any) -> str:
+        if value not in allowed:
+            raise SettingError(f"{name} is {value!r}; it has to be {' or '.join(allowed)}")
+        return str(value)
+
+    return check
 
 
 def from_environment(name: str, value: Any, environ: Mapping[str, str]) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, request, url_for
+from flask import Blueprint, Response, g, request, url_for
 
 from millstream.access import Caller
 from millstream.errors import RequestError, Unavailable
@@ -79,6 +79,7 @@ def _whole(follower: Follower, format: Format) -> Response:
             format.encode(batch)
             continue
         format.encode(batch[:-1])
+        g.end = batch[-1]
         streams.raise_failure(batch[-1])
         closing = format.closing(batch[-1])
         assert isinstance(closing, bytes)

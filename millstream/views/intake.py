@@ -185,7 +185,7 @@ def start(
         admitted.append(id)
 
     try:
-        return use.streams.start(
+        meta = use.streams.start(
             call,
             find(caller, call.model, call.api),
             claim=claim,
@@ -197,6 +197,8 @@ def start(
         for id in admitted:
             use.limits.void(id)
         raise
+    g.stream = meta.id
+    return meta
 
 
 def tell_rate_limits(response: Response) -> Response:

@@ -109,6 +109,7 @@ def _whole(follower: Follower) -> Response:
     for batch in follower:
         frames += [event.frame for event in batch if event.type == "frame"]
         if batch and batch[-1].type in TERMINAL:
+            g.end = batch[-1]
             streams.raise_failure(batch[-1])
             return _json(assemble(frames, follower.meta, batch[-1].end or End(follower.meta.model, "")))
     # The client has left, then nobody reads this; or this worker leaves, and the stream runs on another one.

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from time import monotonic
 
-from flask import Blueprint, Response, jsonify, redirect, request, url_for
+from flask import Blueprint, Response, g, jsonify, redirect, request, url_for
 
 from millstream.access import Caller
 from millstream.errors import MillstreamError, NotFound, RequestError
@@ -98,6 +98,7 @@ def _meta(id: str, caller: Caller) -> Meta:
     meta = services().streams.meta(id, caller.name)
     if meta.api != "chat":
         raise NotFound
+    g.stream = id
     return meta
 
 

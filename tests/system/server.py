@@ -46,6 +46,7 @@ class Server:
             "store": f"file:{self.folder}/streams",
             "limits_store": f"sqlite:{self.folder}/limits.db",
             "session_secret": f"file:{self.folder}/session-secret",
+            "database": f"sqlite:///{self.folder}/usage.db",
             **settings,
         }
         self.upstreams = {"demo": {"kind": "demo", "models": ["demo"]}} if upstreams is None else upstreams
@@ -57,7 +58,7 @@ class Server:
 
     def __enter__(self) -> Server:
         self.config.write_text("".join(_toml(kind, self.tables[kind]) for kind in self.tables), "utf-8")
-        ours = ("MILLSTREAM_", "OPENAI_", "REDIS_")
+        ours = ("MILLSTREAM_", "OPENAI_", "REDIS_", "DATABASE_URL")
         self.environ = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         self.environ |= {
             "HOST": self.host,

@@ -23,6 +23,7 @@ def make_app(tmp_path):
     def make(**settings: object):
         settings = {
             "store": "memory:",
+            "database": f"sqlite:///{tmp_path}/usage.db",
             "upstreams": (DEMO,),
             "limits_store": f"sqlite:{tmp_path}/limits.db",
             "session_secret": Secret(f"file:{tmp_path}/session-secret"),
@@ -36,7 +37,7 @@ def make_app(tmp_path):
 
     yield make
     for app in made:
-        app.extensions["millstream"].streams.close()
+        app.extensions["millstream"].close()
 
 
 @pytest.fixture
