@@ -11,6 +11,7 @@ from msgspec import json
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from millstream.access import Access
+from millstream.metrics import Metrics
 from millstream.settings import Settings, load
 from millstream.stores.table import open_store
 from millstream.streams import Row, Several, Streams
@@ -39,11 +40,16 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask(__name__, root_path=str(ROOT))
     app.json.sort_keys = False  # type: ignore[attr-defined]
     workers = int(os.environ.get("WEB_CONCURRENCY") or 1)
+    store = open_store(settings.store, ttl=settings.ttl, workers=workers)
+    metrics = Metrics(settings)
+    models = Router(settings, failed=metrics.failed)
+    metrics.models = frozenset(models.models())
     use = Services(
         settings=settings,
-        streams=Streams(open_store(settings.store, ttl=settings.ttl, workers=workers), settings, Several(LogEnds())),
-        models=Router(settings),
+        streams=Streams(store, settings, Several(LogEnds(), metrics), metrics),
+        models=models,
         access=Access(settings),
+        metrics=metrics,
     )
     app.extensions["millstream"] = use
     for blueprint in (chat, openai, streams, page, operator):

@@ -68,11 +68,21 @@ class Access:
                 f"This server answers only to the names {', '.join(sorted(self._hosts))}. Add the name to "
                 "MILLSTREAM_HOSTS, or set MILLSTREAM_OPEN=1 to serve everybody who can reach it.",
             )
-        if self._own_machine and not (peer in ("", "::1") or peer.startswith(("127.", "::ffff:127."))):
+        if self._own_machine and not _is_loopback(peer):
             raise RequestError(
                 "bad_host",
                 "This server serves only its own machine. Set MILLSTREAM_OPEN=1 to serve everybody who can reach it.",
             )
+
+
+def is_local(headers: Headers, peer: str) -> bool:
+    """Whether the request comes from this machine itself, under a name of its own and through no proxy."""
+    own = hostname(headers.get("Host", "")) in LOOPBACK
+    return own and _is_loopback(peer) and not any(name in headers for name in FORWARDING)
+
+
+def _is_loopback(peer: str) -> bool:
+    return peer in ("", "::1") or peer.startswith(("127.", "::ffff:127."))
 
 
 def check_origin(headers: Headers) -> None:

@@ -63,7 +63,8 @@ class Event(Struct, frozen=True, omit_defaults=True):
 
 
 class Call(Struct, frozen=True):
-    """One question, checked and ready to ask. `caller` owns the stream; `grace` is in seconds.
+    """One question, checked and ready to ask. `caller` owns the stream; `grace` is in seconds; `via` is the
+    format and the transport that it was asked through, for the operator's figures.
 
     For `api` "chat", `options` are temperature, top_p, max_tokens and stop. For "openai" and "completions" they
     are all fields of the request's body as they came but model, messages, stream and stream_options (a prompt, too).
@@ -75,6 +76,7 @@ class Call(Struct, frozen=True):
     caller: str = ""
     grace: float = 15.0
     api: Api = "chat"
+    via: tuple[str, str] = ("", "")
 
 
 class Meta(Struct, frozen=True, omit_defaults=True):
@@ -82,7 +84,7 @@ class Meta(Struct, frozen=True, omit_defaults=True):
 
     `owner` is the caller, `worker` the process that pumps it. `fingerprint` is a digest of the request,
     `claim` the digest of caller and Idempotency-Key. `messages` are kept only for streams that the HTML
-    form began, so that a reload draws the question again. `created` is Unix time in seconds.
+    form began, so that a reload draws the question again. `created` is Unix time in seconds. `via` is the Call's.
     """
 
     id: str
@@ -94,6 +96,7 @@ class Meta(Struct, frozen=True, omit_defaults=True):
     fingerprint: str = ""
     claim: str | None = None
     messages: list[dict[str, Any]] | None = None
+    via: tuple[str, str] = ("", "")
 
 
 def number(batch: list[Event], after: int) -> list[Event]:

@@ -20,9 +20,10 @@ from millstream.streams.ends import Ends, Row, Several
 from millstream.streams.follower import Follower, Peer
 from millstream.streams.history import History, history
 from millstream.streams.live import Live
+from millstream.streams.meter import Meter, Unmetered
 from millstream.upstreams import Upstream
 
-__all__ = ["Ends", "Follower", "Row", "Several", "Streams"]
+__all__ = ["Ends", "Follower", "Meter", "Row", "Several", "Streams"]
 
 log = logging.getLogger("millstream")
 
@@ -34,12 +35,13 @@ SWEEP = 60.0  # s between two looks for expired logs
 class Streams:
     """All streams of this worker, and the way to those of others. One per process; `open` it after a fork."""
 
-    def __init__(self, store: Store, settings: Settings, ends: Ends) -> None:
+    def __init__(self, store: Store, settings: Settings, ends: Ends, meter: Meter | None = None) -> None:
         self.live: dict[str, Live] = {}
         self.followers: set[Follower] = set()
         self._store = store
         self._settings = settings
         self._ends = ends
+        self._meter = meter or Unmetered()
         self._draining = False
         self._sweeper: Greenlet | None = None
 
@@ -81,10 +83,13 @@ class Streams:
             fingerprint=fingerprint,
             claim=claim,
             messages=call.messages if keep_messages else None,
+            via=call.via,
         )
         kept = self._store.create(meta)
         if kept.id == meta.id:
-            self.live[meta.id] = Live(meta, call, upstream, self._store, self._ended, self._settings.grace_new)
+            use = self._settings
+            self.live[meta.id] = Live(meta, call, upstream, self._store, self._ended, use.grace_new, self._meter)
+            self._meter.started(meta, upstream.name)
         elif kept.fingerprint != fingerprint:
             raise RequestError("idempotency_key_reused", "This Idempotency-Key was used for another request.")
         return kept
@@ -206,7 +211,9 @@ class Streams:
                     self._store.sweep(time())
                 except Exception:
                     log.exception("expired streams could not be erased; trying again in %g s", SWEEP)
+            slept = monotonic()
             gevent.sleep(TICK)
+            self._meter.tick(monotonic() - slept - TICK, (live.upstream.name for live in self.live.values()))
 
     def _check(self, now: float) -> None:
         all_: list[Live | Follower] = [*self.live.values(), *self.followers]

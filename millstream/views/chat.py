@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, request, url_for
+from flask import Blueprint, Response, g, request, url_for
 
 from millstream.access import Caller
 from millstream.errors import RequestError, Unavailable
@@ -49,6 +49,7 @@ def ask_by_address() -> Response:
     if position := streams.last_event_id(fields):
         return streams.resume(caller, *position, controls(fields))
     asked = question(dict(fields))
+    g.chosen = Sse.NAME
     if request.method == "HEAD":
         return head(Sse)
     return _answer(caller, asked, Sse, wait=False)

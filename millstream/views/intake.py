@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 from flask import current_app, g, request, url_for
 from jinja2 import Environment
+from msgspec.structs import replace
 
-from millstream.access import Caller
+from millstream.access import Caller, is_local
 from millstream.errors import RequestError
 from millstream.events import Call, Meta
 from millstream.formats import Format, Options
@@ -21,6 +22,7 @@ from millstream.sockets.client import BodyTimeout, deadline
 from millstream.views.fields import query_fields, read_fields
 from millstream.views.question import Question, merge, question
 from millstream.views.services import services
+from millstream.views.transport import via
 
 PADDING_DEFAULT = 2048  # bytes; what IE 8 and 9 want to see before they show anything
 PADDING_MOST = 65536  # bytes
@@ -31,6 +33,16 @@ MEBIBYTE = 1 << 20  # bytes of a body, for each of which it may take `body_timeo
 def caller(*, starts: bool) -> Caller:
     """Who sends this request. Raises RequestError where nobody may."""
     return services().access.caller(request.headers, request.remote_addr or "", starts=starts)
+
+
+def operator() -> Caller:
+    """The same for what only the operator may see: with keys a key marked so, without any a program or a browser on
+    this very machine. Raises RequestError (operator_only)."""
+    who = caller(starts=False)
+    local = is_local(request.headers, request.remote_addr or "")
+    if not (who.key.operator if who.key is not None else local):
+        raise RequestError("operator_only", "This is for the operator: ask on the server itself, through no proxy.")
+    return who
 
 
 def read_question() -> Question:
@@ -83,6 +95,12 @@ def _too_large(most: int) -> RequestError:
 
 def choose_format(name: str | None) -> type[Format]:
     """By `?format=`, or else by the Accept header. Raises RequestError (bad_field, not_acceptable)."""
+    format = _format(name)
+    g.chosen = format.NAME
+    return format
+
+
+def _format(name: str | None) -> type[Format]:
     if name:
         if name not in FORMATS:
             raise RequestError("bad_field", f"format has to be one of {', '.join(FORMATS)}.", param="format")
@@ -146,7 +164,7 @@ def start(
     """The one door to an answer, whatever API it was asked through. Raises MillstreamError."""
     use = services()
     return use.streams.start(
-        call,
+        replace(call, via=via()),
         use.models.find(call.model, call.api),
         claim=claim,
         fingerprint=fingerprint,
