@@ -18,6 +18,7 @@ from millstream.streams import Row, Several, Streams
 from millstream.upstreams.router import Router
 from millstream.views import failures, policy
 from millstream.views.chat import chat
+from millstream.views.doctor import doctor
 from millstream.views.openai import openai
 from millstream.views.operator import operator
 from millstream.views.page import page
@@ -52,7 +53,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         metrics=metrics,
     )
     app.extensions["millstream"] = use
-    for blueprint in (chat, openai, streams, page, operator):
+    for blueprint in (chat, openai, streams, page, operator, doctor):
         app.register_blueprint(blueprint)
     failures.register(app)
     policy.register(app)

@@ -112,7 +112,7 @@ def child_exit(arbiter: Any, worker: Any) -> None:
     # Not at the top: it looks for the directory when it is imported.
     from prometheus_client.multiprocess import mark_process_dead
 
-    mark_process_dead(worker.pid)  # what it had open is not open any more
+    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]  # what it had open is not open any more
 
 
 def _reload(arbiter: Any, handle_hup: Callable[[], None]) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from pathlib import Path
 
 try:
     from gevent import monkey
@@ -10,7 +11,10 @@ except ImportError:
 
 monkey.patch_all()
 
+from flask import Flask  # noqa: E402
+
 from app import create_app  # noqa: E402
+from millstream.doctor.command import doctor  # noqa: E402
 from millstream.settings import SettingError, load  # noqa: E402
 from millstream.upstreams.router import prepare  # noqa: E402
 
@@ -22,9 +26,14 @@ if not ends.handlers:
     ends.addHandler(logging.StreamHandler())
 
 try:
-    settings = load()
-    prepare(settings)  # under gunicorn its master has done it
-    app = create_app(settings)
+    if Path(sys.argv[0]).name == "flask" and "doctor" in sys.argv:
+        # It looks at a server from outside: here it needs no store, and no local model.
+        app = Flask(__name__)
+    else:
+        settings = load()
+        prepare(settings)  # under gunicorn its master has done it
+        app = create_app(settings)
+    app.cli.add_command(doctor)
 except SettingError as error:
     print(f"Millstream can't start: {error}", file=sys.stderr)  # noqa: T201
     sys.exit(3)  # gunicorn's own code for "don't try again": with another one it starts new workers for ever
