@@ -142,11 +142,11 @@ def _look(look: Look, sock: socket.socket, probe: Probe) -> None:
 
 def _by_polls(probe: Probe, target: Target, id: str, begun: float, limit: float, look: Look | None) -> None:
     """Long polling: one request after the other, each waits for news."""
-    clock, after, status = None, 0, "running"
+    after, status = 0, "running"
     while status in ("pending", "running") and time.monotonic() - begun < limit:
         with closing(connect(target, limit)) as sock:
             response = _ask(sock, probe, target, id, f"?after={after}&wait={POLL}")
-            clock = clock or Clock(probe, begun)
+            clock = Clock(probe, begun)
             told = len(probe.body)
             while data := response.read1(READ):
                 clock.feed(data)
