@@ -46,7 +46,7 @@ def soon(client, name: str) -> float:
         ({}, "192.0.2.7"),
     ],
 )
-@pytest.mark.parametrize("path", ["/metrics"])
+@pytest.mark.parametrize("path", ["/metrics", "/doctor"])
 def test_an_open_server_keeps_what_is_the_operators_to_its_own_machine(make_app, headers, peer, path):
     client = make_app(open=True).test_client()
     assert client.get(path, environ_base={"REMOTE_ADDR": "127.0.0.1"}).status_code == 200
