@@ -51,13 +51,13 @@ ADVICE: dict[str, dict[str, str]] = {
         "cloudflare": "# no Transform Rule that sets Content-Type",
     },
     "refused": {"": "MILLSTREAM_OPEN=1 and MILLSTREAM_TRUSTED_PROXIES=1, or an access key with --key"},
-    "vanished": {"": "# /etc/sysctl.d/60-millstream.conf, on every machine that has clients' connections\n"
+    "vanished": {"": "# /etc/sysctl.d/60-millstream.conf\n"
                  "net.ipv4.tcp_retries2 = 5"},
     "keepalive": {
-        "nginx": "listen 80 so_keepalive=60s:10s:3;",
+        "nginx": "listen 80 so_keepalive=5s:3s:3;",
         "apache": "# /etc/sysctl.d/60-millstream.conf (Apache probes every client)\nnet.ipv4.tcp_keepalive_time = 60",
         "caddy": "# Caddy probes every 15 s by itself",
-        "haproxy": "option clitcpka\nclitcpka-idle 60s\nclitcpka-intvl 10s\nclitcpka-cnt 3",
+        "haproxy": "option clitcpka\nclitcpka-idle 5s\nclitcpka-intvl 3s\nclitcpka-cnt 3",
     },
     "http2": {
         "nginx": "listen 443 ssl http2;",

@@ -39,9 +39,14 @@ def diagnose(probes: Sequence[Probe]) -> list[Finding]:
             if detail := check(probe):
                 shown.setdefault(detail, []).append(probe.name)
         if shown:
-            details = "; ".join(f"{detail} ({', '.join(names)})" for detail, names in shown.items())
+            details = "; ".join(f"{detail} ({_which(names, probes)})" for detail, names in shown.items())
             findings.append(Finding(symptom, f"{headline}: {details}."))
     return findings
+
+
+def _which(names: list[str], probes: Sequence[Probe]) -> str:
+    ways = dict.fromkeys(names)
+    return "every way" if len(probes) > 2 and len(names) == len(probes) else ", ".join(ways)
 
 
 def server_of(probes: Iterable[Probe]) -> str:
