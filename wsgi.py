@@ -2,7 +2,6 @@
 
 import logging
 import sys
-from pathlib import Path
 
 try:
     from gevent import monkey
@@ -11,6 +10,7 @@ except ImportError:
 
 monkey.patch_all()
 
+import click  # noqa: E402
 from flask import Flask  # noqa: E402
 
 from app import create_app  # noqa: E402
@@ -26,7 +26,7 @@ if not ends.handlers:
     ends.addHandler(logging.StreamHandler())
 
 try:
-    if Path(sys.argv[0]).name == "flask" and "doctor" in sys.argv:
+    if "doctor" in sys.argv and click.get_current_context(silent=True):
         # It looks at a server from outside: here it needs no store, and no local model.
         app = Flask(__name__)
     else:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from queue import Empty, Queue
+from threading import Thread
 
 import requests
 
-from millstream.errors import MillstreamError
+from millstream.errors import MillstreamError, UpstreamError
 from millstream.events import TERMINAL, Call, Event
 from millstream.settings import SettingError, Settings, UpstreamSettings
+from millstream.upstreams import Upstream
 from millstream.upstreams.outbound import proxy_address
 from millstream.upstreams.router import build, prepare, tables
 
@@ -42,16 +46,45 @@ def examine_upstream(name: str, settings: Settings) -> list[Verdict]:
     verdicts = [_clock(table)] if table.base_url else []
     times: list[float] = []
     reads: list[list[Event]] = []
-    begun = time.monotonic()
     try:
-        for batch in upstream.stream(call):
-            if batch:
-                times.append(time.monotonic() - begun)
-                reads.append(batch)
+        for at, batch in _asked(upstream, call):
+            times.append(at)
+            reads.append(batch)
     except MillstreamError as error:
         refused = error.code == "upstream_auth"
         return [*verdicts, Verdict("key" if refused else "answer", False, f"{error.message} ({error.code})")]
     return [*verdicts, Verdict("key", True, "taken"), *_answer(times, reads)]
+
+
+def _asked(upstream: Upstream, call: Call) -> Iterator[tuple[float, list[Event]]]:
+    """What it sends, and when. Raises MillstreamError, also if it falls silent: nobody else has an eye on that."""
+    told: Queue[tuple[float, list[Event]] | MillstreamError | None] = Queue()
+
+    def ask() -> None:
+        begun = time.monotonic()
+        try:
+            for batch in upstream.stream(call):
+                if batch:
+                    told.put((time.monotonic() - begun, batch))
+            told.put(None)
+        except MillstreamError as error:
+            told.put(error)
+        except Exception as error:
+            told.put(MillstreamError("internal", f"{type(error).__name__}: {error}"))
+
+    Thread(target=ask, daemon=True).start()
+    code, limit = "first_token_timeout", upstream.deadlines.first_token
+    while True:
+        try:
+            found = told.get(timeout=limit)
+        except Empty:
+            raise UpstreamError(code, f"{upstream.name} said nothing for {limit:g} s.") from None
+        if found is None:
+            return
+        if isinstance(found, MillstreamError):
+            raise found
+        yield found
+        code, limit = "silence_timeout", upstream.deadlines.silence
 
 
 def _answer(times: list[float], reads: list[list[Event]]) -> list[Verdict]:

@@ -14,7 +14,8 @@ from millstream.settings import Secret, SettingError, Settings, UpstreamSettings
 
 
 def demo(**extra: object) -> Settings:
-    return Settings(upstreams=(UpstreamSettings("d", "demo", models=("demo",), extra=extra),))
+    limits = {"first_token": 0.5, "silence": 0.5}
+    return Settings(upstreams=(UpstreamSettings("d", "demo", models=("demo",), extra=extra, **limits),))
 
 
 def test_an_upstream_that_is_well():
@@ -33,6 +34,8 @@ def test_an_upstream_that_is_well():
     [
         ({"fault": "auth"}, "key", "upstream_auth"),
         ({"fault": "refuse"}, "answer", "upstream_refused"),
+        ({"hold": 60}, "answer", "first_token_timeout"),
+        ({"pace": 1000, "fault": "silence", "after": 3}, "answer", "silence_timeout"),
         ({"pace": 1000, "fault": "cut", "after": 3}, "answer", "upstream_broke"),
     ],
 )
