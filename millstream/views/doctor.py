@@ -11,7 +11,7 @@ from millstream.access import Caller
 from millstream.doctor.advice import advice
 from millstream.doctor.diagnosis import Finding
 from millstream.doctor.examination import Report, examine
-from millstream.doctor.marks import NAME, Marks, Plan
+from millstream.doctor.marks import LONGEST, NAME, Marks, Plan
 from millstream.doctor.probe import ECHO, Target
 from millstream.errors import RequestError
 from millstream.events import Call
@@ -20,7 +20,7 @@ from millstream.views.services import services
 
 doctor = Blueprint("doctor", __name__)
 
-SILENCE = 20  # s that the page tries: a heartbeat comes after 15
+SILENCE = 20  # s that the page keeps a way idle by default: a heartbeat comes after 15
 ECHOED = ("Last-Event-ID", "Idempotency-Key")
 
 
@@ -55,8 +55,9 @@ def examined() -> Response:
         raise RequestError(
             "bad_field", "Give the address that browsers use, such as https://chat.example.org.", "url"
         )
+    silence = intake.whole_number("idle", str(fields.get("idle", SILENCE)), int(LONGEST))
     target = Target(url, key=str(fields.get("key", "")))
-    return _page(url, examine(target, lambda plan: _begin(caller, plan), SILENCE))
+    return _page(url, examine(target, lambda plan: _begin(caller, plan), silence))
 
 
 def _operator() -> Caller:

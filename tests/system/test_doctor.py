@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from urllib.parse import urlencode
 
 import pytest
 
@@ -155,6 +156,15 @@ def test_the_command_says_what_to_do_and_exits_with_1(server: Server) -> None:
     assert "✗ Asked over HTTP/1.0" in done.stdout
     assert "      proxy_http_version 1.1;" in done.stdout
     assert "Apache" not in done.stdout
+
+
+def test_the_page_does_the_same(server: Server) -> None:
+    with nginx(server.port, version="proxy_http_version 1.0;") as way, closing(server.connect()) as connection:
+        form = urlencode({"url": f"http://127.0.0.1:{way.port}", "idle": 0})
+        connection.request("POST", "/doctor", form, {"Content-Type": "application/x-www-form-urlencoded"})
+        page = connection.getresponse().read().decode()
+    assert "Asked over HTTP/1.0" in page
+    assert "<pre>proxy_http_version 1.1;" in page
 
 
 def test_a_server_that_is_closed_to_the_proxy_says_how_to_open_it() -> None:

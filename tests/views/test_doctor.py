@@ -49,3 +49,4 @@ def test_the_page_shows_findings_with_their_lines(client, monkeypatch):
 def test_the_page_wants_an_address(client):
     assert 'name="url"' in client.get("/doctor").get_data(as_text=True)
     assert client.post("/doctor", data={"url": "ftp://x"}).status_code == 400
+    assert client.post("/doctor", data={"url": "http://x", "idle": "long"}).status_code == 400
