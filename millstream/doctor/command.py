@@ -30,7 +30,7 @@ def server_address() -> str:
 @click.argument("url", required=False)
 @click.option("--upstream", metavar="NAME", help="Ask this upstream of the settings one short question.")
 @click.option("--server", metavar="URL", default=server_address, help="The server itself, past the proxy.")
-@click.option("--key", envvar="MILLSTREAM_KEY", default="", help="An operator's access key, where there are keys.")
+@click.option("--key", envvar="DOCTOR_KEY", default="", help="An operator's access key, where there are keys.")
 @click.option("--idle", metavar="S", default=SILENCE, help="How long a way is kept idle; 0: not at all.")
 @click.option("--insecure", is_flag=True, help="Take any certificate.")
 def doctor(url: str | None, upstream: str | None, server: str, key: str, idle: float, insecure: bool) -> None:
