@@ -14,6 +14,7 @@ from millstream.access.sessions import Sessions, open_secret
 from millstream.limits import Limits
 from millstream.limits.marks import Marks
 from millstream.limits.table import open_storage
+from millstream.metrics import Metrics
 from millstream.settings import Settings, load
 from millstream.stores.table import open_store
 from millstream.streams import Aside, Several, Streams, Writer
@@ -21,6 +22,7 @@ from millstream.upstreams.router import Router
 from millstream.usage import Ledger
 from millstream.views import cors, failures, intake, journal, policy
 from millstream.views.chat import chat
+from millstream.views.doctor import doctor
 from millstream.views.login import login
 from millstream.views.openai import openai
 from millstream.views.operator import operator
@@ -47,13 +49,17 @@ def create_app(settings: Settings | None = None, *, serves: bool = True) -> Flas
     secret = open_secret(settings.session_secret) if keys else b""
     ledger, aside = Ledger(settings.database), Aside()
     writer = Writer(ledger.write, aside)
-    ends = Several(writer, journal.Unheard(settings.log), limits)
+    metrics = Metrics(settings)
+    models = Router(settings, failed=metrics.failed)
+    metrics.models = frozenset(models.models())
+    ends = Several(writer, journal.Unheard(settings.log), limits, metrics)
     use = Services(
         settings=settings,
-        streams=Streams(store, settings, ends, missed=writer),
-        models=Router(settings),
+        streams=Streams(store, settings, ends, metrics, missed=writer),
+        models=models,
         access=Access(settings, keys, Sessions(secret, keys, Marks(storage), settings.session)),
         limits=limits,
+        metrics=metrics,
         ledger=ledger,
         aside=aside,
         writer=writer,
@@ -61,7 +67,7 @@ def create_app(settings: Settings | None = None, *, serves: bool = True) -> Flas
     app.extensions["millstream"] = use
     journal.register(app, settings.log)  # first: it begins before all others, and sees what they made of the response
     cors.register(app, settings.cors)
-    for blueprint in (chat, login, openai, streams, page, presets, usage, operator):
+    for blueprint in (chat, login, openai, streams, page, presets, usage, operator, doctor):
         app.register_blueprint(blueprint)
     failures.register(app)
     policy.register(app)

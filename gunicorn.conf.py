@@ -8,12 +8,15 @@ from gevent import monkey
 
 monkey.patch_all()
 
+import atexit
 import logging
 import os
 import resource
+import shutil
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -96,8 +99,28 @@ _log.filters[:] = [_NoAborts()]
 def on_starting(arbiter: Any) -> None:
     _refuse_taken_ports(arbiter.cfg.address)
     os.environ["WEB_CONCURRENCY"] = str(arbiter.cfg.workers)  # the store wants to know, also after `gunicorn -w 4`
+    _make_room_for_metrics()
     prepare(settings)
     arbiter.handle_hup = partial(_reload, arbiter, arbiter.handle_hup)
+
+
+def _make_room_for_metrics() -> None:
+    """Where workers count, so that whichever is asked can add up. A fresh one: figures begin with this master."""
+    room = tempfile.mkdtemp(prefix="millstream-metrics-", dir=worker_tmp_dir)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = room
+    atexit.register(_remove, room, os.getpid())
+
+
+def _remove(room: str, master: int) -> None:
+    if os.getpid() == master:  # workers are forked with this, too
+        shutil.rmtree(room, ignore_errors=True)
+
+
+def child_exit(arbiter: Any, worker: Any) -> None:
+    # Not at the top: it looks for the directory when it is imported.
+    from prometheus_client.multiprocess import mark_process_dead
+
+    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]  # what it had open is not open any more
 
 
 def _reload(arbiter: Any, handle_hup: Callable[[], None]) -> None:

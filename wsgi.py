@@ -16,6 +16,7 @@ from flask import Flask  # noqa: E402
 
 from app import create_app  # noqa: E402
 from millstream.commands.keys import keys  # noqa: E402
+from millstream.doctor.command import doctor  # noqa: E402
 from millstream.settings import SettingError, load  # noqa: E402
 from millstream.upstreams.router import prepare  # noqa: E402
 
@@ -38,14 +39,15 @@ def serving() -> Flask:
 
 
 def commanding() -> Flask:
-    """For our own commands: starts no model, joins no workers. `flask keys` works where a setting is wrong, too."""
+    """For our own commands: starts no model, joins no workers. Some work where a setting is wrong."""
     try:
         return create_app(load(), serves=False)
     except SettingError as error:
-        print(f"Only `flask keys` works now: {error}", file=sys.stderr)  # noqa: T201
+        print(f"Only `flask keys` and `flask doctor URL` work now: {error}", file=sys.stderr)  # noqa: T201
         return Flask("millstream")
 
 
 context = click.get_current_context(silent=True)
 app = serving() if context is None or context.info_name == "run" else commanding()
 app.cli.add_command(keys)
+app.cli.add_command(doctor)

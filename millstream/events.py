@@ -67,7 +67,8 @@ class Event(Struct, frozen=True, omit_defaults=True):
 
 
 class Call(Struct, frozen=True):
-    """One question, checked and ready to ask. `caller` owns the stream; `grace` is in seconds.
+    """One question, checked and ready to ask. `caller` owns the stream; `grace` is in seconds; `via` is the
+    format and the transport that it was asked through, for the operator's figures.
 
     For `api` "chat", `options` are temperature, top_p, max_tokens and stop. For "openai" and "completions" they
     are all fields of the request's body as they came but model, messages, stream and stream_options (a prompt, too).
@@ -83,6 +84,7 @@ class Call(Struct, frozen=True):
     api: Api = "chat"
     hidden: int = 0
     preset: str = ""
+    via: tuple[str, str] = ("", "")
 
 
 class Meta(Struct, frozen=True, omit_defaults=True):
@@ -91,7 +93,7 @@ class Meta(Struct, frozen=True, omit_defaults=True):
     `owner` is the caller, `worker` the process that pumps it. `fingerprint` is a digest of the request,
     `claim` the digest of caller and Idempotency-Key. `messages` are kept only for streams that the HTML
     form began, so that a reload draws the question again. `created` is Unix time in seconds. `upstream` is the
-    one that is asked first, `prompt` an estimate of the question's tokens.
+    one that is asked first, `prompt` an estimate of the question's tokens, `via` the Call's.
     """
 
     id: str
@@ -106,6 +108,7 @@ class Meta(Struct, frozen=True, omit_defaults=True):
     preset: str = ""
     upstream: str = ""
     prompt: int = 0
+    via: tuple[str, str] = ("", "")
 
 
 def number(batch: list[Event], after: int) -> list[Event]:

@@ -21,12 +21,13 @@ from millstream.streams.ends import Ends, Row, Several, row
 from millstream.streams.follower import Follower, Peer
 from millstream.streams.history import History, history
 from millstream.streams.live import Live
+from millstream.streams.meter import Meter, Unmetered
 from millstream.streams.orphans import Orphans, interrupted
 from millstream.streams.writer import Writer
 from millstream.upstreams import Upstream
 from millstream.upstreams.estimate import prompt_tokens
 
-__all__ = ["Aside", "Ends", "Follower", "Row", "Several", "Streams", "Writer"]
+__all__ = ["Aside", "Ends", "Follower", "Meter", "Row", "Several", "Streams", "Writer"]
 
 log = logging.getLogger("millstream")
 
@@ -42,7 +43,9 @@ class Streams:
     nobody: possibly again, so it has to know what it has.
     """
 
-    def __init__(self, store: Store, settings: Settings, ends: Ends, *, missed: Ends | None = None) -> None:
+    def __init__(
+        self, store: Store, settings: Settings, ends: Ends, meter: Meter | None = None, *, missed: Ends | None = None
+    ) -> None:
         self.live: dict[str, Live] = {}
         self.followers: set[Follower] = set()
         self._admitting: dict[str, Signal] = {}
@@ -50,6 +53,7 @@ class Streams:
         self._settings = settings
         self._ends = ends
         self._orphans = Orphans(store, settings, ends, missed)
+        self._meter = meter or Unmetered()
         self._draining = False
         self._greenlets: list[Greenlet] = []
 
@@ -96,6 +100,7 @@ class Streams:
             preset=call.preset,
             upstream=upstream.name,
             prompt=prompt_tokens(call.messages, call.options.get("prompt") if call.api == "completions" else None),
+            via=call.via,
         )
         if claim is None:
             admit(meta.id)  # before the log: refusing is cheap then
@@ -103,7 +108,8 @@ class Streams:
         if kept.id == meta.id:
             if claim is not None:  # which only the log can tell whether it is new
                 self._admit_claimed(meta, admit)
-            self.live[meta.id] = Live(meta, call, upstream, self._store, self._ended, self._settings)
+            self.live[meta.id] = Live(meta, call, upstream, self._store, self._ended, self._settings, self._meter)
+            self._meter.started(meta, upstream.name)
         elif kept.fingerprint != fingerprint:
             raise RequestError("idempotency_key_reused", "This Idempotency-Key was used for another request.")
         elif kept.id in self._admitting:
@@ -232,7 +238,9 @@ class Streams:
     def _watch_the_clock(self) -> None:
         while True:
             self._check(monotonic())
+            slept = monotonic()
             gevent.sleep(TICK)
+            self._meter.tick(monotonic() - slept - TICK, (live.upstream.name for live in self.live.values()))
 
     def _sweep(self) -> None:
         while True:

@@ -28,6 +28,7 @@ from millstream.settings import Settings
 from millstream.settings.prices import cost
 from millstream.stores import Store, StoreLost
 from millstream.streams.history import history
+from millstream.streams.meter import Meter
 from millstream.upstreams import Upstream
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Live:
     and the pump is then killed, which closes the upstream's connection."""
 
     def __init__(
-        self, meta: Meta, call: Call, upstream: Upstream, store: Store, ended: Ended, settings: Settings
+        self, meta: Meta, call: Call, upstream: Upstream, store: Store, ended: Ended, settings: Settings, meter: Meter
     ) -> None:
         self.meta = meta
         self.call = call
@@ -60,6 +61,8 @@ class Live:
         self.terminal: Event | None = None
         self._store = store
         self._ended = ended
+        self._meter = meter
+        self._cancelled: float | None = None  # when nobody wanted the rest any more
         self._heard = self.started  # when the upstream last gave an event
         self._local: set[Follower] = set()
         self._remote: set[str] = set()  # workers with followers of this stream
@@ -95,9 +98,14 @@ class Live:
             self.fail(MillstreamError("internal", "The server failed in an unforeseen way; its log says more."))
         finally:
             getattr(batches, "close", lambda: None)()
+            if self._cancelled is not None:
+                self._meter.cancelled(self.upstream.name, monotonic() - self._cancelled)
 
     def _deliver(self, batch: list[Event]) -> None:
-        self._heard = monotonic()
+        heard = monotonic()
+        if tokens := len(batch) - (self.terminal is not None):
+            self._meter.batch(self.upstream.name, tokens, None if self.first is None else heard - self._heard)
+        self._heard = heard
         if self.first is None and batch[0].type not in TERMINAL:
             self.first = self._heard
             self.accepted = True
@@ -140,6 +148,7 @@ class Live:
     def stop(self) -> None:
         """What the client asked for is `done`, not a failure."""
         if self.terminal is None:
+            self._cancelled = monotonic()
             self.end(Event("done", end=self._facts(finish_reason="cancelled")))
 
     def _counted(self, end: End) -> End:
@@ -205,6 +214,7 @@ class Live:
             self._abandon()
 
     def _abandon(self) -> None:
+        self._cancelled = monotonic()
         # Leaving is noticed in the event loop, where nothing may block: the rest in a greenlet of its own.
         self._pump.kill(block=False)
         gevent.spawn(self.fail, MillstreamError("abandoned", "Nobody was listening any more; ask again."))

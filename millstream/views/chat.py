@@ -49,6 +49,7 @@ def ask_by_address() -> Response:
     if position := streams.last_event_id(fields):
         return streams.resume(caller, *position, controls(fields))
     asked = question(dict(fields))
+    g.chosen = Sse.NAME
     if request.method == "HEAD":
         return head(Sse)
     return _answer(caller, asked, Sse, wait=False)

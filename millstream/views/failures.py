@@ -10,6 +10,7 @@ from werkzeug.exceptions import HTTPException
 from millstream.errors import MillstreamError, RequestError, body
 from millstream.negotiation import negotiate
 from millstream.sockets.client import Aborted
+from millstream.views.services import services
 
 log = logging.getLogger("millstream")
 
@@ -28,6 +29,7 @@ def register(app: Flask) -> None:
 
 def _render(error: MillstreamError) -> Response:
     failure = error.failure()
+    services().metrics.refused(error.code)
     named = request.args.get("format") or g.get("format")
     media_type = BY_NAME.get(named) if isinstance(named, str) else None
     media_type = media_type or _preferred()

@@ -9,6 +9,7 @@ from typing import Any, cast
 import msgspec
 from flask import Response, current_app, g, request, url_for
 from jinja2 import Environment
+from msgspec.structs import replace
 
 from millstream.access import Caller
 from millstream.errors import RequestError
@@ -23,6 +24,7 @@ from millstream.views.fields import query_fields, read_fields
 from millstream.views.instructions import instructed
 from millstream.views.question import Question, merge, question
 from millstream.views.services import services
+from millstream.views.transport import via
 
 PADDING_DEFAULT = 2048  # bytes; what IE 8 and 9 want to see before they show anything
 PADDING_MOST = 65536  # bytes
@@ -114,6 +116,12 @@ def _too_large(most: int) -> RequestError:
 
 def choose_format(name: str | None) -> type[Format]:
     """By `?format=`, or else by the Accept header. Raises RequestError (bad_field, not_acceptable)."""
+    format = _format(name)
+    g.chosen = format.NAME
+    return format
+
+
+def _format(name: str | None) -> type[Format]:
     if name:
         if name not in FORMATS:
             raise RequestError("bad_field", f"format has to be one of {', '.join(FORMATS)}.", param="format")
@@ -177,7 +185,7 @@ def start(
 ) -> Meta:
     """The one door to an answer, whatever API it was asked through. Raises MillstreamError."""
     use = services()
-    call = use.limits.held(caller, call)
+    call = replace(use.limits.held(caller, call), via=via())
     admitted: list[str] = []
 
     def admit(id: str) -> None:

@@ -12,17 +12,15 @@ from msgspec import Struct
 from millstream.errors import RequestError
 
 FIELDS = ("messages", "prompt", "system", "model", "preset", "temperature", "top_p", "max_tokens", "stop")
+RESUMING = ("last_event_id", "lastEventId", "after", "offset", "wait")
 CONTROLS = (
     "format",
     "padding",
     "idempotency_key",
     "once",
     "token",
-    "last_event_id",
-    "lastEventId",
-    "after",
-    "offset",
-    "wait",
+    "via",
+    *RESUMING,
 )
 IGNORED = ("stream", "_")  # `_` is what jQuery and others add against caches
 NUMBERS: dict[str, tuple[float, float]] = {"temperature": (0, 2), "top_p": (0, 1), "max_tokens": (1, 1_000_000)}

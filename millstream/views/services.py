@@ -10,6 +10,7 @@ from flask import current_app
 from millstream.access import Access
 from millstream.events import Api
 from millstream.limits import Limits
+from millstream.metrics import Metrics
 from millstream.settings import Settings
 from millstream.streams import Aside, Streams, Writer
 from millstream.upstreams import Upstream
@@ -34,6 +35,7 @@ class Services:
     streams: Streams
     models: Models
     access: Access
+    metrics: Metrics
     limits: Limits
     ledger: Ledger  # blocks: ask it through `aside`
     aside: Aside

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from time import monotonic
 
 from flask import Blueprint, Response, g, jsonify, redirect, request, url_for
@@ -22,6 +23,7 @@ from millstream.streams import Follower
 from millstream.views import intake
 from millstream.views.question import controls
 from millstream.views.services import services
+from millstream.views.transport import via
 
 streams = Blueprint("streams", __name__)
 
@@ -118,6 +120,7 @@ def resume(caller: Caller, id: str, after: int, asked: dict[str, str]) -> Respon
     meta = _meta(id, caller)
     if request.method == "HEAD":
         return head(format)
+    _count(meta, after or int(asked.get("offset", "0") != "0" or "Range" in request.headers))
     if format is Json:
         return _poll(meta, after, asked)
     if format is Html:
@@ -132,6 +135,14 @@ def resume(caller: Caller, id: str, after: int, asked: dict[str, str]) -> Respon
     follower = services().streams.follow(meta, after, client)
     with watched(client, follower):
         return streamed(follower, format(meta, intake.options(id, padding, position=after)), client)
+
+
+def _count(meta: Meta, resumes: int) -> None:
+    format, transport = via()
+    metrics = services().metrics
+    metrics.followed(meta, transport)
+    if resumes and format != Json.NAME:  # a poll is no resume, though each has a position
+        metrics.resumed(format, transport)
 
 
 def _resume_text(meta: Meta, after: int, asked: dict[str, str], padding: int) -> Response:
@@ -216,7 +227,17 @@ def watched(client: Client, follower: Follower) -> Iterator[None]:
 
 
 def streamed(follower: Follower, format: Format, client: Client) -> Response:
-    return stream_response(follower, format, client, follower.leave)
+    """A response that counts as open until it is over."""
+    metrics, way = services().metrics, via()
+    metrics.opened(*way)
+    closing: list[Callable[[], None]] = [partial(metrics.closed, *way)]  # taken out by whoever comes first
+
+    def left() -> None:
+        follower.leave()
+        if closing:
+            closing.pop()()
+
+    return stream_response(follower, format, client, left)
 
 
 def raise_failure(event: Event) -> None:
