@@ -19,7 +19,7 @@ from tests.system.server import Server
 
 pytestmark = pytest.mark.browser
 
-DEADLINE = 60.0  # s
+DEADLINE = 20.0  # s
 WORDS = [f"word{n} " for n in range(24)]
 # The tests' own page beside the product's files, so that both have one origin.
 PAGE = {"location /static/ {": f"location /tests/ {{ alias {ROOT}/tests/browser/; }}\n        location /static/ {{"}
@@ -66,6 +66,7 @@ def load(browser: Any, port: int, fresh: bool = True) -> None:
     browser.get(f"http://localhost:{port}/tests/client.html")
     if fresh:
         browser.execute_script("sessionStorage.clear(); localStorage.clear();")
+    browser.execute_script("Millstream.limits.retry = 20; Millstream.limits.pause = 5;")
 
 
 def go(browser: Any, **options: Any) -> None:
@@ -105,7 +106,6 @@ def test_each_word_is_shown_before_the_next_is_written(
 ) -> None:
     upstream.tokens = turns = InTurn(WORDS)
     load(every_browser, nginx.port)
-    every_browser.execute_script("Millstream.limits.pause = 5;")
     go(every_browser, transport=transport)
     seen = assert_word_by_word(every_browser, upstream, turns)
     streams = every_browser.execute_script("return 'body' in (window.Response || function () {}).prototype;")
@@ -175,7 +175,7 @@ def test_words_come_one_by_one_through_a_proxy_that_withholds(
     upstream.tokens = turns = InTurn(WORDS)
     with Holder(nginx.port) as holder:
         load(every_browser, holder.port)
-        every_browser.execute_script("Millstream.limits.start = 1000; Millstream.limits.pause = 5;")
+        every_browser.execute_script("Millstream.limits.start = 500;")
         go(every_browser)
         seen = assert_word_by_word(every_browser, upstream, turns)
         assert (len(seen["transports"]), seen["transports"][-1], seen["retries"]) == (3, "poll", 0)
@@ -190,7 +190,7 @@ def test_words_come_one_by_one_through_an_nginx_that_buffers(
     upstream.tokens = turns = InTurn(WORDS)
     with Nginx(backend.port, times={**PAGE, **BUFFERED}) as buffering:
         load(browser, buffering.port)
-        browser.execute_script("Millstream.limits.start = 1000; Millstream.limits.pause = 5;")
+        browser.execute_script("Millstream.limits.start = 500;")
         go(browser)
         seen = assert_word_by_word(browser, upstream, turns)
     assert (seen["transports"], seen["retries"]) == (["fetch", "eventsource", "poll"], 0)
@@ -246,3 +246,26 @@ def test_over_http_2_all_streams_are_held(browser: Chrome, backend: Server, upst
         browser.execute_cdp_cmd("Security.setIgnoreCertificateErrors", {"ignore": False})
     assert seen["transports"] == ["fetch"]
     assert browser.execute_script("return others.map(function (other) { return other.transport; });") == ["fetch"] * 6
+
+
+def test_silence_on_the_way_is_noticed_and_the_answer_goes_on(browser: Chrome, nginx: Nginx, upstream: Emulator) -> None:
+    upstream.gate, upstream.gate_at = threading.Event(), 3
+    load(browser, nginx.port)
+    browser.execute_script("Millstream.limits.silence = 300;")
+    go(browser)
+    wait(browser, "seen.transports.length === 2")  # an EventSource shows no heartbeats, and is only renewed
+    upstream.gate.set()
+    seen = wait(browser, "seen.end")
+    assert (seen["transports"], seen["retries"]) == (["fetch", "eventsource"], 0)
+    assert_whole(seen, upstream, upstream.text)
+
+
+def test_an_xhr_is_renewed_before_its_text_grows_large(every_browser: Any, nginx: Nginx, upstream: Emulator) -> None:
+    upstream.pace = 0.005
+    load(every_browser, nginx.port)
+    every_browser.execute_script("Millstream.limits.renew = 400;")
+    go(every_browser, transport="xhr")
+    seen = wait(every_browser, "seen.end")
+    assert_whole(seen, upstream, upstream.text)
+    assert seen["retries"] == 0
+    assert nginx.access_log().count(f"GET /streams/{seen['starts'][0]['id']}") > 1
