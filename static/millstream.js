@@ -20,7 +20,7 @@ var LIMITS = {
 /**
  * https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
  * @constructor
- * @param {function({type: string, data: string, id: string})} onevent
+ * @param {function({type, data, id})} onevent
  * @param {string=} id the last one of the connection before
  */
 function Parser(onevent, id) {
@@ -82,7 +82,7 @@ function send(ask, on) {
 		if (on.text && xhr.status === 200 && !opened) {
 			type = xhr.getResponseHeader('Content-Type');
 			opened = isEventStream(type);
-			// It is UTF-8 all the same. Told earlier, browsers change the header; WebKit 538 doesn't listen now.
+			// It is UTF-8. Told earlier, browsers change the header; WebKit 538 doesn't listen now.
 			if (/charset=(?!utf-8)/i.test(type) && xhr.readyState < 3) xhr.overrideMimeType(SSE + ';charset=utf-8');
 			if (opened) on.open(xhr);
 		}
@@ -149,9 +149,9 @@ var TRANSPORTS = {
 		function cancel() {
 			over = true;
 			if (stopper) stopper.abort();
-			else if (reader) reader.cancel().then(null, function () {});
+			else if (reader) reader.cancel();
 		}
-		fetch(ask.url, {method: ask.method, headers: ask.headers, body: ask.body, cache: 'no-store',
+		fetch(ask.url, {method: ask.method, headers: ask.headers, body: ask.body,
 			credentials: ask.withCredentials ? 'include' : 'same-origin', signal: stopper && stopper.signal
 		}).then(function (response) {
 			var headers = response.headers;
@@ -208,7 +208,7 @@ var TRANSPORTS = {
 		var abort, timer;
 		function next(after, wait) {
 			abort = poll(ask, after, wait, sink, function (last) {
-				// Where connections are few none is held: others want to stop, or to load their page.
+				// Where connections are few none is held.
 				timer = setTimeout(function () { next(last, ask.crowded ? 0 : LIMITS.wait); }, ask.crowded ? 500 : LIMITS.pause);
 			});
 		}
@@ -303,7 +303,6 @@ function Source(url, options) {
 
 var OPEN = 'millstream.open.', chosen = '';
 
-/** undefined: it is forbidden or full. */
 function stored(name, use) { try { return use(window[name]); } catch (error) { return undefined; } }
 
 /** The session's transport; with a name, from now on. */
@@ -316,9 +315,9 @@ function choice(name) {
 }
 
 /**
- * Over HTTP/1.1 the five oldest streams of all tabs may hold a connection; a sixth would stop the rest of the site. Each
- * leaves a sign of life in localStorage, which every browser has; one that crashed, until more than the minute has gone
- * that Chromium lets pass between two timers of a hidden tab. A wrong count costs polls, no more.
+ * Over HTTP/1.1 the five oldest streams of all tabs may hold a connection; a sixth would stop the site. Each leaves a sign of
+ * life in localStorage. It is stale after more than the minute that Chromium lets pass between two timers of a hidden
+ * tab. A wrong count costs polls, no more.
  */
 function mayHold(slot) {
 	return stored('localStorage', function (store) {
@@ -420,7 +419,7 @@ function open(options) {
 		due = now() + time;
 		clearTimeout(timer);
 		timer = setTimeout(function () {
-			// The computer slept, or an EventSource doesn't show heartbeats: that says nothing of the path.
+			// The computer slept, or an EventSource doesn't show heartbeats.
 			if (now() - due > 2000 || (started && stream.transport === 'eventsource')) connect();
 			else hears.blocked();
 		}, time);
@@ -429,7 +428,7 @@ function open(options) {
 	function end(state) {
 		over = true;
 		stream.state = state;
-		if (state !== 'closed' && abort) { // it ends by itself, and its connection can be used again
+		if (state !== 'closed' && abort) { // it ends by itself; its connection is used again
 			setTimeout(abort, 1000);
 			abort = null;
 		}
@@ -492,10 +491,10 @@ function open(options) {
 			if (missed) tell('onback');
 			missed = false;
 		},
-		/** Without facts where it was resumed behind its end. */
+		/** No facts behind its end. */
 		over: function (status, facts) {
 			if (status === 'failed') return fail(status);
-			// In one burst: the next answer had better not come this way.
+			// In one burst: not this way again.
 			if (!crowded && names[way + 1] && first - asked > LIMITS.burst && now() - first < 200) choice(names[way + 1]);
 			end('done');
 			tell('ondone', facts || {});
@@ -513,11 +512,11 @@ function open(options) {
 			if (attempt > LIMITS.retries && navigator.onLine !== false) return fail('connection_lost');
 			stream.state = 'retrying';
 			missed = true;
-			timer = setTimeout(connect, Math.max(wait, seconds > 0 ? 1000 * seconds : 0));
+			timer = setTimeout(connect, Math.max(wait, 1000 * seconds || 0));
 			tell('onretry', attempt);
 		},
 		renew: connect,
-		/** Nothing comes through: the next transport follows the same stream. */
+		/** The next transport follows the same stream. */
 		blocked: function () {
 			if (way === names.length - 1 || navigator.onLine === false) return hears.lost();
 			way++;
@@ -533,9 +532,9 @@ function open(options) {
 
 window.Millstream = {
 	/**
-	 * Asks and streams the answer; with `resume` it follows one that there is. README.md tells of the callbacks.
-	 * @param {Object} options url, body, headers, withCredentials, transport, key, resume: {url, after}
-	 * @return {Object} id, url, after, transport, state, key, stop(), close()
+	 * Asks, or follows what `resume` names. README.md tells of all that the stream calls and has.
+	 * @param {Object} options url, body, headers, withCredentials, transport, key, resume
+	 * @return {Object} the stream
 	 */
 	open: function (options) { return open(options || {}); },
 	EventSource: Source,
