@@ -68,6 +68,17 @@ def answer(method: str, path: str, headers: dict[str, str]) -> Answer:
     return 404, {}, b""
 
 
+def allowing(method: str, path: str, headers: dict[str, str]) -> Answer:
+    """The same for pages of every origin."""
+    status, sent, body = (204, {}, b"") if method == "OPTIONS" else answer(method, path, headers)
+    cors = {
+        "Access-Control-Allow-Origin": "*",
+        "Access-Control-Allow-Headers": "authorization, content-type, idempotency-key",
+        "Access-Control-Expose-Headers": "content-location, retry-after",
+    }
+    return status, {**sent, **cors}, body
+
+
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
     with Stage(answer) as stage:
@@ -141,6 +152,17 @@ def test_an_answer_in_one_burst_makes_the_next_one_come_another_way(every_browse
     first = wait(every_browser, "seen.end")["transports"][0]
     next_ = every_browser.execute_script("return sessionStorage.getItem('millstream.transport');")
     assert (first, next_) in [("fetch", "eventsource"), ("eventsource", "xhr")]
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer abc"}])
+def test_it_works_on_a_foreign_page(every_browser: Any, stage: Stage, headers: dict[str, str]) -> None:
+    with Stage(allowing) as other:
+        load(every_browser, stage)
+        go(every_browser, url=f"http://localhost:{other.port}/wrong/chat", headers=headers)
+        seen = wait(every_browser, "seen.end")
+        asked = [sent.get("authorization") for method, _, sent in other.asked if method != "OPTIONS"]
+    assert (seen["text"], seen["end"][0], seen["retries"]) == ("abcd", "done", 2)
+    assert set(asked) == {headers.get("Authorization")}
 
 
 def test_an_unknown_transport_is_refused(every_browser: Any, stage: Stage) -> None:
