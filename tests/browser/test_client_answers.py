@@ -11,6 +11,7 @@ import pytest
 
 from tests.browser.stage import Answer, Stage
 from tests.browser.test_client import go, wait
+from tests.system.nginx import free_port
 
 pytestmark = pytest.mark.browser
 
@@ -163,6 +164,30 @@ def test_it_works_on_a_foreign_page(every_browser: Any, stage: Stage, headers: d
         asked = [sent.get("authorization") for method, _, sent in other.asked if method != "OPTIONS"]
     assert (seen["text"], seen["end"][0], seen["retries"]) == ("abcd", "done", 2)
     assert set(asked) == {headers.get("Authorization")}
+
+
+def test_a_server_that_is_away_is_given_up_and_said_so(every_browser: Any, stage: Stage) -> None:
+    load(every_browser, stage)
+    every_browser.execute_script("Millstream.limits.retries = 3;")
+    go(every_browser, url=f"http://localhost:{free_port()}/chat")
+    seen = wait(every_browser, "seen.end")
+    assert (seen["end"][0], seen["end"][1]["code"], seen["end"][1]["status"]) == ("failed", "connection_lost", 0)
+    assert (seen["end"][1]["accepted"], seen["retries"], seen["calls"]) == (None, 3, 1)
+
+
+@pytest.mark.parametrize("every_browser", ["browser", "firefox"], indirect=True)
+def test_where_storage_is_forbidden_the_page_itself_remembers(every_browser: Any, stage: Stage) -> None:
+    load(every_browser, stage)
+    every_browser.execute_script("""
+        ['sessionStorage', 'localStorage'].forEach(function (name) {
+          Object.defineProperty(window, name, {get: function () { throw new Error('forbidden'); }});
+        });
+        Millstream.limits.burst = 100;
+    """)
+    for way in ("fetch", "eventsource"):
+        go(every_browser, url="/burst/chat", resume={"url": f"/burst/streams/{ID}"})
+        seen = wait(every_browser, "seen.end")
+        assert (seen["transports"], seen["end"][0]) == ([way], "done")
 
 
 def test_an_unknown_transport_is_refused(every_browser: Any, stage: Stage) -> None:
