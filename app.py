@@ -15,7 +15,7 @@ from millstream.settings import Settings, load
 from millstream.stores.table import open_store
 from millstream.streams import Row, Streams
 from millstream.upstreams.router import Router
-from millstream.views import failures, policy
+from millstream.views import failures, policy, preferences
 from millstream.views.chat import chat
 from millstream.views.openai import openai
 from millstream.views.operator import operator
@@ -50,6 +50,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.register_blueprint(blueprint)
     failures.register(app)
     policy.register(app)
+    preferences.register(app)
     if hops := settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_prefix=hops)  # type: ignore[method-assign]
     use.streams.open()

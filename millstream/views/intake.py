@@ -18,6 +18,7 @@ from millstream.negotiation import OFFERED, negotiate
 from millstream.responses import jitter
 from millstream.sockets.client import BodyTimeout, deadline
 from millstream.views.fields import query_fields, read_fields
+from millstream.views.preferences import preferred
 from millstream.views.question import Question, merge, question
 from millstream.views.services import services
 
@@ -107,7 +108,8 @@ def options(id: str, padding: int, *, position: int = 0, offset: int = 0) -> Opt
 
 def _render_with(templates: Environment) -> Callable[[str, dict[str, Any]], str]:
     # It is called in mid-stream, where there is no application context any more.
-    return lambda name, values: templates.get_template(name).render(values)
+    shared = preferred()
+    return lambda name, values: templates.get_template(name).render({**shared, **values})
 
 
 def padding(asked: dict[str, str]) -> int:

@@ -1,4 +1,4 @@
-"""GET /: the page without script, a form whose answer is the growing page."""
+"""GET /: the chat page; without script a form whose answer is the growing page."""
 
 from __future__ import annotations
 
@@ -25,5 +25,6 @@ def index() -> Response:
             default_model=models.default,
         )
     )
-    response.headers["Cache-Control"] = "no-cache"
+    response.headers["Cache-Control"] = "no-cache, private"
+    response.headers["Vary"] = "Accept-Language, Cookie"
     return response

@@ -1,6 +1,12 @@
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
+
+import pytest
+
+from millstream.views.preferences import LANGUAGES
 
 
 def once(client) -> str:
@@ -18,3 +24,56 @@ def test_sending_the_same_page_again_asks_nothing_again(client):
     form = {"prompt": "Hi", "format": "html", "once": once(client)}
     first, again = (client.post("/chat", data=form).headers["Content-Location"] for _ in range(2))
     assert first == again
+
+
+@pytest.mark.parametrize(
+    ("accept", "cookies", "expected"),
+    [
+        ("", {}, ("en", "auto")),
+        ("de, zh-CN;q=0.8", {}, ("zh", "auto")),
+        ("ru-RU,ru;q=0.9,en;q=0.8", {}, ("ru", "auto")),
+        ("ru", {"millstream_lang": "zh", "millstream_theme": "dark"}, ("zh", "dark")),
+        ("ru", {"millstream_lang": "xx", "millstream_theme": '"><b>'}, ("ru", "auto")),
+    ],
+)
+def test_the_page_comes_in_the_readers_language_and_theme(client, accept, cookies, expected):
+    for name, value in cookies.items():
+        client.set_cookie(name, value)
+    response = client.get("/", headers={"Accept-Language": accept})
+    lang, theme = expected
+    assert f'<html lang="{lang}" data-theme="{theme}"' in response.text
+    assert response.headers["Vary"] == "Accept-Language, Cookie"
+
+
+def test_the_growing_page_comes_in_it_too(client):
+    client.set_cookie("millstream_lang", "ru")
+    page = client.post("/chat", data={"prompt": "Hi", "format": "html"}).text
+    assert "Ваш вопрос" in page
+    assert "токенов: " in page
+
+
+def test_every_word_is_there_in_every_language(app):
+    table = json.loads(Path(app.root_path, "templates/words.json").read_text("utf-8"))
+    for key, said in table.items():
+        assert set(said) == set(LANGUAGES), key
+        blanks = {lang: sorted(re.findall(r"{\w+}", words)) for lang, words in said.items()}
+        assert len({tuple(found) for found in blanks.values()}) == 1, key
+
+
+def test_every_word_is_said_somewhere(app):
+    """And what is said is in the table."""
+    root = Path(app.root_path)
+    table = json.loads((root / "templates/words.json").read_text("utf-8"))
+    files = [*(root / "static/page").glob("*.js"), *(root / "templates").glob("*.html")]
+    text = "".join(file.read_text("utf-8") for file in files)
+    named = set(re.findall(r"say\.(\w+)", text)) | set(re.findall(r"""['"](\w+)['"]""", text))
+    built = {f"theme_{name}" for name in ("auto", "light", "dark")} | {f"example_{n}" for n in (1, 2, 3, 4)}
+    assert set(table) - named - built == set()
+    assert set(re.findall(r"page\.say\('(\w+)'[,)]", text)) | set(re.findall(r"\bsay\.(\w+)", text)) <= set(table)
+
+
+def test_every_script_of_the_page_is_there(client):
+    scripts = re.findall(r'<script src="/(.*?)"', client.get("/").text)
+    root = Path(client.application.root_path)
+    assert [script for script in scripts if not (root / script).is_file()] == []
+    assert {f"static/page/{file.name}" for file in (root / "static/page").iterdir()} <= set(scripts)
