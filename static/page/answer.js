@@ -31,18 +31,24 @@
       summary.textContent = page.say('thought', {n: Math.max(1, Math.round(record.thought / 1000))});
     }
 
+    function buttons() {
+      var copy = page.button('copy', page.say('copy')), once = page.button('again', page.say('again'), again);
+      once.setAttribute('data-again', '');
+      return page.make('div', {'class': 'actions'}, [
+        record.text ? page.copies(copy, function () { return record.text; }) : null,
+        record.state === 'failed' ? null : once // its notice has a button for that
+      ]);
+    }
+
     function finish() {
-      var notice = page.noticeOf(record, again);
+      var notice = page.noticeOf(record, again), facts = page.factsOf(record);
       drawing.end();
       if (thinking) thinking.end();
       thought();
       article.setAttribute('aria-busy', 'false');
       if (notice) article.appendChild(notice);
-      article.appendChild(page.make('p', {'class': 'facts', text: page.factsOf(record)}));
-      article.appendChild(page.make('div', {'class': 'actions'}, [
-        record.text ? page.copies(page.button('copy', page.say('copy')), function () { return record.text; }) : null,
-        record.state === 'failed' ? null : page.button('again', page.say('again'), again)
-      ]));
+      if (facts) article.appendChild(page.make('p', {'class': 'facts', text: facts}));
+      article.appendChild(buttons());
       page.scrolling.follow();
     }
 

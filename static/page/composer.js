@@ -5,7 +5,7 @@
   var box = document.getElementById('message');
   var old = form.querySelector('.send');
   var touch = !!(window.matchMedia && window.matchMedia('(pointer: coarse)').matches);
-  var key = 'new', timer = null, kept = null, icon = 'up';
+  var key = null, timer = null, kept = null, icon = 'up';
   var go = page.make('button', {type: 'submit', 'class': 'go'}, [page.icon(icon)]);
   var hint = page.make('span', {'class': 'hint', 'aria-hidden': 'true'});
   var banner = page.make('p', {'class': 'editing', hidden: true}, [
@@ -16,7 +16,7 @@
 
   function keep() {
     clearTimeout(timer);
-    if (kept !== null) return; // what is edited is no draft
+    if (kept !== null || !key) return; // what is edited is no draft
     if (box.value) page.tab.set('draft.' + key, box.value);
     else page.tab.remove('draft.' + key);
   }

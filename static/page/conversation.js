@@ -68,6 +68,7 @@
         delete running[which.id];
         if (record.failure && record.failure.status === 401) return signedOut(which, record);
         if (record.failure && !record.url && which.turns[which.turns.length - 2].fresh) refused(which);
+        page.rail.draw(); // it says where nothing could be kept
         if (talk !== which) return;
         view.finish();
         page.progress.ended(record);

@@ -17,7 +17,7 @@
     if (record.tokens) parts.push(timed ? page.say('facts', blanks) : page.say('tokens', {n: n}));
     if (record.cost) parts.push(cost(record));
     if (record.finish && record.finish !== 'stop' && record.finish !== 'cancelled') parts.push(page.say('ended_by', {why: record.finish}));
-    parts.push(record.transport);
+    if (record.url) parts.push(record.transport);
     return parts.filter(Boolean).join(' · ');
   };
 }(window.MillstreamPage));

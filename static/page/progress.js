@@ -12,7 +12,7 @@
   }
 
   function tell() {
-    var plain = !window.MillstreamRich && answering.record.transport; // old browsers: how it comes
+    var plain = !window.MillstreamRich && !answering.lost() && answering.record.transport; // old browsers: how it comes
     page.stateline.show(words() + (plain ? ' · ' + plain : ''), answering.lost() ? 'lost' : '', true);
   }
 

@@ -9,7 +9,7 @@
     page.markLanguage(bubble, turn.text);
     return page.make('li', {'class': 'question'}, [
       page.make('h2', {'class': 'quiet', text: page.say('you')}), bubble,
-      page.make('div', {'class': 'actions'}, [page.iconButton('edit', page.say('edit'), edit), copy])
+      page.make('div', {'class': 'actions'}, [page.iconButton('edit', page.say('edit'), edit, {'data-edit': ''}), copy])
     ]);
   };
 }(window.MillstreamPage));

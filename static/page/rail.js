@@ -49,7 +49,7 @@
       return;
     }
     foot.appendChild(page.make('p', {}, [
-      page.make('span', {text: page.say(page.store.lasts ? 'kept' : 'kept_here') + ' '}),
+      page.make('span', {text: page.say(page.store.lasts() ? 'kept' : 'kept_here') + ' '}),
       all.length ? page.make('button', {type: 'button', 'class': 'link', text: page.say('delete_all'), onclick: function () { drawFoot(true); }}) : null
     ]));
   }

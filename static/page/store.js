@@ -19,7 +19,7 @@
 
   /** Writes to the first area that takes the value; reads what was written last. Values are what JSON can hold. */
   function Store(areas) {
-    this.lasts = !!areas[0]; // whether the last value went where it should
+    this.strays = {}; // the keys whose values are not where they should be
     this.areas = areas.filter(Boolean);
     this.first = areas[0];
     this.memory = {};
@@ -41,20 +41,25 @@
     for (n = 0; n < this.areas.length; n++) {
       try {
         this.areas[n].setItem(PREFIX + root + key, text);
-        this.lasts = this.areas[n] === this.first;
+        if (this.areas[n] === this.first) delete this.strays[key];
+        else this.strays[key] = true;
         return;
       } catch (error) { /* It is full: what it held is older than this. */
         this.areas[n].removeItem(PREFIX + root + key);
       }
     }
-    this.lasts = false;
+    this.strays[key] = true;
     this.memory[key] = text;
   };
 
   Store.prototype.remove = function (key, later) {
     delete this.memory[key];
+    if (!later) delete this.strays[key];
     this.areas.slice(later ? 1 : 0).forEach(function (area) { area.removeItem(PREFIX + root + key); });
   };
+
+  /** Whether all that was written is where it should be. */
+  Store.prototype.lasts = function () { return !!this.first && !Object.keys(this.strays).length; };
 
   /** Where the page lives: "" or "/path". */
   page.root = root;

@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 
+from tests.browser import states
+from tests.browser.door import Door
+from tests.browser.stage import Stage
 from tests.system.emulator import Emulator
 from tests.system.server import Server
 
@@ -69,3 +72,23 @@ def upstream() -> Iterator[Emulator]:
 def server(upstream: Emulator) -> Iterator[Server]:
     with Server(upstreams={"emulated": upstream.table}, retry=50) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def whole_stage(browser: Chrome) -> Iterator[Stage]:
+    """One server for all tests of the scripted page."""
+    with Emulator() as upstream:
+        table = {**upstream.table, "models": ["emulated", "second"], "think": True}
+        with Server(upstreams={"emulated": table}, retry=50) as server, Door(server.port) as door:
+            yield Stage(browser, upstream, door)
+
+
+@pytest.fixture
+def stage(whole_stage: Stage) -> Iterator[Stage]:
+    """The page as at the first visit."""
+    states.network(whole_stage, offline=False)
+    whole_stage.fresh()
+    yield whole_stage
+    whole_stage.release()
+    errors = [line["message"] for line in whole_stage.browser.get_log("browser") if line["source"] != "network"]
+    assert errors == []

@@ -1,0 +1,115 @@
+"""The chat page, and all that stands behind it, led by a test."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.wait import WebDriverWait
+
+from tests.browser.door import Door
+from tests.system.emulator import Emulator
+
+DEADLINE = 30.0  # s
+WORDS = [f"word{n} " for n in range(30)]
+
+
+class Stage:
+    """A page on `door.port`, an upstream that answers there."""
+
+    def __init__(self, browser: Chrome, upstream: Emulator, door: Door) -> None:
+        self.browser, self.upstream, self.door = browser, upstream, door
+        self.asked = 0  # questions before this test
+
+    def fresh(self, path: str = "/", lang: str = "en", theme: str = "light") -> None:
+        """An empty page, as at the first visit; upstream and door as they are at first."""
+        self.release()
+        self.upstream.gate, self.upstream.gate_at, self.upstream.cut_after = None, -1, None
+        self.upstream.tokens, self.upstream.pace, self.upstream.before_headers = list(WORDS), 0.0, 0.0
+        self.door.forget()
+        self.door.open()
+        self.browser.get(f"http://localhost:{self.door.port}/healthz")
+        self.run("localStorage.clear(); sessionStorage.clear();")
+        self.browser.delete_all_cookies()
+        for name, value in (("lang", lang), ("theme", theme)):
+            self.browser.add_cookie({"name": f"millstream_{name}", "value": value})
+        self.browser.get(f"http://localhost:{self.door.port}{path}")
+        self.upstream.wait(lambda: not self.upstream.busy)
+        self.asked = len(self.upstream.asked)
+
+    # -- the upstream ---------------------------------------------------------------------------------------------
+
+    def hold(self, at: int = -1) -> None:
+        """Lets the upstream wait before the token with this number, until `release()`."""
+        self.upstream.gate, self.upstream.gate_at = threading.Event(), at
+
+    def release(self) -> None:
+        if self.upstream.gate:
+            self.upstream.gate.set()
+
+    def questions(self) -> list[list[dict[str, Any]]]:
+        """The messages of what this test has asked."""
+        return [asked["messages"] for asked in self.upstream.asked[self.asked :]]
+
+    # -- the page -------------------------------------------------------------------------------------------------
+
+    def run(self, script: str, *arguments: object) -> Any:
+        return self.browser.execute_script(script, *arguments)
+
+    def wait(self, condition: str) -> None:
+        """Until the JavaScript expression is true."""
+        waiting = WebDriverWait(self.browser, DEADLINE, 0.02)
+        waiting.until(lambda browser: browser.execute_script(f"return !!({condition})"), condition)
+
+    def find(self, selector: str) -> WebElement:
+        return self.browser.find_element(By.CSS_SELECTOR, selector)
+
+    def text(self, selector: str) -> str:
+        """Of the last such element, as text nodes have it; "" where there is none."""
+        script = "var all = document.querySelectorAll(arguments[0]); return all.length ? all[all.length - 1].textContent : ''"
+        return self.run(script, selector).strip()
+
+    def wait_text(self, selector: str, text: str) -> None:
+        """Until the last such element has this in its text."""
+        waiting = WebDriverWait(self.browser, DEADLINE, 0.02)
+        waiting.until(lambda _: text in self.text(selector), f"{text!r} in {selector}")
+
+    def texts(self, selector: str) -> list[str]:
+        return self.run(
+            "return [].map.call(document.querySelectorAll(arguments[0]), function (e) { return e.textContent.trim(); })",
+            selector,
+        )
+
+    def click(self, selector: str) -> None:
+        """The last one that is there."""
+        self.browser.find_elements(By.CSS_SELECTOR, selector)[-1].click()
+
+    def type(self, text: str) -> None:
+        self.find("#message").send_keys(text)
+
+    def ask(self, text: str = "How does a mill work?") -> None:
+        self.type(f"{text}\n")
+
+    def ended(self) -> None:
+        """Waits until nothing is being written any more and all that was asked has its facts."""
+        self.wait("document.querySelector('.reply') && !document.querySelector('[aria-busy=true]')")
+
+    def asked_and_ended(self, text: str = "How does a mill work?") -> None:
+        self.ask(text)
+        self.wait_text(".bubble", text)
+        self.ended()
+
+    def said(self, words: str) -> None:
+        """Waits until a screen reader has been told."""
+        self.wait(f"document.querySelector('.dock [role=status]').textContent === {words!r}")
+
+    def resize(self, width: int | None, height: int = 844) -> None:
+        """To a screen of this width, a telephone's below 500; None: the window as it was."""
+        if width is None:
+            self.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+            return
+        screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+        self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
