@@ -26,15 +26,16 @@ MORE = {
 TALK = {
     "en": (
         "What happens when the connection drops in the middle of an answer?",
-        "## The short version\n\n**Nothing is lost.** The server keeps what it has sent, and the browser asks for the "
-        "rest.\n\n```js\nvar source = new EventSource('/chat?prompt=Hi');\nsource.onmessage = show; // it resumes by "
+        "## The short version\n\n**Nothing is lost.** The server keeps what it has sent, and the browser asks "
+        "for the rest.\n\n```js\nvar source = new EventSource('/chat?prompt=Hi');\nsource.onmessage = show; // resumes by "
         "itself\n```\n\n| Client | Resumes with | Asked twice |\n|---|---|--:|\n| Browser | `Last-Event-ID` | 0 |\n"
-        "| curl | `curl -C -` | 0 |\n\n- A repeated event is dropped by its number.\n- A gap makes the client ask again "
-        "from the last one it saw.\n",
+        "| curl | `curl -C -` | 0 |\n\n- A repeated event is dropped by its number.\n- A gap makes the client "
+        "ask again from the last one it saw.\n",
     ),
     "zh": (
         "用中文再说一遍，给不懂技术的同事看。",
-        "## 断线以后怎么办\n\n就像看书夹了一张书签：**网络断开时，服务器记得你读到哪一页。**重新连上之后，它从那一页接着念，不会重复，也不会漏掉。"
+        "## 断线以后怎么办\n\n就像看书夹了一张书签：**网络断开时，服务器记得你读到哪一页。**重新连上之后，"
+        "它从那一页接着念，不会重复，也不会漏掉。"
         "\n\n1. 你什么都不用做，页面会自己重新连接。\n2. 已经付过费的回答不会再次收费。\n",
     ),
     "ru": (

@@ -69,8 +69,7 @@ class Stage:
 
     def text(self, selector: str) -> str:
         """Of the last such element, as text nodes have it; "" where there is none."""
-        script = "var all = document.querySelectorAll(arguments[0]); return all.length ? all[all.length - 1].textContent : ''"
-        return self.run(script, selector).strip()
+        return (self.texts(selector) or [""])[-1]
 
     def wait_text(self, selector: str, text: str) -> None:
         """Until the last such element has this in its text."""
@@ -78,10 +77,8 @@ class Stage:
         waiting.until(lambda _: text in self.text(selector), f"{text!r} in {selector}")
 
     def texts(self, selector: str) -> list[str]:
-        return self.run(
-            "return [].map.call(document.querySelectorAll(arguments[0]), function (e) { return e.textContent.trim(); })",
-            selector,
-        )
+        text = "function (element) { return element.textContent.trim(); }"
+        return self.run(f"return [].map.call(document.querySelectorAll(arguments[0]), {text})", selector)
 
     def click(self, selector: str) -> None:
         """The last one that is there."""

@@ -15,7 +15,7 @@ RUN = """
 var done = arguments[arguments.length - 1];
 axe.run(document, arguments[0]).then(function (found) {
   done(found.violations.map(function (violation) {
-    return violation.nodes.map(function (node) { return node.html.slice(0, 200) + ' ' + node.failureSummary; }).join('; ');
+    return violation.nodes.map(function (node) { return node.html + ' ' + node.failureSummary; }).join('; ');
   }));
 }, function (error) { done([String(error)]); });
 """

@@ -1,4 +1,4 @@
-"""Conversations, drafts and settings: kept, changed, deleted, brought back, and what happens where nothing can be kept."""
+"""Conversations, drafts and settings: kept, changed, deleted, brought back, and lost where nothing can be kept."""
 
 from __future__ import annotations
 

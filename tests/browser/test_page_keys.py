@@ -110,7 +110,8 @@ def test_everything_can_be_reached_with_tab(stage: Stage) -> None:
     for _ in range(30):
         press(stage, Keys.TAB)
         name = stage.run(
-            "var e = document.activeElement; return e.getAttribute('aria-label') || e.id || e.textContent.trim() || e.className"
+            """var e = document.activeElement;
+            return e.getAttribute('aria-label') || e.id || e.textContent.trim() || e.className"""
         )
         if name in reached[:1]:
             break
@@ -150,7 +151,7 @@ def test_the_drawer_holds_the_focus_and_escape_gives_it_back(stage: Stage) -> No
         stage.resize(None)
 
 
-# -- scrolling --------------------------------------------------------------------------------------------------------
+# -- scrolling --------------------------------------------------------------------------------------------------
 
 DISTANCE = "document.documentElement.scrollHeight - pageYOffset - innerHeight"
 
