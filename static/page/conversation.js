@@ -60,7 +60,7 @@
         progress();
       }),
       back: seen(function () {
-        page.speech.tell(page.say('back'));
+        page.speech.tell(page.say('connected'));
         progress();
       }),
       save: function () { page.talks.save(which); },

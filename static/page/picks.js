@@ -5,7 +5,7 @@
   var preset = document.getElementById('preset');
   var first = page.thread.element.getAttribute('data-model');
 
-  function chosen() { return preset && preset.value ? preset.options[preset.selectedIndex] : null; }
+  function chosen() { return preset ? preset.options[preset.selectedIndex] : null; }
 
   function has(select, value) {
     return !!select && Array.prototype.some.call(select.options, function (option) { return option.value === value; });

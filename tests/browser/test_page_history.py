@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+
 import pytest
 
 from tests.browser import states
 from tests.browser.stage import WORDS, Stage
+from tests.system.emulator import Emulator
+from tests.system.server import Server
 
 pytestmark = pytest.mark.browser
 
@@ -243,3 +249,33 @@ def test_the_page_answers_over_each_transport(stage: Stage, transport: str) -> N
     stage.asked_and_ended()
     assert stage.text(".answer .text") == WHOLE
     assert stage.text(".facts").endswith(f" · {transport}")
+
+
+def test_a_server_that_was_restarted_in_mid_answer_is_told_and_can_be_asked_again(stage: Stage) -> None:
+    with Emulator(WORDS) as upstream, Server(upstreams={"emulated": upstream.table}, retry=50) as server:
+        upstream.gate, upstream.gate_at = threading.Event(), 20
+        stage.browser.get(server.url.replace("127.0.0.1", "localhost"))
+        stage.ask()
+        stage.wait_text(".answer", "word19")
+        for process in (server.process.pid, *server.worker_pids()):
+            os.kill(process, signal.SIGKILL)
+        server.process.wait()
+        stage.wait("document.querySelector('.state.lost')")
+        with Server(upstreams={"emulated": upstream.table}, port=server.port, **server.settings):
+            stage.wait("document.querySelector('.notice.failed')")
+            assert stage.text(".notice .small") == "interrupted · What came is kept above."
+            assert stage.text(".answer .text").endswith("word19")
+            upstream.gate = None
+            stage.click(".notice button")
+            stage.ended()
+            assert stage.text(".answer .text") == WHOLE
+
+
+def test_what_is_copied_is_the_text_as_it_was_written(stage: Stage) -> None:
+    stage.upstream.tokens = ["**Bold** ", "and *not*."]
+    stage.browser.execute_cdp_cmd("Browser.grantPermissions", {"permissions": ["clipboardReadWrite"]})
+    stage.asked_and_ended()
+    stage.click(".reply .actions button:first-child")
+    stage.said("Copied")
+    read = "navigator.clipboard.readText().then(arguments[0])"
+    assert stage.browser.execute_async_script(read) == "**Bold** and *not*."
