@@ -20,6 +20,7 @@ from millstream.views.chat import chat
 from millstream.views.openai import openai
 from millstream.views.operator import operator
 from millstream.views.page import page
+from millstream.views.scripts import scripts
 from millstream.views.services import Services
 from millstream.views.streams import streams
 
@@ -46,7 +47,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         access=Access(settings),
     )
     app.extensions["millstream"] = use
-    for blueprint in (chat, openai, streams, page, operator):
+    for blueprint in (chat, openai, streams, page, scripts, operator):
         app.register_blueprint(blueprint)
     failures.register(app)
     policy.register(app)

@@ -6,7 +6,7 @@ import secrets
 
 from flask import Blueprint, Response, make_response, render_template, request
 
-from millstream.views import intake
+from millstream.views import intake, scripts
 from millstream.views.services import services
 
 page = Blueprint("page", __name__)
@@ -23,6 +23,7 @@ def index() -> Response:
             once=secrets.token_urlsafe(16),
             models=models.models(),
             default_model=models.default,
+            version=scripts.version(),
         )
     )
     response.headers["Cache-Control"] = "no-cache, private"

@@ -53,7 +53,10 @@
     running[which.id] = page.answering(record, body, {
       text: seen(function (piece) { view.text(piece); }),
       thought: seen(function (piece) { view.thought(piece); }),
-      started: seen(function () { page.speech.tell(page.say('started')); }),
+      started: seen(function () {
+        page.speech.tell(page.say('started'));
+        progress();
+      }),
       changed: seen(progress),
       lost: seen(function (attempt) {
         if (attempt === 1) page.speech.tell(page.say('lost_said'));

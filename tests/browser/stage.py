@@ -31,7 +31,7 @@ class Stage:
         self.upstream.tokens, self.upstream.pace, self.upstream.before_headers = list(WORDS), 0.0, 0.0
         self.door.forget()
         self.door.open()
-        self.browser.get(f"http://localhost:{self.door.port}/healthz")
+        self.browser.get(f"http://localhost:{self.door.port}/static/favicon.svg")  # any page of this origin
         self.run("localStorage.clear(); sessionStorage.clear();")
         self.browser.delete_all_cookies()
         for name, value in (("lang", lang), ("theme", theme)):

@@ -189,8 +189,10 @@ def test_where_nothing_can_be_kept_the_page_works_and_says_so(stage: Stage, brok
 
 def test_a_really_full_storage_keeps_what_it_has(stage: Stage) -> None:
     stage.asked_and_ended("First?")
-    stage.run("var all = 'x'; try { for (;;) { all += all; localStorage.filler = all; } } catch (error) {}")
-    stage.run("try { for (var n = 0;; n++) localStorage['f' + n] = new Array(1000).join('x'); } catch (error) {}")
+    stage.run(
+        """for (var size = 1 << 22; size > 64; size /= 2)
+          try { for (;;) localStorage['f' + Math.random()] = new Array(size).join('x'); } catch (error) {}"""
+    )
     stage.click("nav .new")
     stage.asked_and_ended("Second" + " long" * 300)
     assert stage.text(".kept").startswith("This browser keeps no more")

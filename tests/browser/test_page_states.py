@@ -193,13 +193,15 @@ def test_an_answer_that_is_gone_says_so(stage: Stage) -> None:
     assert stage.text(".answer .text").startswith("word0")
 
 
-@pytest.mark.parametrize(("width", "lang"), [(1280, "en"), (390, "ru"), (390, "zh"), (768, "en")])
-@pytest.mark.parametrize("name", ["empty", "failed", "reconnecting", "settings"])
-def test_nothing_is_wider_than_the_window(stage: Stage, width: int, lang: str, name: str) -> None:
-    stage.resize(width)
+@pytest.mark.parametrize(
+    ("name", "lang"), [("empty", "ru"), ("failed", "zh"), ("reconnecting", "ru"), ("settings", "ru")]
+)
+def test_nothing_is_wider_than_the_window(stage: Stage, name: str, lang: str) -> None:
+    stage.fresh(lang=lang)
+    states.STATES[name](stage)
     try:
-        stage.fresh(lang=lang)
-        states.STATES[name](stage)
-        assert stage.run("return document.documentElement.scrollWidth - innerWidth") <= 0
+        for width in (320, 390, 768, 1280, 2000):
+            stage.resize(width)
+            assert stage.run("return document.documentElement.scrollWidth - innerWidth") <= 0, width
     finally:
         stage.resize(None)

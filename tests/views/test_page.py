@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from millstream.views.preferences import LANGUAGES
+from millstream.views.scripts import ORDER
 
 
 def once(client) -> str:
@@ -72,8 +73,12 @@ def test_every_word_is_said_somewhere(app):
     assert set(re.findall(r"page\.say\('(\w+)'[,)]", text)) | set(re.findall(r"\bsay\.(\w+)", text)) <= set(table)
 
 
-def test_every_script_of_the_page_is_there(client):
-    scripts = re.findall(r'<script src="/(.*?)"', client.get("/").text)
-    root = Path(client.application.root_path)
-    assert [script for script in scripts if not (root / script).is_file()] == []
-    assert {f"static/page/{file.name}" for file in (root / "static/page").iterdir()} <= set(scripts)
+def test_the_scripts_come_as_one_that_is_kept(client):
+    address = re.search(r'src="(/page.js\?v=\w+)"', client.get("/").text)[1]
+    response = client.get(address)
+    assert "immutable" in response.headers["Cache-Control"]
+    assert client.get("/page.js?v=older").headers["Cache-Control"] == "no-cache"
+    assert client.get(address, headers={"If-None-Match": response.headers["ETag"]}).status_code == 304
+    folder = Path(client.application.root_path, "static/page")
+    assert {f"{name}.js" for name in (*ORDER, "begin")} == {file.name for file in folder.iterdir()}
+    assert all(file.read_text("utf-8") in response.text for file in folder.iterdir() if file.name != "begin.js")
