@@ -1,4 +1,4 @@
-"""Debian's Chromium, and a server with an upstream that a test leads."""
+"""The browsers, and a server with an upstream that a test leads."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 
 from tests.browser import states
+from tests.browser.browsers import Firefox, PhantomJS, QtWebKit
 from tests.browser.door import Door
 from tests.browser.stage import Stage
 from tests.system.emulator import Emulator
@@ -60,6 +62,33 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
 def browser_without_script(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
     with chromium(tmp_path_factory.mktemp("profile"), script=False) as browser:
         yield browser
+
+
+@pytest.fixture(scope="session")
+def firefox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firefox]:
+    browser = Firefox(tmp_path_factory.mktemp("firefox"))
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture(scope="session")
+def qtwebkit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QtWebKit]:
+    browser = QtWebKit(tmp_path_factory.mktemp("qtwebkit"))
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture(scope="session")
+def phantomjs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PhantomJS]:
+    browser = PhantomJS(tmp_path_factory.mktemp("phantomjs"))
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture(scope="session", params=["browser", "firefox", "qtwebkit", "phantomjs"])
+def every_browser(request: pytest.FixtureRequest) -> Any:
+    """Chromium, Firefox, QtWebKit and PhantomJS in turn; each has `get` and `execute_script`."""
+    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture
