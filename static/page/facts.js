@@ -14,7 +14,7 @@
     var timed = record.state === 'done' && record.rate;
     var blanks = {s: page.number(record.first / 1000, 2), r: Math.round(record.rate), n: n};
     var parts = [record.model];
-    if (record.tokens) parts.push(timed ? page.say('facts', blanks) : page.say('tokens', {n: n}));
+    if (record.tokens) parts.push(timed ? page.say('facts', blanks) : page.say('tokens_n', {n: n}));
     if (record.cost) parts.push(cost(record));
     if (record.finish && record.finish !== 'stop' && record.finish !== 'cancelled') parts.push(page.say('ended_by', {why: record.finish}));
     if (record.url) parts.push(record.transport);

@@ -31,7 +31,7 @@
   function draw() {
     var key = page.make('input', {type: 'password', id: 'key', name: 'key', autocomplete: 'current-password', required: true, 'aria-describedby': 'key-error'});
     var error = page.make('p', {id: 'key-error', 'class': 'error', role: 'alert'});
-    return page.make('form', {'class': 'signin', onsubmit: function (event) {
+    return page.make('form', {'class': 'relogin', onsubmit: function (event) {
       event.preventDefault();
       if (!key.value) return;
       error.textContent = '';

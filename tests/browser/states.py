@@ -80,7 +80,7 @@ def network(stage: Stage, *, offline: bool) -> None:
 def signed_out(stage: Stage) -> None:
     stage.door.says("/chat", 401, "missing_key")
     stage.ask(WHY)
-    stage.wait("document.querySelector('.signin')")
+    stage.wait("document.querySelector('.relogin')")
 
 
 def editing(stage: Stage) -> None:
