@@ -25,7 +25,7 @@
 
   page.picks = {
     begin: function (bar) {
-      var name = bar.querySelector('.model');
+      var name = document.querySelector('.bar .model');
       if (model) {
         bar.appendChild(model.parentNode); // without script it stands in the form
         drop('');
