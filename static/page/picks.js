@@ -20,7 +20,7 @@
     var option = chosen(), own = option && option.getAttribute('data-model');
     if (!model) return;
     model.disabled = !!(option && option.getAttribute('data-locked'));
-    if (own && has(model, own)) model.value = own;
+    model.value = [own, page.prefers('model'), first].filter(function (name) { return name && has(model, name); })[0];
   }
 
   page.picks = {
@@ -29,13 +29,17 @@
       if (model) {
         bar.appendChild(model.parentNode); // without script it stands in the form
         drop('');
-        model.value = page.prefers('model') || first;
-        if (!has(model, model.value)) model.value = first;
         model.addEventListener('change', function () { page.prefer('model', model.value); });
       } else if (name) {
         bar.appendChild(name);
       }
-      if (preset) preset.addEventListener('change', follow);
+      if (preset) {
+        if (has(preset, page.prefers('preset'))) preset.value = page.prefers('preset');
+        preset.addEventListener('change', function () {
+          page.prefer('preset', preset.value);
+          follow();
+        });
+      }
       follow();
     },
 
