@@ -34,7 +34,7 @@
     save: function (talk) {
       var turns = kept(talk.turns);
       if (!turns.length) return;
-      if (!talk.title) talk.title = turns[0].text.trim().split('\n')[0].slice(0, 60);
+      talk.title = turns[0].text.trim().split('\n')[0].slice(0, 60);
       page.store.set('talk.' + talk.id, {id: talk.id, title: talk.title, at: talk.at, turns: turns});
       page.store.set('talks', [entry(talk)].concat(without(talk.id)).sort(function (a, b) { return b.at - a.at; }));
     },

@@ -14,7 +14,7 @@ from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from tests.browser import states
 from tests.browser.browsers import Firefox, PhantomJS, QtWebKit
 from tests.browser.door import Door
-from tests.browser.stage import Stage
+from tests.browser.stage import ELSEWHERE, Stage
 from tests.system.emulator import Emulator
 from tests.system.server import Server
 
@@ -32,7 +32,9 @@ FLAGS = (
     "--disable-sync",
     "--disable-dev-shm-usage",
     "--window-size=1280,900",
+    f"--host-resolver-rules=MAP {ELSEWHERE} 127.0.0.1",
 )
+HOSTS = f"localhost,127.0.0.1,{ELSEWHERE}"
 
 
 @contextmanager
@@ -108,7 +110,7 @@ def whole_stage(browser: Chrome) -> Iterator[Stage]:
     """One server for all tests of the scripted page."""
     with Emulator() as upstream:
         table = {**upstream.table, "models": ["emulated", "second"], "think": True}
-        with Server(upstreams={"emulated": table}, retry=50) as server, Door(server.port) as door:
+        with Server(upstreams={"emulated": table}, retry=50, hosts=HOSTS) as server, Door(server.port) as door:
             yield Stage(browser, upstream, door)
 
 

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from tests.browser import states
-from tests.browser.conftest import chromium
+from tests.browser.conftest import HOSTS, chromium
 from tests.browser.door import Door
 from tests.browser.stage import Stage
 from tests.system.emulator import Emulator
@@ -91,7 +91,7 @@ def main(names: list[str]) -> None:
         upstream.model = "deepseek-chat"
         table = {**upstream.table, "models": ["deepseek-chat", "gpt-4.1-mini"], "think": True}
         with (
-            Server(upstreams={"deepseek": table}, retry=50) as server,
+            Server(upstreams={"deepseek": table}, retry=50, hosts=HOSTS) as server,
             Door(server.port) as door,
             chromium(Path(tempfile.mkdtemp())) as browser,
         ):

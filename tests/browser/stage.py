@@ -14,6 +14,7 @@ from tests.browser.door import Door
 from tests.system.emulator import Emulator
 
 DEADLINE = 30.0  # s
+ELSEWHERE = "millstream.test"  # this machine, too; but to the page no loopback name
 WORDS = [f"word{n} " for n in range(30)]
 
 
@@ -23,20 +24,23 @@ class Stage:
     def __init__(self, browser: Chrome, upstream: Emulator, door: Door) -> None:
         self.browser, self.upstream, self.door = browser, upstream, door
         self.asked = 0  # questions before this test
+        self.look = ("en", "light")
 
-    def fresh(self, path: str = "/", lang: str = "en", theme: str = "light") -> None:
+    def fresh(self, path: str = "/", lang: str = "en", theme: str = "light", host: str = "localhost") -> None:
         """An empty page, as at the first visit; upstream and door as they are at first."""
+        self.look = (lang, theme)
+        origin = f"http://{host}:{self.door.port}"
         self.release()
         self.upstream.gate, self.upstream.gate_at, self.upstream.cut_after = None, -1, None
         self.upstream.tokens, self.upstream.pace, self.upstream.before_headers = list(WORDS), 0.0, 0.0
         self.door.forget()
         self.door.open()
-        self.browser.get(f"http://localhost:{self.door.port}/static/favicon.svg")  # any page of this origin
+        self.browser.get(f"{origin}/static/favicon.svg")  # any page of this origin
         self.run("localStorage.clear(); sessionStorage.clear();")
         self.browser.delete_all_cookies()
         for name, value in (("lang", lang), ("theme", theme)):
             self.browser.add_cookie({"name": f"millstream_{name}", "value": value})
-        self.browser.get(f"http://localhost:{self.door.port}{path}")
+        self.browser.get(f"{origin}{path}")
         self.upstream.wait(lambda: not self.upstream.busy)
         self.asked = len(self.upstream.asked)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.browser.stage import Stage
+from tests.browser.stage import ELSEWHERE, Stage
 
 THOUGHT = ["<think>", "The wheel turns ", "the stone.", "</think>", "A mill", " turns."]
 WHY = "How does a mill work?"
@@ -63,6 +63,8 @@ def refused(stage: Stage) -> None:
 
 
 def offline(stage: Stage) -> None:
+    lang, theme = stage.look
+    stage.fresh(lang=lang, theme=theme, host=ELSEWHERE)
     done(stage)
     stage.type("A draft")
     network(stage, offline=True)

@@ -109,7 +109,7 @@ def test_an_edited_question_replaces_what_was_below_until_undo(stage: Stage) -> 
     assert stage.find("#message").get_attribute("value") == "First?"
     stage.ask(" Again?")
     stage.ended()
-    assert stage.texts(".bubble") == ["First? Again?"]
+    assert stage.texts(".bubble") == stage.texts(TITLES) == ["First? Again?"]
     assert stage.find("#message").get_attribute("value") == "A draft"
     assert [message["content"] for message in stage.questions()[-1]] == ["First? Again?"]
     stage.click(".undo button")

@@ -136,6 +136,12 @@ def test_offline_nothing_can_be_sent_and_the_draft_stays(stage: Stage) -> None:
     assert len(stage.questions()) == 1
 
 
+def test_a_machine_without_a_network_still_asks_its_own_server(stage: Stage) -> None:
+    stage.run("Object.defineProperty(navigator, 'onLine', {value: false}); dispatchEvent(new Event('offline'))")
+    stage.asked_and_ended()
+    assert stage.text(".answer .text") == "".join(WORDS).strip()
+
+
 def test_who_is_signed_out_signs_in_and_goes_on_with_the_draft(stage: Stage) -> None:
     states.signed_out(stage)
     assert not stage.find(".dock").is_displayed()
