@@ -13,8 +13,8 @@ from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 
 from tests.browser import states
 from tests.browser.browsers import Firefox, PhantomJS, QtWebKit
+from tests.browser.chat import ELSEWHERE, Stage
 from tests.browser.door import Door
-from tests.browser.stage import ELSEWHERE, Stage
 from tests.system.emulator import Emulator
 from tests.system.server import Server
 

@@ -7,9 +7,9 @@ import tempfile
 from pathlib import Path
 
 from tests.browser import states
+from tests.browser.chat import Stage
 from tests.browser.conftest import HOSTS, chromium
 from tests.browser.door import Door
-from tests.browser.stage import Stage
 from tests.system.emulator import Emulator
 from tests.system.nginx import ROOT
 from tests.system.screen import Screen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.browser.stage import ELSEWHERE, Stage
+from tests.browser.chat import ELSEWHERE, Stage
 
 THOUGHT = ["<think>", "The wheel turns ", "the stone.", "</think>", "A mill", " turns."]
 WHY = "How does a mill work?"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.browser.stage import Stage
+from tests.browser.chat import Stage
 from tests.browser.states import STATES
 from tests.system.nginx import ROOT
 

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from tests.browser import states
-from tests.browser.stage import WORDS, Stage
+from tests.browser.chat import WORDS, Stage
 from tests.system.emulator import Emulator
 from tests.system.server import Server
 

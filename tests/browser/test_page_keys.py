@@ -7,7 +7,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
 from tests.browser import states
-from tests.browser.stage import Stage
+from tests.browser.chat import Stage
 
 pytestmark = pytest.mark.browser
 

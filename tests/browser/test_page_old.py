@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.browser.browsers import PhantomJS, QtWebKit
+from tests.browser.chat import WORDS, Stage
 from tests.browser.door import Door
-from tests.browser.stage import WORDS, Stage
 from tests.system.emulator import Emulator
 from tests.system.in_turn import InTurn
 from tests.system.server import Server

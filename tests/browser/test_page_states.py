@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.browser import states
-from tests.browser.stage import WORDS, Stage
+from tests.browser.chat import WORDS, Stage
 from tests.system.in_turn import InTurn
 
 pytestmark = pytest.mark.browser
