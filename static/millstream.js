@@ -10,6 +10,7 @@ var LIMITS = {
 	renew: 262144, // characters that an XMLHttpRequest keeps in memory
 	wait: 20, // s, of a long poll
 	pause: 100, // between polls: servers count them
+	retry: 500, // then twice as long each time, to 16 s
 	retries: 10, // in a row
 	connections: 5 // held over HTTP/1.1, by all tabs: browsers open six to a host
 };
@@ -80,6 +81,8 @@ function send(ask, on) {
 		if (over || xhr.readyState < 2) return;
 		if (on.text && xhr.status === 200 && !opened) {
 			opened = isEventStream(xhr.getResponseHeader('Content-Type'));
+			// UTF-8, whatever it names; WebKit 538 is told too late. Earlier it would change the header.
+			if (xhr.overrideMimeType && xhr.readyState < 3) xhr.overrideMimeType(SSE + ';charset=utf-8');
 			if (opened) on.open(xhr);
 		}
 		if (!over && opened && xhr.readyState > 2 && (text = xhr.responseText.slice(length))) {
@@ -88,12 +91,11 @@ function send(ask, on) {
 		}
 		if (over || (xhr.readyState < 4 && (opened || !on.text || xhr.status !== 200))) return;
 		over = true;
-		if (xhr.readyState < 4) xhr.abort();
 		on.end(xhr, opened);
+		if (xhr.readyState < 4) xhr.abort();
 	}
 	xhr.open(ask.method, ask.url, true);
 	xhr.withCredentials = !!ask.withCredentials;
-	if (on.text && xhr.overrideMimeType) xhr.overrideMimeType(SSE + ';charset=utf-8'); // whatever the server says
 	for (name in ask.headers) xhr.setRequestHeader(name, ask.headers[name]);
 	xhr.onreadystatechange = xhr.onprogress = look; // Internet Explorer tells of more text by the second only
 	xhr.send(ask.body || null);
@@ -505,7 +507,7 @@ function open(options) {
 			fail('bad_response', (parse(text) || {}).error, status, seconds);
 		},
 		lost: function (seconds) {
-			var wait = 250 * Math.pow(2, Math.min(++attempt, 6)) * (0.5 + Math.random());
+			var wait = LIMITS.retry * Math.pow(2, Math.min(attempt++, 5)) * (0.5 + Math.random());
 			drop();
 			if (attempt > LIMITS.retries && navigator.onLine !== false) return fail('connection_lost');
 			stream.state = 'retrying';
