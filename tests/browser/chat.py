@@ -18,7 +18,7 @@ ELSEWHERE = "millstream.test"  # this machine, too; but to the page no loopback 
 WORDS = [f"word{n} " for n in range(30)]
 
 
-class Stage:
+class Chat:
     """A page on `door.port`, an upstream that answers there."""
 
     def __init__(self, browser: Chrome, upstream: Emulator, door: Door) -> None:

@@ -13,7 +13,7 @@ from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 
 from tests.browser import states
 from tests.browser.browsers import Firefox, PhantomJS, QtWebKit
-from tests.browser.chat import ELSEWHERE, Stage
+from tests.browser.chat import ELSEWHERE, Chat
 from tests.browser.door import Door
 from tests.system.emulator import Emulator
 from tests.system.server import Server
@@ -106,20 +106,20 @@ def server(upstream: Emulator) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def whole_stage(browser: Chrome) -> Iterator[Stage]:
+def whole_chat(browser: Chrome) -> Iterator[Chat]:
     """One server for all tests of the scripted page."""
     with Emulator() as upstream:
         table = {**upstream.table, "models": ["emulated", "second"], "think": True}
         with Server(upstreams={"emulated": table}, retry=50, hosts=HOSTS) as server, Door(server.port) as door:
-            yield Stage(browser, upstream, door)
+            yield Chat(browser, upstream, door)
 
 
 @pytest.fixture
-def stage(whole_stage: Stage) -> Iterator[Stage]:
+def chat(whole_chat: Chat) -> Iterator[Chat]:
     """The page as at the first visit."""
-    states.network(whole_stage, offline=False)
-    whole_stage.fresh()
-    yield whole_stage
-    whole_stage.release()
-    errors = [line["message"] for line in whole_stage.browser.get_log("browser") if line["source"] != "network"]
+    states.network(whole_chat, offline=False)
+    whole_chat.fresh()
+    yield whole_chat
+    whole_chat.release()
+    errors = [line["message"] for line in whole_chat.browser.get_log("browser") if line["source"] != "network"]
     assert errors == []

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from tests.browser import states
-from tests.browser.chat import Stage
+from tests.browser.chat import Chat
 from tests.browser.conftest import HOSTS, chromium
 from tests.browser.door import Door
 from tests.system.emulator import Emulator
@@ -46,38 +46,38 @@ TALK = {
 }
 
 
-def talk(stage: Stage) -> None:
+def talk(chat: Chat) -> None:
     """A finished answer, and one that is being written."""
-    lang = stage.run("return document.documentElement.lang")
+    lang = chat.run("return document.documentElement.lang")
     for other in ("en", "zh") if lang == "en" else (lang,):
         question, answer = TALK[other]
-        stage.upstream.tokens = ["<think>", "Hm.", "</think>", *(answer[n : n + 3] for n in range(0, len(answer), 3))]
-        stage.upstream.pace = 0.02
+        chat.upstream.tokens = ["<think>", "Hm.", "</think>", *(answer[n : n + 3] for n in range(0, len(answer), 3))]
+        chat.upstream.pace = 0.02
         held = other == "zh" or lang == "ru"
         if held:
-            stage.hold(-5)
-        due = stage.upstream.sent + len(stage.upstream.tokens) - 5
-        stage.ask(question)
+            chat.hold(-5)
+        due = chat.upstream.sent + len(chat.upstream.tokens) - 5
+        chat.ask(question)
         if not held:
-            stage.ended()
-        elif stage.upstream.wait(lambda due=due: stage.upstream.sent == due):
-            stage.wait("document.querySelector('.answer[aria-busy=true] .text').textContent.slice(-2).trim()")
+            chat.ended()
+        elif chat.upstream.wait(lambda due=due: chat.upstream.sent == due):
+            chat.wait("document.querySelector('.answer[aria-busy=true] .text').textContent.slice(-2).trim()")
 
 
-def shoot(stage: Stage, name: str, look: tuple[int, str, str]) -> None:
+def shoot(chat: Chat, name: str, look: tuple[int, str, str]) -> None:
     width, theme, lang = look
-    states.network(stage, offline=False)
-    stage.resize(width, HEIGHTS[width])
-    stage.fresh(lang=lang, theme=theme)
-    (talk if name == "talk" else states.STATES[name])(stage)
-    stage.browser.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
-    stage.browser.save_screenshot(str(OUT / f"{name}-{width}-{theme}-{lang}.png"))
+    states.network(chat, offline=False)
+    chat.resize(width, HEIGHTS[width])
+    chat.fresh(lang=lang, theme=theme)
+    (talk if name == "talk" else states.STATES[name])(chat)
+    chat.browser.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
+    chat.browser.save_screenshot(str(OUT / f"{name}-{width}-{theme}-{lang}.png"))
 
 
-def links2(stage: Stage) -> str:
+def links2(chat: Chat) -> str:
     """The page without script and style, in a terminal."""
-    stage.fresh()
-    with Screen(["links2", f"http://localhost:{stage.door.port}/"], Path(tempfile.mkdtemp())) as screen:
+    chat.fresh()
+    with Screen(["links2", f"http://localhost:{chat.door.port}/"], Path(tempfile.mkdtemp())) as screen:
         screen.wait_for("Welcome to links!")
         screen.press("\r")
         start = screen.wait_for("[ Send ]")
@@ -95,11 +95,11 @@ def main(names: list[str]) -> None:
             Door(server.port) as door,
             chromium(Path(tempfile.mkdtemp())) as browser,
         ):
-            stage = Stage(browser, upstream, door)
+            chat = Chat(browser, upstream, door)
             for name in names or ["talk", *states.STATES]:
                 for look in LOOKS + MORE.get(name, []):
-                    shoot(stage, name, look)
-            (OUT / "links2.txt").write_text(links2(stage), "utf-8")
+                    shoot(chat, name, look)
+            (OUT / "links2.txt").write_text(links2(chat), "utf-8")
 
 
 main(sys.argv[1:])

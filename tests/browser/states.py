@@ -4,128 +4,128 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.browser.chat import ELSEWHERE, Stage
+from tests.browser.chat import ELSEWHERE, Chat
 
 THOUGHT = ["<think>", "The wheel turns ", "the stone.", "</think>", "A mill", " turns."]
 WHY = "How does a mill work?"
 
 
-def empty(stage: Stage) -> None:
-    stage.wait("document.querySelector('.examples')")
+def empty(chat: Chat) -> None:
+    chat.wait("document.querySelector('.examples')")
 
 
-def waiting(stage: Stage) -> None:
-    stage.hold(0)
-    stage.ask(WHY)
-    stage.wait_text(".state", stage.run("return MillstreamPage.say('waiting')"))
+def waiting(chat: Chat) -> None:
+    chat.hold(0)
+    chat.ask(WHY)
+    chat.wait_text(".state", chat.run("return MillstreamPage.say('waiting')"))
 
 
-def thinking(stage: Stage) -> None:
-    stage.upstream.tokens = list(THOUGHT)
-    stage.hold(3)
-    stage.ask(WHY)
-    stage.wait("document.querySelector('.thoughts')")
+def thinking(chat: Chat) -> None:
+    chat.upstream.tokens = list(THOUGHT)
+    chat.hold(3)
+    chat.ask(WHY)
+    chat.wait("document.querySelector('.thoughts')")
 
 
-def streaming(stage: Stage) -> None:
-    stage.hold(20)
-    stage.ask(WHY)
-    stage.wait_text(".answer", "word19")
+def streaming(chat: Chat) -> None:
+    chat.hold(20)
+    chat.ask(WHY)
+    chat.wait_text(".answer", "word19")
 
 
-def done(stage: Stage) -> None:
-    stage.upstream.tokens = list(THOUGHT)
-    stage.asked_and_ended(WHY)
+def done(chat: Chat) -> None:
+    chat.upstream.tokens = list(THOUGHT)
+    chat.asked_and_ended(WHY)
 
 
-def reconnecting(stage: Stage) -> None:
-    streaming(stage)
-    stage.door.shut()
-    stage.wait("document.querySelector('.state.lost')")
+def reconnecting(chat: Chat) -> None:
+    streaming(chat)
+    chat.door.shut()
+    chat.wait("document.querySelector('.state.lost')")
 
 
-def stopped(stage: Stage) -> None:
-    streaming(stage)
-    stage.click(".go")
-    stage.wait("document.querySelector('.notice')")
+def stopped(chat: Chat) -> None:
+    streaming(chat)
+    chat.click(".go")
+    chat.wait("document.querySelector('.notice')")
 
 
-def failed(stage: Stage) -> None:
-    stage.upstream.cut_after = 5
-    stage.ask(WHY)
-    stage.wait("document.querySelector('.notice.failed')")
+def failed(chat: Chat) -> None:
+    chat.upstream.cut_after = 5
+    chat.ask(WHY)
+    chat.wait("document.querySelector('.notice.failed')")
 
 
-def refused(stage: Stage) -> None:
-    stage.door.says("/chat", 429, "requests", retry_after=30)
-    stage.ask(WHY)
-    stage.wait("document.querySelector('.notice.failed')")
+def refused(chat: Chat) -> None:
+    chat.door.says("/chat", 429, "requests", retry_after=30)
+    chat.ask(WHY)
+    chat.wait("document.querySelector('.notice.failed')")
 
 
-def offline(stage: Stage) -> None:
-    lang, theme = stage.look
-    stage.fresh(lang=lang, theme=theme, host=ELSEWHERE)
-    done(stage)
-    stage.type("A draft")
-    network(stage, offline=True)
-    stage.wait("document.querySelector('.state.offline')")
+def offline(chat: Chat) -> None:
+    lang, theme = chat.look
+    chat.fresh(lang=lang, theme=theme, host=ELSEWHERE)
+    done(chat)
+    chat.type("A draft")
+    network(chat, offline=True)
+    chat.wait("document.querySelector('.state.offline')")
 
 
-def network(stage: Stage, *, offline: bool) -> None:
-    stage.browser.execute_cdp_cmd("Network.enable", {})
-    stage.browser.execute_cdp_cmd(
+def network(chat: Chat, *, offline: bool) -> None:
+    chat.browser.execute_cdp_cmd("Network.enable", {})
+    chat.browser.execute_cdp_cmd(
         "Network.emulateNetworkConditions",
         {"offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1},
     )
 
 
-def signed_out(stage: Stage) -> None:
-    stage.door.says("/chat", 401, "missing_key")
-    stage.ask(WHY)
-    stage.wait("document.querySelector('.relogin')")
+def signed_out(chat: Chat) -> None:
+    chat.door.says("/chat", 401, "missing_key")
+    chat.ask(WHY)
+    chat.wait("document.querySelector('.relogin')")
 
 
-def editing(stage: Stage) -> None:
-    stage.asked_and_ended(WHY)
-    stage.click("[data-edit]")
-    stage.wait("document.querySelector('.editing:not([hidden])')")
+def editing(chat: Chat) -> None:
+    chat.asked_and_ended(WHY)
+    chat.click("[data-edit]")
+    chat.wait("document.querySelector('.editing:not([hidden])')")
 
 
-def replaced(stage: Stage) -> None:
-    stage.asked_and_ended(WHY)
-    stage.click("[data-again]")
-    stage.wait("document.querySelector('.undo')")
-    stage.ended()
+def replaced(chat: Chat) -> None:
+    chat.asked_and_ended(WHY)
+    chat.click("[data-again]")
+    chat.wait("document.querySelector('.undo')")
+    chat.ended()
 
 
-def unstuck(stage: Stage) -> None:
-    stage.upstream.tokens = [f"Line {n}\n\n" for n in range(60)]
-    stage.hold(40)
-    stage.ask(WHY)
-    stage.wait_text(".answer", "Line 39")
-    stage.run("document.dispatchEvent(new WheelEvent('wheel', {deltaY: -100})); window.scrollTo(0, 100);")
-    stage.release()
-    stage.wait("document.querySelector('.pill:not([hidden])')")
-    stage.ended()
+def unstuck(chat: Chat) -> None:
+    chat.upstream.tokens = [f"Line {n}\n\n" for n in range(60)]
+    chat.hold(40)
+    chat.ask(WHY)
+    chat.wait_text(".answer", "Line 39")
+    chat.run("document.dispatchEvent(new WheelEvent('wheel', {deltaY: -100})); window.scrollTo(0, 100);")
+    chat.release()
+    chat.wait("document.querySelector('.pill:not([hidden])')")
+    chat.ended()
 
 
-def settings(stage: Stage) -> None:
-    stage.click("[aria-controls=settings]")
-    stage.wait("document.querySelector('.panel:not([hidden])')")
+def settings(chat: Chat) -> None:
+    chat.click("[aria-controls=settings]")
+    chat.wait("document.querySelector('.panel:not([hidden])')")
 
 
-def keys(stage: Stage) -> None:
-    settings(stage)
-    stage.click(".panel .link")
-    stage.wait("document.querySelector('.sheet')")
+def keys(chat: Chat) -> None:
+    settings(chat)
+    chat.click(".panel .link")
+    chat.wait("document.querySelector('.sheet')")
 
 
-def drawer(stage: Stage) -> None:
-    done(stage)
-    stage.run("document.querySelector('.menu').click()")  # it is hidden where the rail always stands
+def drawer(chat: Chat) -> None:
+    done(chat)
+    chat.run("document.querySelector('.menu').click()")  # it is hidden where the rail always stands
 
 
-STATES: dict[str, Callable[[Stage], None]] = {
+STATES: dict[str, Callable[[Chat], None]] = {
     state.__name__: state
     for state in (
         empty,

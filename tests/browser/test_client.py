@@ -248,7 +248,9 @@ def test_over_http_2_all_streams_are_held(browser: Chrome, backend: Server, upst
     assert browser.execute_script("return others.map(function (other) { return other.transport; });") == ["fetch"] * 6
 
 
-def test_silence_on_the_way_is_noticed_and_the_answer_goes_on(browser: Chrome, nginx: Nginx, upstream: Emulator) -> None:
+def test_silence_on_the_way_is_noticed_and_the_answer_goes_on(
+    browser: Chrome, nginx: Nginx, upstream: Emulator
+) -> None:
     upstream.gate, upstream.gate_at = threading.Event(), 3
     load(browser, nginx.port)
     browser.execute_script("Millstream.limits.silence = 300;")

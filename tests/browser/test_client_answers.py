@@ -16,9 +16,17 @@ pytestmark = pytest.mark.browser
 ID = "abcdefghijklmnopqrstuv"
 SSE = {"Content-Type": "text/event-stream; charset=utf-8"}
 REFUSALS = {
-    "401": (401, {}, b'{"error":{"message":"Sign in.","type":"authentication_error","code":"missing_key","param":null}}'),
+    "401": (
+        401,
+        {},
+        b'{"error":{"message":"Sign in.","type":"authentication_error","code":"missing_key","param":null}}',
+    ),
     "429": (429, {"Retry-After": "7"}, b'{"error":{"message":"Slow down.","code":"requests"}}'),
-    "503": (503, {"Retry-After": "3"}, b'{"error":{"message":"Full.","type":"server_error","code":"full","param":null}}'),
+    "503": (
+        503,
+        {"Retry-After": "3"},
+        b'{"error":{"message":"Full.","type":"server_error","code":"full","param":null}}',
+    ),
     "413": (413, {}, b"<h1>Too large</h1>"),
 }
 

@@ -79,7 +79,9 @@ def test_it_reads_what_the_standard_reads(every_browser: Any, stage: Stage) -> N
         assert (seen["opened"], seen["errors"]) == (1, [0])
 
 
-@pytest.mark.parametrize("every_browser", ["browser", "firefox", "qtwebkit"], indirect=True)  # WebKit 538 takes the header's
+@pytest.mark.parametrize(
+    "every_browser", ["browser", "firefox", "qtwebkit"], indirect=True
+)  # WebKit 538 takes the header's
 def test_it_reads_utf_8_whatever_the_server_says(every_browser: Any, stage: Stage) -> None:
     listen(every_browser, stage, ONCE, "/charset")
     assert wait(every_browser, ENDED)[0]["events"] == [["message", "水é", ""]]
@@ -99,7 +101,12 @@ def test_what_is_no_event_stream_is_given_up(every_browser: Any, stage: Stage) -
     listen(every_browser, stage, COMING_BACK, "/404", "/503", "/plain", "/nothing")
     for seen in wait(every_browser, ENDED):
         assert seen == {"opened": 0, "events": [], "errors": [2]}
-    assert sorted(path for _, path, _ in stage.asked if path != "/favicon.ico") == ["/404", "/503", "/nothing", "/plain"]
+    assert sorted(path for _, path, _ in stage.asked if path != "/favicon.ico") == [
+        "/404",
+        "/503",
+        "/nothing",
+        "/plain",
+    ]
 
 
 def test_a_closed_one_says_nothing_any_more(every_browser: Any, stage: Stage) -> None:
@@ -115,4 +122,6 @@ def test_a_closed_one_says_nothing_any_more(every_browser: Any, stage: Stage) ->
         late.onerror = function () { late.close(); seen.over = true; };
     """)
     assert wait(every_browser, "seen.over") == [""]
-    assert every_browser.execute_script("return [Millstream.EventSource.CLOSED, new Millstream.EventSource('/404').OPEN]") == [2, 1]
+    assert every_browser.execute_script(
+        "return [Millstream.EventSource.CLOSED, new Millstream.EventSource('/404').OPEN]"
+    ) == [2, 1]

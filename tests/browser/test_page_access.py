@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.browser.chat import Stage
+from tests.browser.chat import Chat
 from tests.browser.states import STATES
 from tests.system.nginx import ROOT
 
@@ -25,13 +25,13 @@ DARK = "document.documentElement.setAttribute('data-theme', 'dark')"
 
 
 @pytest.mark.parametrize("name", STATES)
-def test_axe_finds_no_violation(stage: Stage, name: str) -> None:
-    stage.resize(390 if name == "drawer" else None)
+def test_axe_finds_no_violation(chat: Chat, name: str) -> None:
+    chat.resize(390 if name == "drawer" else None)
     try:
-        STATES[name](stage)
-        stage.run(AXE.read_text("utf-8"))
-        assert stage.browser.execute_async_script(RUN, ALL) == []
-        stage.run(DARK)
-        assert stage.browser.execute_async_script(RUN, COLOURS) == []
+        STATES[name](chat)
+        chat.run(AXE.read_text("utf-8"))
+        assert chat.browser.execute_async_script(RUN, ALL) == []
+        chat.run(DARK)
+        assert chat.browser.execute_async_script(RUN, COLOURS) == []
     finally:
-        stage.resize(None)
+        chat.resize(None)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.browser.browsers import PhantomJS, QtWebKit
-from tests.browser.chat import WORDS, Stage
+from tests.browser.chat import WORDS, Chat
 from tests.browser.door import Door
 from tests.system.emulator import Emulator
 from tests.system.in_turn import InTurn
@@ -42,7 +42,7 @@ class Quiet(QtWebKit):
 
 
 @pytest.fixture(scope="module", params=[PhantomJS, Quiet])
-def old(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def old(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chat]:
     browser = request.param(tmp_path_factory.mktemp("profile"))
     try:
         with (
@@ -50,13 +50,13 @@ def old(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
             Server(upstreams={"emulated": upstream.table}, retry=50) as server,
             Door(server.port) as door,
         ):
-            yield Stage(browser, upstream, door)
+            yield Chat(browser, upstream, door)
     finally:
         browser.quit()
 
 
 @pytest.fixture
-def page(old: Stage) -> Stage:
+def page(old: Chat) -> Chat:
     old.upstream.tokens, old.upstream.gate = list(PARAGRAPHS), None
     old.asked = len(old.upstream.asked)
     load(old)
@@ -64,19 +64,19 @@ def page(old: Stage) -> Stage:
     return old
 
 
-def load(page: Stage) -> None:
+def load(page: Chat) -> None:
     page.browser.get(f"http://localhost:{page.door.port}/")
     page.wait("document.querySelector('.go')")
 
 
-def paragraphs(page: Stage) -> list[str]:
+def paragraphs(page: Chat) -> list[str]:
     return page.texts(".answer .plain")
 
 
 WHOLE = ["".join(WORDS[:20]).strip(), "水车", "".join(WORDS[20:]).strip()]
 
 
-def test_each_word_is_shown_in_plain_paragraphs_before_the_next_is_written(page: Stage) -> None:
+def test_each_word_is_shown_in_plain_paragraphs_before_the_next_is_written(page: Chat) -> None:
     page.upstream.tokens = turns = InTurn(PARAGRAPHS)
     page.run(ASK, "How?")
     for n in range(1, len(PARAGRAPHS) + 1):
@@ -90,7 +90,7 @@ def test_each_word_is_shown_in_plain_paragraphs_before_the_next_is_written(page:
     assert page.questions() == [[{"role": "user", "content": "How?"}]]
 
 
-def test_stop_ends_the_answer(page: Stage) -> None:
+def test_stop_ends_the_answer(page: Chat) -> None:
     left = page.upstream.left
     page.hold(20)
     page.run(ASK, "How?")
@@ -100,7 +100,7 @@ def test_stop_ends_the_answer(page: Stage) -> None:
     assert page.upstream.wait(lambda: page.upstream.left == left + 1)
 
 
-def test_a_cut_and_a_reload_in_mid_answer_lose_nothing(page: Stage) -> None:
+def test_a_cut_and_a_reload_in_mid_answer_lose_nothing(page: Chat) -> None:
     page.hold(20)
     page.run(ASK, "How?")
     page.wait_text(".answer", "word19")
