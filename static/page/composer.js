@@ -58,7 +58,6 @@
     page.show(banner, false);
     keep();
     box.focus();
-    hooks.left();
   }
 
   function send() {
@@ -84,7 +83,7 @@
   }
 
   page.composer = {
-    /** hooks: running() → boolean, send(text), stop(), edit() → whether there was something to edit, left(). */
+    /** hooks: running() → boolean, send(text), stop(), edit() → whether there was something to edit. */
     begin: function (given) {
       var row = form.querySelector('.row');
       hooks = given;

@@ -22,7 +22,7 @@
   page.scrolling.begin(dock);
   page.composer.begin({
     running: page.conversation.isRunning, send: page.conversation.ask, stop: page.conversation.stop,
-    edit: page.conversation.editLast, left: function () {}
+    edit: page.conversation.editLast
   });
   page.thread.begin(page.composer.fill);
   page.settings.begin(tools);
