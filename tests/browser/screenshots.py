@@ -27,8 +27,8 @@ TALK = {
     "en": (
         "What happens when the connection drops in the middle of an answer?",
         "## The short version\n\n**Nothing is lost.** The server keeps what it has sent, and the browser asks "
-        "for the rest.\n\n```js\nvar source = new EventSource('/chat?prompt=Hi');\nsource.onmessage = show;  // by "
-        "itself\n```\n\n| Client | Resumes with | Asked twice |\n|---|---|--:|\n| Browser | `Last-Event-ID` | 0 |\n"
+        "for the rest.\n\n```js\nvar source = new EventSource('/chat?prompt=Hi');\nsource.onmessage = show;"
+        "\n```\n\n| Client | Resumes with | Asked twice |\n|---|---|--:|\n| Browser | `Last-Event-ID` | 0 |\n"
         "| curl | `curl -C -` | 0 |\n\n- A repeated event is dropped by its number.\n- A gap makes the client "
         "ask again from the last one it saw.\n",
     ),
