@@ -76,13 +76,14 @@ function isEventStream(type) { return /^\s*text\/event-stream\s*(;|$)/i.test(typ
 
 /** One XMLHttpRequest. With text(piece, length) it is an event stream from open(xhr) on, or ends: end(xhr, opened). */
 function send(ask, on) {
-	var xhr = new XMLHttpRequest(), length = 0, over, opened, text, name;
+	var xhr = new XMLHttpRequest(), length = 0, over, opened, type, text, name;
 	function look() {
 		if (over || xhr.readyState < 2) return;
 		if (on.text && xhr.status === 200 && !opened) {
-			opened = isEventStream(xhr.getResponseHeader('Content-Type'));
-			// UTF-8, whatever it names; WebKit 538 is told too late. Earlier it would change the header.
-			if (xhr.overrideMimeType && xhr.readyState < 3) xhr.overrideMimeType(SSE + ';charset=utf-8');
+			type = xhr.getResponseHeader('Content-Type');
+			opened = isEventStream(type);
+			// It is UTF-8 all the same. Told earlier, browsers change the header; WebKit 538 doesn't listen now.
+			if (/charset=(?!utf-8)/i.test(type) && xhr.readyState < 3) xhr.overrideMimeType(SSE + ';charset=utf-8');
 			if (opened) on.open(xhr);
 		}
 		if (!over && opened && xhr.readyState > 2 && (text = xhr.responseText.slice(length))) {
@@ -179,7 +180,7 @@ var TRANSPORTS = {
 			// It would come back by itself, but old WebKits and Chromium 49 glue half a line to what comes then.
 			source.close();
 			if (!refused) return sink.lost();
-			abort = poll(ask, ask.after, 0, sink, function () { sink.lost(); }); // it doesn't say why
+			abort = poll(ask, ask.after, 0, sink, sink.blocked); // it doesn't say why
 		};
 		return function () {
 			source.close();

@@ -13,8 +13,9 @@ DEADLINE = 60.0  # s
 class Cutter:
     """`with Cutter(port, [b"word3 ", b"word20 "]) as cutter:` relays from cutter.port to `port`.
 
-    Each place cuts one connection that asks for an event stream (its first line has one of `asking`): when the response has it, everything up to and with it is
-    passed on, and both sides are closed. b"" cuts when the response begins, before its first byte.
+    Each place cuts one connection whose first line has one of `asking`: when the response has the place, everything
+    up to and with it is passed on, and both sides are closed. b"" cuts when the response begins, before its first
+    byte.
     """
 
     def __init__(self, port: int, places: list[bytes], asking: tuple[bytes, ...] = (b" /chat",)) -> None:

@@ -1,5 +1,5 @@
 // Runs in PhantomJS: a page, led over HTTP by browsers.py. `{"get": url}` answers when the page has loaded,
-// `{"run": script, "arguments": […]}` with what the script's function gives.
+// `{"run": script, "arguments": […]}` with what the script returns.
 var system = require('system'), fs = require('fs'), server = require('webserver').create(), page = require('webpage').create();
 var errors = [];
 

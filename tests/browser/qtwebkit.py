@@ -1,6 +1,6 @@
 """Run by Debian's Python: a QtWebKit page, led by lines of JSON on stdin; browsers.py has the other end.
 
-`{"get": url}` answers when the page has loaded, `{"run": script, "arguments": […]}` with what the script's function gives.
+`{"get": url}` answers when the page has loaded, `{"run": script, "arguments": […]}` with what the script returns.
 """
 
 import json

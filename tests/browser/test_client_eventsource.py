@@ -1,4 +1,4 @@
-"""Millstream.EventSource keeps to the standard in four browsers: what it reads, when it comes back, when it gives up."""
+"""Millstream.EventSource in four browsers, as the standard has it: what it reads, when it comes back or gives up."""
 
 from __future__ import annotations
 
