@@ -20,7 +20,7 @@ from millstream.stores.table import open_store
 from millstream.streams import Aside, Several, Streams, Writer
 from millstream.upstreams.router import Router
 from millstream.usage import Ledger
-from millstream.views import cors, failures, intake, journal, policy
+from millstream.views import cors, failures, intake, journal, policy, preferences
 from millstream.views.chat import chat
 from millstream.views.doctor import doctor
 from millstream.views.login import login
@@ -28,6 +28,7 @@ from millstream.views.openai import openai
 from millstream.views.operator import operator
 from millstream.views.page import page
 from millstream.views.presets import presets
+from millstream.views.scripts import scripts
 from millstream.views.services import Services
 from millstream.views.streams import streams
 from millstream.views.usage import usage
@@ -67,10 +68,11 @@ def create_app(settings: Settings | None = None, *, serves: bool = True) -> Flas
     app.extensions["millstream"] = use
     journal.register(app, settings.log)  # first: it begins before all others, and sees what they made of the response
     cors.register(app, settings.cors)
-    for blueprint in (chat, login, openai, streams, page, presets, usage, operator, doctor):
+    for blueprint in (chat, login, openai, streams, page, presets, scripts, usage, operator, doctor):
         app.register_blueprint(blueprint)
     failures.register(app)
     policy.register(app)
+    preferences.register(app)
     app.after_request(intake.tell_rate_limits)
     if hops := settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_prefix=hops)  # type: ignore[method-assign]

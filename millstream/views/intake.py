@@ -22,6 +22,7 @@ from millstream.sockets.client import BodyTimeout, deadline
 from millstream.upstreams import Upstream
 from millstream.views.fields import query_fields, read_fields
 from millstream.views.instructions import instructed
+from millstream.views.preferences import preferred
 from millstream.views.question import Question, merge, question
 from millstream.views.services import services
 from millstream.views.transport import via
@@ -147,7 +148,8 @@ def options(id: str, padding: int, *, position: int = 0, offset: int = 0) -> Opt
 
 def _render_with(templates: Environment, token: str) -> Callable[[str, dict[str, Any]], str]:
     # It is called in mid-stream, where there is no application context any more.
-    return lambda name, values: templates.get_template(name).render({"token": token, **values})
+    shared = {**preferred(), "token": token}
+    return lambda name, values: templates.get_template(name).render({**shared, **values})
 
 
 def padding(asked: dict[str, str]) -> int:

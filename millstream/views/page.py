@@ -1,4 +1,4 @@
-"""GET /: the page without script, a form whose answer is the growing page."""
+"""GET /: the chat page; without script a form whose answer is the growing page."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import secrets
 from flask import Blueprint, Response, make_response, render_template, request
 
 from millstream.errors import RequestError
-from millstream.views import failures, intake
+from millstream.views import failures, intake, scripts
 from millstream.views.presets import listed
 
 page = Blueprint("page", __name__)
@@ -31,8 +31,9 @@ def index() -> Response:
             models=intake.models(caller),
             default_model=intake.default_model(caller),
             presets=listed(caller),
+            version=scripts.version(),
         )
     )
     response.headers["Cache-Control"] = "no-cache, private"
-    response.headers["Vary"] = "Cookie"
+    response.headers["Vary"] = "Accept-Language, Cookie"
     return response

@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 
+from tests.browser import states
 from tests.browser.browsers import Firefox, PhantomJS, QtWebKit
+from tests.browser.chat import ELSEWHERE, Chat
+from tests.browser.door import Door
 from tests.system.emulator import Emulator
 from tests.system.server import Server
 
@@ -29,8 +32,9 @@ FLAGS = (
     "--disable-sync",
     "--disable-dev-shm-usage",
     "--window-size=1280,900",
-    "--host-resolver-rules=MAP *.test 127.0.0.1",  # names that lead here, as an attacker's own would
+    "--host-resolver-rules=MAP *.test 127.0.0.1",
 )
+HOSTS = f"localhost,127.0.0.1,{ELSEWHERE}"
 
 
 @contextmanager
@@ -100,3 +104,23 @@ def upstream() -> Iterator[Emulator]:
 def server(upstream: Emulator) -> Iterator[Server]:
     with Server(upstreams={"emulated": upstream.table}, retry=50) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def whole_chat(browser: Chrome) -> Iterator[Chat]:
+    """One server for all tests of the scripted page."""
+    with Emulator() as upstream:
+        table = {**upstream.table, "models": ["emulated", "second"], "think": True}
+        with Server(upstreams={"emulated": table}, retry=50, hosts=HOSTS) as server, Door(server.port) as door:
+            yield Chat(browser, upstream, door)
+
+
+@pytest.fixture
+def chat(whole_chat: Chat) -> Iterator[Chat]:
+    """The page as at the first visit."""
+    states.network(whole_chat, offline=False)
+    whole_chat.fresh()
+    yield whole_chat
+    whole_chat.release()
+    errors = [line["message"] for line in whole_chat.browser.get_log("browser") if line["source"] != "network"]
+    assert errors == []
