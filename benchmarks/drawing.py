@@ -18,7 +18,8 @@ from selenium.webdriver import Chrome  # noqa: E402
 from tests.browser.conftest import chromium  # noqa: E402
 
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; require-trusted-types-for 'script'; trusted-types 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
 )
 PIECES, LENGTH = 10_000, 200_000
 SECTION = """## Step {n}: keep the place
