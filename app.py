@@ -20,12 +20,13 @@ from millstream.settings import Settings, load
 from millstream.stores.table import open_store
 from millstream.streams import Row, Several, Streams
 from millstream.upstreams.router import Router
-from millstream.views import cors, failures, policy
+from millstream.views import cors, failures, intake, policy
 from millstream.views.chat import chat
 from millstream.views.login import login
 from millstream.views.openai import openai
 from millstream.views.operator import operator
 from millstream.views.page import page
+from millstream.views.presets import presets
 from millstream.views.services import Services
 from millstream.views.streams import streams
 
@@ -60,10 +61,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
     app.extensions["millstream"] = use
     cors.register(app, settings.cors)
-    for blueprint in (chat, login, openai, streams, page, operator):
+    for blueprint in (chat, login, openai, streams, page, presets, operator):
         app.register_blueprint(blueprint)
     failures.register(app)
     policy.register(app)
+    app.after_request(intake.tell_rate_limits)
     if hops := settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_prefix=hops)  # type: ignore[method-assign]
     use.streams.open()

@@ -14,14 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from millstream.settings.keys import KeySettings, read_keys
+from millstream.settings.presets import NONE, PresetSettings, read_presets
 from millstream.settings.upstreams import LIMITS, SECRETS, UpstreamSettings, read_upstreams
 from millstream.settings.values import Secret, SettingError, boolean, from_environment, names, number, origins, secret
 
 __all__ = [
+    "NONE",
     "ROOT",
     "SECRETS",
     "TABLES",
     "KeySettings",
+    "PresetSettings",
     "Secret",
     "SettingError",
     "Settings",
@@ -93,11 +96,12 @@ class Settings:
     # Tables of the file: what has a name of its own.
     upstreams: tuple[UpstreamSettings, ...] = ()
     keys: tuple[KeySettings, ...] = ()
+    presets: tuple[PresetSettings, ...] = ()
 
 
 PREFIX = "MILLSTREAM_"
 OURS = ("MILLSTREAM_CONFIG", "MILLSTREAM_LOCAL_")  # the file's name; what the master tells workers of the local model
-TABLES = ("upstreams", "keys")
+TABLES = ("upstreams", "keys", "presets")
 
 
 def load(environ: Mapping[str, str] | None = None, path: Path | None = None) -> Settings:
@@ -124,6 +128,7 @@ def load(environ: Mapping[str, str] | None = None, path: Path | None = None) -> 
     limits = {name: getattr(defaults, name) for name in LIMITS}
     values["upstreams"] = read_upstreams(document.get("upstreams", {}), defaults.model, limits, environ)
     values["keys"] = read_keys(document.get("keys", {}))
+    values["presets"] = read_presets(document.get("presets", {}))
     return Settings(**values)
 
 

@@ -86,6 +86,8 @@ class Router:
         if not self.default:
             raise SettingError("no model is named in the settings; set MILLSTREAM_MODEL to the one that answers")
         self._check("model is", self.default)
+        for preset in settings.presets:
+            self._check(f"presets.{preset.name}.model is", preset.model or self.default)
         for key in settings.keys:
             for model in key.models:
                 self._check(f"keys.{key.name}.models has", model)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import msgspec
-from flask import current_app, g, request, url_for
+from flask import Response, current_app, g, request, url_for
 from jinja2 import Environment
 
 from millstream.access import Caller
@@ -20,6 +20,7 @@ from millstream.responses import jitter
 from millstream.sockets.client import BodyTimeout, deadline
 from millstream.upstreams import Upstream
 from millstream.views.fields import query_fields, read_fields
+from millstream.views.instructions import instructed
 from millstream.views.question import Question, merge, question
 from millstream.views.services import services
 
@@ -165,6 +166,7 @@ def begin(caller: Caller, asked: Question, *, keep_messages: bool = False) -> Me
         caller=caller.name,
         grace=services().settings.grace,
     )
+    call = instructed(asked, call)
     return start(
         caller, call, claim=claim(caller, asked), fingerprint=asked.fingerprint(), keep_messages=keep_messages
     )
@@ -174,23 +176,45 @@ def start(
     caller: Caller, call: Call, *, claim: str | None, fingerprint: str = "", keep_messages: bool = False
 ) -> Meta:
     """The one door to an answer, whatever API it was asked through. Raises MillstreamError."""
-    return services().streams.start(
-        call,
-        find(caller, call.model, call.api),
-        claim=claim,
-        fingerprint=fingerprint,
-        keep_messages=keep_messages,
-    )
+    use = services()
+    call = use.limits.held(caller, call)
+    admitted: list[str] = []
+
+    def admit(id: str) -> None:
+        g.rate_limits = use.limits.admit(caller, id)
+        admitted.append(id)
+
+    try:
+        return use.streams.start(
+            call,
+            find(caller, call.model, call.api),
+            claim=claim,
+            fingerprint=fingerprint,
+            keep_messages=keep_messages,
+            admit=admit,
+        )
+    except BaseException:
+        for id in admitted:
+            use.limits.void(id)
+        raise
+
+
+def tell_rate_limits(response: Response) -> Response:
+    """What is left to the caller, on the answer that was counted."""
+    response.headers.update(g.get("rate_limits", {}))
+    return response
 
 
 def find(caller: Caller, model: str, api: Api = "chat") -> Upstream:
     """Who answers to a model's name. Raises MillstreamError (model_not_found, model_not_allowed)."""
-    allowed = caller.key.models if caller.key else ()
-    if allowed and model not in allowed:
-        raise RequestError(
-            "model_not_allowed", f"This key may ask {', '.join(allowed)}, and not {model[:100]!r}.", param="model"
-        )
+    if not may_ask(caller, model):
+        names = ", ".join(models(caller))
+        raise RequestError("model_not_allowed", f"This key may ask {names}, and not {model[:100]!r}.", param="model")
     return services().models.find(model, api)
+
+
+def may_ask(caller: Caller, model: str) -> bool:
+    return not (caller.key and caller.key.models) or model in caller.key.models
 
 
 def models(caller: Caller) -> list[str]:
@@ -202,8 +226,8 @@ def models(caller: Caller) -> list[str]:
 
 def default_model(caller: Caller) -> str:
     """The one that answers where a request names none."""
-    default, allowed = services().models.default, caller.key.models if caller.key else ()
-    return default if not allowed or default in allowed else allowed[0]
+    default = services().models.default
+    return default if may_ask(caller, default) else models(caller)[0]
 
 
 def claim(caller: Caller, asked: Question) -> str | None:

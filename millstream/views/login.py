@@ -9,6 +9,7 @@ from flask import Blueprint, Response, make_response, redirect, render_template,
 
 from millstream.access.origin import check_origin
 from millstream.errors import MillstreamError, RequestError
+from millstream.limits.bounds import network
 from millstream.views import intake
 from millstream.views.services import services
 
@@ -85,7 +86,7 @@ def leave() -> Response:
 def _check_attempts() -> None:
     """Every attempt counts, also one that succeeds: who knows one key may still be guessing others."""
     most = services().settings.login_attempts
-    if wait := services().limits.hit("login", request.remote_addr or "", most):
+    if wait := services().limits.hit("login", network(request.remote_addr or ""), most):
         raise RequestError(
             "login",
             f"There were {most} attempts to log in from this address within a minute. Try again in {wait} s.",

@@ -17,7 +17,7 @@ from millstream.formats.objects import to_json
 from millstream.responses import HEADERS
 from millstream.sockets.client import Client
 from millstream.streams import Follower
-from millstream.views import intake, streams
+from millstream.views import instructions, intake, streams
 from millstream.views.openai_request import Request, read
 from millstream.views.services import services
 
@@ -73,6 +73,7 @@ def _answer(api: Api) -> Response:
     caller = intake.caller(starts=True)
     body = intake.body(services().settings.max_body_v1)
     asked = read(body, api)
+    instructions.require_open()
     meta = _start(caller, api, asked, body)
     g.request_id = meta.id
     client = Client(request.environ)

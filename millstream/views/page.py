@@ -8,6 +8,7 @@ from flask import Blueprint, Response, make_response, render_template, request
 
 from millstream.errors import RequestError
 from millstream.views import failures, intake
+from millstream.views.presets import listed
 
 page = Blueprint("page", __name__)
 
@@ -29,6 +30,7 @@ def index() -> Response:
             signed_in=caller.session is not None,
             models=intake.models(caller),
             default_model=intake.default_model(caller),
+            presets=listed(caller),
         )
     )
     response.headers["Cache-Control"] = "no-cache, private"

@@ -25,12 +25,6 @@ def test_a_counter_counts_for_all_workers(storage, other):
     assert (other.run(lambda: other.get("a")), other.run(lambda: other.get("b"))) == (15, 0)
 
 
-def test_a_counter_expires_after_its_first_entry(storage):
-    storage.run(lambda: storage.incr("a", 1))
-    wait_for(lambda: storage.run(lambda: storage.get("a")) == 0)
-    assert storage.run(lambda: storage.incr("a", 60)) == 1
-
-
 def test_a_moving_window_has_so_many_places_for_all_workers(storage, other):
     takes = [one.run(lambda one=one: one.acquire_entry("a", 3, 60)) for one in (storage, other) * 3]
     assert takes == [True, True, True, False, False, False]
@@ -39,9 +33,15 @@ def test_a_moving_window_has_so_many_places_for_all_workers(storage, other):
     assert other.run(lambda: other.get_moving_window("b", 3, 60))[1] == 0
 
 
-def test_a_place_in_a_window_comes_back(storage):
-    assert storage.run(lambda: storage.acquire_entry("a", 1, 1))
-    wait_for(lambda: storage.run(lambda: storage.acquire_entry("a", 1, 1)))
+def test_counters_and_places_in_a_window_expire(storage):
+    def take() -> bool:
+        return storage.run(lambda: storage.acquire_entry("window", 1, 1))
+
+    storage.run(lambda: storage.incr("counter", 1))
+    assert [take(), take()] == [True, False]
+    wait_for(take)
+    wait_for(lambda: storage.run(lambda: storage.get("counter")) == 0)
+    assert storage.run(lambda: storage.incr("counter", 60)) == 1
 
 
 def test_what_is_cleared_begins_anew(storage):

@@ -24,8 +24,8 @@ DEADLINE = 60.0  # s
 class Server:
     """`with Server(upstreams={…}) as server:` serves on server.port until the block ends.
 
-    `settings` are MILLSTREAM_… variables without the prefix; `upstreams` and `keys` are tables of the settings file;
-    `root` is the path that it serves under.
+    `settings` are MILLSTREAM_… variables without the prefix; `upstreams`, `keys` and `presets` are tables of the
+    settings file; `root` is the path that it serves under.
     """
 
     def __init__(
@@ -34,6 +34,7 @@ class Server:
         workers: int = 1,
         port: int | None = None,
         keys: dict[str, dict[str, object]] | None = None,
+        presets: dict[str, dict[str, object]] | None = None,
         root: str = "",
         **settings: object,
     ) -> None:
@@ -48,14 +49,14 @@ class Server:
             **settings,
         }
         self.upstreams = {"demo": {"kind": "demo", "models": ["demo"]}} if upstreams is None else upstreams
-        self.keys = keys or {}
+        self.tables = {"upstreams": self.upstreams, "keys": keys or {}, "presets": presets or {}}
         self.root = root
         self.config = self.folder / "millstream.toml"
         self.log = self.folder / "log"
         self._said = ""
 
     def __enter__(self) -> Server:
-        self.config.write_text(_toml("upstreams", self.upstreams) + _toml("keys", self.keys), "utf-8")
+        self.config.write_text("".join(_toml(kind, self.tables[kind]) for kind in self.tables), "utf-8")
         ours = ("MILLSTREAM_", "OPENAI_", "REDIS_")
         self.environ = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         self.environ |= {

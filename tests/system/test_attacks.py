@@ -333,7 +333,7 @@ CANARIES = {
     "access key": BOB,
     "wrong key": "ms-wrong-canary-4d",
     "prompt": "canary_prompt_8e2d",
-    "system": "canary-system-6a1f",
+    "preset": "canary-preset-c07a",
     "answer": "canary-answer-93bb",
     "idempotency": "canary-idem-51ce",
 }
@@ -350,13 +350,14 @@ def told() -> Iterator[tuple[Server, Backend]]:
             "api_key": CANARIES["upstream's key"],
             "retries": 0,
         }
-        with Server({"told": table}, keys=KEYS, ttl=1) as server:
+        preset = {"system": CANARIES["preset"], "default": True}
+        with Server({"told": table}, keys=KEYS, presets={"quiet": preset}, ttl=1) as server:
             yield server, backend
 
 
 def test_no_secret_is_where_it_does_not_belong(told: tuple[Server, Backend]) -> None:
     server, backend = told
-    body = "&".join(f"{name}={CANARIES[name]}" for name in ("prompt", "system"))
+    body = f"prompt={CANARIES['prompt']}"
     key = CANARIES["upstream's key"]
     seen = []
 
@@ -404,16 +405,16 @@ def test_no_secret_is_where_it_does_not_belong(told: tuple[Server, Backend]) -> 
         seen.append(raw(server.port, request))
     secrets = {name: CANARIES[name].encode() for name in CANARIES}
     for answer in seen:
-        for name in ("upstream's key", "access key", "wrong key", "system", "idempotency"):
+        for name in ("upstream's key", "access key", "wrong key", "preset", "idempotency"):
             assert secrets[name] not in answer.replace(b"/absent/" + BOB.encode(), b""), (name, answer)
-    assert {secret for _, secret in _found(server.folder / "streams", secrets)} == {"answer", "prompt", "system"}
+    assert {secret for _, secret in _found(server.folder / "streams", secrets)} == {"answer", "prompt"}
     until = time.monotonic() + DEADLINE
     while _found(server.folder / "streams", secrets) and time.monotonic() < until:
         server.process.send_signal(signal.SIGTERM)  # a start erases what has expired, without waiting for its turn
         server.process.wait(DEADLINE)
         server.start()
     found = _found(server.folder, secrets)
-    assert found == {("millstream.toml", "upstream's key")}  # where the operator has written it
+    assert found == {("millstream.toml", "upstream's key"), ("millstream.toml", "preset")}  # the operator's own file
 
 
 def _frame(text: str) -> bytes:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from millstream.settings import SettingError, UpstreamSettings
+from millstream.settings import PresetSettings, SettingError, UpstreamSettings
 from tests.views.keys import ANNA, BOB, CHIEF, with_key
 
 DEMOS = (
@@ -47,6 +47,22 @@ def test_a_key_is_shown_its_own_models_only_and_asks_its_first_by_default(client
     assert client.get("/v1/models/large", headers=with_key("bob")).status_code == 403
     answer = client.post("/chat", json={"prompt": "Hi", "format": "json"}, headers=with_key("bob"))
     assert answer.json["model"] == "small"
+
+
+def test_a_key_is_shown_the_presets_it_may_use(make_app):
+    presets = (PresetSettings("big", model="large"), PresetSettings("tiny", model="small"), PresetSettings("any"))
+    client = make_app(keys=KEYS, upstreams=DEMOS, presets=presets).test_client()
+
+    def names(name):
+        return [preset["name"] for preset in client.get("/presets", headers=with_key(name)).json["presets"]]
+
+    assert (names("anna"), names("bob")) == (["big", "tiny", "any"], ["tiny", "any"])
+    assert '"big"' not in client.get("/", headers=with_key("bob")).text
+    question = {"prompt": "Hi", "format": "json"}
+    refused = client.post("/chat", json={**question, "preset": "big"}, headers=with_key("bob"))
+    assert (refused.status_code, refused.json["error"]["code"]) == (403, "model_not_allowed")
+    assert client.post("/chat", json={**question, "preset": "any"}, headers=with_key("bob")).json["model"] == "small"
+    assert client.get("/presets").status_code == 401
 
 
 def test_a_model_that_is_nowhere_stops_the_start(make_app):
