@@ -29,7 +29,6 @@ T = TypeVar("T")
 log = logging.getLogger("millstream")
 
 MINUTE = 60  # s
-DAYS = 2 * 86400  # s that a day's sum is kept
 SETTLING = (0.05, 0.1, 0.2)  # s: an answer that has just ended may not be counted off yet
 EVERYBODY = "streams"  # the places that all callers share
 
@@ -117,7 +116,7 @@ class Limits:
         may = self._may(row.caller)
         self._book.end(row.id, self._places(row.caller, may))
         if may.tokens_per_day and row.usage:
-            self._book.count(_today(row.caller), row.usage.input + row.usage.output, DAYS)
+            self._book.count(_today(row.caller), row.usage.input + row.usage.output)
 
     def _may(self, name: str) -> Bounds:
         return self._keys.get(name, self._others)

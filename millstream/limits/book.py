@@ -12,7 +12,7 @@ import gevent
 from gevent import Greenlet
 from gevent.event import Event
 
-from millstream.limits.storage import Storage, StorageDown
+from millstream.limits.storage import Storage
 
 log = logging.getLogger("millstream")
 
@@ -20,6 +20,8 @@ LEASE = 30.0  # s until the places of a killed worker are free
 RENEW = 10.0  # s between two renewals
 SWEEP = 60.0  # s between two looks for what has expired
 AGAIN = 1.0  # s between two tries while the storage is away
+DAYS = 2 * 86400  # s that a day's sum is kept
+LAST_WORDS = 3.0  # s that a worker which leaves waits for the storage
 
 Ids = dict[str, list[str]]
 
@@ -31,12 +33,12 @@ class Book:
         self.held: dict[str, tuple[str, ...]] = {}  # the names that each lease of this worker has a place of
         self._ended: list[tuple[str, tuple[str, ...]]] = []
         self._counts: Counter[str] = Counter()
-        self._expiry: dict[str, int] = {}
         self._storage = storage
         self._news = Event()
         self._writer: Greenlet | None = None
         self._renewed = self._swept = monotonic()
         self._trouble = False
+        self._closing = False
 
     def hold(self, id: str, names: Iterable[str]) -> None:
         """A lease that was taken: it is renewed until `end`."""
@@ -49,16 +51,17 @@ class Book:
             self._ended.append((id, tuple(names)))
             self._tell()
 
-    def count(self, key: str, amount: int, expiry: int) -> None:
-        """Adds to a counter that is kept for `expiry` seconds after its first entry."""
+    def count(self, key: str, amount: int) -> None:
+        """Adds to a day's sum."""
         self._counts[key] += amount
-        self._expiry[key] = expiry
         self._tell()
 
     def close(self) -> None:
         """Writes what is left, if the storage takes it now."""
+        self._closing = True
         if self._writer is not None:
-            self._writer.kill()
+            self._news.set()
+            self._writer.join(LAST_WORDS)  # not killed: what it is writing would be lost, or written twice
             self._write()
 
     def _tell(self) -> None:
@@ -70,8 +73,10 @@ class Book:
         while True:
             self._news.wait(RENEW)
             self._news.clear()
-            while not self._write():
+            while not self._write() and not self._closing:
                 gevent.sleep(AGAIN)
+            if self._closing:
+                return
 
     def _write(self) -> bool:
         """False: the storage is away, and all of it is still to be written."""
@@ -84,11 +89,11 @@ class Book:
             return True
         try:
             self._storage.run(lambda: self._tell_storage(_by_name(ended), counts, renewed, sweep))
-        except StorageDown as error:
+        except Exception as error:  # whatever it is: the greenlet has to live on
             self._ended = ended + self._ended
             self._counts += counts
             if not self._trouble:
-                log.warning("limits can't be counted for the moment, and will be: %s", error)
+                log.warning("limits can't be counted for the moment, and will be: %r", error)
             self._trouble = True
             return False
         self._trouble = False
@@ -107,7 +112,7 @@ class Book:
             if ended:
                 self._storage.end(ended)
             for key, amount in counts.items():
-                self._storage.incr(key, self._expiry[key], amount)
+                self._storage.incr(key, DAYS, amount)
             if renewed:
                 self._storage.renew(renewed, LEASE)
             if sweep:

@@ -32,14 +32,19 @@ def held(may: Bounds, call: Call) -> Call:
 
 def _size(value: Any, of_names: int = 0) -> int:
     """Characters of text; with `of_names` 1, an object's names count, too: in the schema of a tool they are text."""
-    if isinstance(value, str):
-        return len(value)
-    if isinstance(value, list):
-        return sum(TOKEN if isinstance(item, int) else _size(item, of_names) for item in value)
-    if isinstance(value, dict):
-        counted = (name for name in value if name not in NO_TEXT)
-        return sum(_size(value[name], of_names) + len(name) * of_names for name in counted)
-    return 0
+    size, rest = 0, [value]  # not by recursion: what a client nests may be deeper than that can go
+    while rest:
+        item = rest.pop()
+        if isinstance(item, str):
+            size += len(item)
+        elif isinstance(item, list):
+            size += TOKEN * sum(isinstance(one, int) for one in item)
+            rest += item
+        elif isinstance(item, dict):
+            counted = [name for name in item if name not in NO_TEXT]
+            size += of_names * sum(map(len, counted))
+            rest += [item[name] for name in counted]
+    return size
 
 
 def _shortened(call: Call, most: int) -> dict[str, Any]:

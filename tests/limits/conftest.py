@@ -4,7 +4,7 @@ import pytest
 from redis import Redis
 
 from millstream.limits.table import open_storage
-from tests.redis_server import RedisServer
+from tests.system.redis_server import RedisServer
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from millstream.limits.storage import StorageDown
 from millstream.limits.table import open_storage
 from millstream.settings import SettingError, Settings
 from millstream.streams import Row
-from tests.redis_server import RedisServer
+from tests.system.redis_server import RedisServer
 
 DEADLINE = 30.0  # s
 ME = Caller("me")

@@ -14,6 +14,13 @@ def may(max_prompt: int = 0, max_tokens: int = 0) -> Bounds:
     return Bounds(0, 0, 0, max_prompt, max_tokens)
 
 
+def nested(depth: int) -> list:
+    inner: list = ["12345"]
+    for _ in range(depth):
+        inner = [inner]
+    return inner
+
+
 def said(*texts: object) -> list[dict]:
     return [{"role": "user", "content": text} for text in texts]
 
@@ -29,6 +36,7 @@ PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + 
         (Call("m", said("of the server's own", "123"), hidden=1), 3),
         (Call("m", said([{"type": "text", "text": "12345"}, PICTURE]), api="openai"), 5),
         (Call("m", said("1"), {"tools": [{"type": "function", "function": {"name": "abc"}}]}, api="openai"), 16),
+        (Call("m", said("1"), {"tools": nested(5000)}, api="openai"), 6),
         (Call("m", [], {"prompt": "12345"}, api="completions"), 5),
         (Call("m", [], {"prompt": ["123", "45"]}, api="completions"), 5),
         (Call("m", [], {"prompt": [1, 2, 3]}, api="completions"), 12),

@@ -171,6 +171,14 @@ def refused_by_tokens(limits) -> None:
     raise MillstreamError("internal", "it passed")
 
 
+def test_a_worker_that_leaves_tells_what_it_has_counted(workers):
+    one, other = workers(tokens_per_day=100, streams=1)
+    one.admit(ME, "1")
+    one.record(row("1", tokens=70))
+    one.close()
+    assert other.admit(ME, "2")["x-ratelimit-remaining-tokens"] == "30"
+
+
 def test_an_answer_that_is_just_ending_is_waited_for(workers, monkeypatch):
     monkeypatch.setattr(room, "SETTLING", (0.05,) * 100)
     one, other = workers(streams=1)
