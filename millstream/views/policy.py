@@ -18,8 +18,9 @@ PAGES = {
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'; trusted-types 'none'",
     "X-Frame-Options": "DENY",  # Internet Explorer knows no frame-ancestors
-    "Cross-Origin-Opener-Policy": "same-origin",
 }
+# Browsers ignore it where anybody on the way could have left it out, and complain of it.
+SECURE_PAGES = {"Cross-Origin-Opener-Policy": "same-origin"}
 # The browser client is for other sites' pages, too, also under a checksum, for which a browser asks by CORS. What an
 # operator puts beside it, pages with scripts of their own, shall work.
 STATIC = {
@@ -40,5 +41,5 @@ def _restrict(response: Response) -> Response:
         return response
     response.headers.update(EVERYWHERE)
     if response.mimetype == "text/html" and response.status_code != 204:
-        response.headers.update(PAGES)
+        response.headers.update({**PAGES, **SECURE_PAGES} if request.is_secure else PAGES)
     return response

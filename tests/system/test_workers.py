@@ -171,10 +171,13 @@ def test_a_worker_killed_before_the_first_token_leaves_the_key_free(server: Serv
     asking = at(server, owner, clients.Sse(server.port, "Hi"))
     assert upstream.wait(lambda: len(upstream.asked) == 1)
     os.kill(owner, signal.SIGKILL)
-    assert interrupted(asking)
-    assert asking.text == ""
+    until(lambda: asking.over or len(upstream.asked) == 2)
     upstream.gate.set()
-    again = at(server, other, clients.Sse(server.port, "Hi", key=asking.key))
+    again = asking  # the worker that came instead of the dead one may have freed the key before this client came back
+    if len(upstream.asked) == 1:
+        assert interrupted(asking)
+        assert asking.text == ""
+        again = at(server, other, clients.Sse(server.port, "Hi", key=asking.key))
     assert again.wait().text == upstream.text
     assert len(upstream.asked) == 2
 
