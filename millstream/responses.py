@@ -47,17 +47,18 @@ class Body:
         yield piece
         for batch in batches:
             if not batch:
-                if format.HEARTBEAT:
-                    self.sent += len(format.HEARTBEAT)
-                    yield format.HEARTBEAT
+                piece = format.HEARTBEAT
+                self.sent += len(piece)
+                if piece and not client.send(piece):
+                    yield piece
                 continue
             terminal = batch[-1].type in TERMINAL
             if self.first is None and not (terminal and len(batch) == 1):
                 self.first = monotonic()
             piece = format.encode(batch[:-1] if terminal else batch)
             if not terminal:
-                if piece:
-                    self.sent += len(piece)
+                self.sent += len(piece)
+                if piece and not client.send(piece):
                     yield piece
                 continue
             self.end = batch[-1]

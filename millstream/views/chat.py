@@ -58,7 +58,7 @@ def ask_by_address() -> Response:
 def _answer(caller: Caller, asked: Question, format: type[Format], *, wait: bool) -> Response:
     padding = intake.padding(asked.controls)
     meta = intake.begin(caller, asked, keep_messages=format is Html)
-    client = Client(request.environ)
+    client = Client(request.environ, direct=True)
     follower = services().streams.follow(meta, peer=client)
     with streams.watched(client, follower):
         if wait:

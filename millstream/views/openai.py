@@ -76,7 +76,7 @@ def _answer(api: Api) -> Response:
     instructions.require_open()
     meta = _start(caller, api, asked, body)
     g.request_id = meta.id
-    client = Client(request.environ)
+    client = Client(request.environ, direct=True)
     follower = services().streams.follow(meta, peer=client)
     with streams.watched(client, follower):
         if asked.stream:

@@ -131,7 +131,7 @@ def resume(caller: Caller, id: str, after: int, asked: dict[str, str]) -> Respon
         return Response(status=204, headers=HEADERS)
     if format is Text:
         return _resume_text(meta, after, asked, padding)
-    client = Client(request.environ)
+    client = Client(request.environ, direct=True)
     follower = services().streams.follow(meta, after, client)
     with watched(client, follower):
         return streamed(follower, format(meta, intake.options(id, padding, position=after)), client)
@@ -161,7 +161,7 @@ def _resume_text(meta: Meta, after: int, asked: dict[str, str], padding: int) ->
         raise RequestError(
             "bad_range", f"There is nothing after byte {have}.", headers={"Content-Range": f"bytes */{have}"}
         )
-    client = Client(request.environ)
+    client = Client(request.environ, direct=True)
     follower = use.follow(meta, after, client)
     if ranged:
         padding = 0  # Content-Range counts every byte of the body
@@ -179,7 +179,7 @@ def _poll(meta: Meta, after: int, asked: dict[str, str]) -> Response:
     use = services().streams
     seconds = _wait(asked)
     last = use.at(meta.id, after) if after else None
-    client = Client(request.environ)
+    client = Client(request.environ, direct=True)
     follower = use.follow(meta, after, client)
     with watched(client, follower):
         over = last is not None and last.type in TERMINAL
