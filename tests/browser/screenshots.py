@@ -1,7 +1,9 @@
-"""Writes docs/screenshots/: every state of the chat page. Arguments: the states' names, or none for all."""
+"""Writes docs/screenshots/: every state of the chat page. Arguments: the states' names, or none for all; before them
+`--all`: in every width, theme and language, into docs/screenshots/all/, which is kept out of the repository."""
 
 from __future__ import annotations
 
+import itertools
 import sys
 import tempfile
 from pathlib import Path
@@ -22,6 +24,7 @@ LOOKS = [(1280, "light", "en"), (390, "dark", "en")]
 MORE = {
     name: [(1280, "dark", "zh"), (390, "light", "ru"), (390, "light", "zh")] for name in ("empty", "talk", "failed")
 }
+EVERY = list(itertools.product(HEIGHTS, ("light", "dark"), ("en", "zh", "ru")))
 
 TALK = {
     "en": (
@@ -64,14 +67,14 @@ def talk(chat: Chat) -> None:
             chat.wait("document.querySelector('.answer[aria-busy=true] .text').textContent.slice(-2).trim()")
 
 
-def shoot(chat: Chat, name: str, look: tuple[int, str, str]) -> None:
+def shoot(chat: Chat, name: str, look: tuple[int, str, str], out: Path) -> None:
     width, theme, lang = look
     states.network(chat, offline=False)
     chat.resize(width, HEIGHTS[width])
     chat.fresh(lang=lang, theme=theme)
     (talk if name == "talk" else states.STATES[name])(chat)
     chat.browser.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
-    chat.browser.save_screenshot(str(OUT / f"{name}-{width}-{theme}-{lang}.png"))
+    chat.browser.save_screenshot(str(out / f"{name}-{width}-{theme}-{lang}.png"))
 
 
 def links2(chat: Chat) -> str:
@@ -86,7 +89,10 @@ def links2(chat: Chat) -> str:
 
 
 def main(names: list[str]) -> None:
-    OUT.mkdir(exist_ok=True)
+    everything = names[:1] == ["--all"]
+    out = OUT / "all" if everything else OUT
+    names = names[1:] if everything else names
+    out.mkdir(parents=True, exist_ok=True)
     with Emulator() as upstream:
         upstream.model = "deepseek-chat"
         table = {**upstream.table, "models": ["deepseek-chat", "gpt-4.1-mini"], "think": True}
@@ -97,9 +103,9 @@ def main(names: list[str]) -> None:
         ):
             chat = Chat(browser, upstream, door)
             for name in names or ["talk", *states.STATES]:
-                for look in LOOKS + MORE.get(name, []):
-                    shoot(chat, name, look)
-            (OUT / "links2.txt").write_text(links2(chat), "utf-8")
+                for look in EVERY if everything else LOOKS + MORE.get(name, []):
+                    shoot(chat, name, look, out)
+            (out / "links2.txt").write_text(links2(chat), "utf-8")
 
 
 main(sys.argv[1:])
