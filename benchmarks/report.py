@@ -52,7 +52,7 @@ def _head(case: str) -> str:
 
 def _cell(case: str, value: dict[str, float] | None, nginx: dict[str, float] | None, direct: float) -> str:
     if value is None:
-        return "broke down"
+        return "saturated" if case.isdigit() else "broke down"
     if case == "start":
         return f"{value['start_ms']:.2f}"
     if case == "first":
