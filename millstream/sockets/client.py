@@ -78,9 +78,11 @@ class Client:
             self._watcher = None
 
     def send(self, piece: bytes) -> bool:
-        """Sends a piece of the body as a chunk of HTTP, past the server, which costs half. Blocks while the client
-        takes nothing. False where that can't be done, and the server has to send it. Only for a body of unknown
-        length whose headers have gone out; its last chunk is the server's. Raises OSError as its own writing would.
+        """Sends a piece of the body as a chunk of HTTP, past the server: a tenth less CPU a token.
+
+        Blocks while the client takes nothing. False where that can't be done, and the server has to send it. Only for
+        a body of unknown length whose headers have gone out; its last chunk is the server's. Raises OSError as the
+        server's own writing would.
         """
         if self._socket is None or not self._chunks:
             return False
