@@ -9,6 +9,7 @@ from millstream.stores import Store
 from millstream.stores.file import FileStore
 from millstream.stores.table import open_store
 from tests.stores.other_worker import OtherWorker
+from tests.stores.redis_server import RedisServer
 from tests.stores.samples import TTL
 
 
@@ -27,17 +28,33 @@ class Workers:
         self.two.close()
 
 
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    """An empty database."""
+    with redis_server.client() as client:
+        client.flushall()
+    return redis_server.url
+
+
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     return tmp_path / "parent" / "streams"
 
 
-@pytest.fixture(params=["memory", "file"])
+@pytest.fixture(params=["memory", "file", pytest.param("redis", marks=pytest.mark.system)])
 def workers(request: pytest.FixtureRequest, directory: Path) -> Iterator[Workers]:
     """Each store under the contract; a new one is one line here."""
+    url = lambda: request.getfixturevalue("redis_url")  # noqa: E731
     stores = {
         "memory": lambda: [open_store("memory:", ttl=TTL, workers=1)],
         "file": lambda: [open_store(f"file:{directory}", ttl=TTL, workers=2) for _ in range(2)],
+        "redis": lambda: [open_store(url(), ttl=TTL, workers=2) for _ in range(2)],
     }
     made = Workers(stores[request.param]())
     yield made
