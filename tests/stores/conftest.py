@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -28,8 +29,10 @@ class Workers:
 
 
 @pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    return tmp_path / "parent" / "streams"
+def directory() -> Iterator[Path]:
+    # Not tmp_path: in one of several processes of pytest it is too long for a socket's address.
+    with TemporaryDirectory() as folder:
+        yield Path(folder) / "parent" / "streams"
 
 
 @pytest.fixture(params=["memory", "file"])
