@@ -43,7 +43,7 @@ def _setting(default: Any, says: str, unit: str = "", at_least: float | None = N
 class Settings:
     """Everything that can be set. Times are in seconds unless the unit says otherwise."""
 
-    store: str = _setting("file:instance/streams", "where streams are kept: `memory:`, `file:DIR`")
+    store: str = _setting("file:instance/streams", "where streams are kept: `memory:`, `file:DIR`, `redis://…`; `REDIS_URL` if that is set")
     ttl: float = _setting(600.0, "how long an ended stream can still be read", "s", 1)
     grace: float = _setting(15.0, "how long a stream goes on when nobody follows it any more", "s", 0)
     grace_new: float = _setting(60.0, "how long a stream waits for its first follower", "s", 0)
@@ -110,7 +110,8 @@ def load(environ: Mapping[str, str] | None = None, path: Path | None = None) -> 
         elif item.name in document:
             values[item.name] = _convert(item.name, document[item.name], item.default, item.metadata)
     if environ.get("REDIS_URL"):
-        values.setdefault("limits_store", environ["REDIS_URL"])
+        for name in ("store", "limits_store"):
+            values.setdefault(name, environ["REDIS_URL"])
     _check_names(document, environ)
     defaults = Settings(**values)
     limits = {name: getattr(defaults, name) for name in LIMITS}
