@@ -43,7 +43,10 @@ def _setting(default: Any, says: str, unit: str = "", at_least: float | None = N
 class Settings:
     """Everything that can be set. Times are in seconds unless the unit says otherwise."""
 
-    store: str = _setting("file:instance/streams", "where streams are kept: `memory:`, `file:DIR`, `redis://…`; `REDIS_URL` if that is set")
+    store: str = _setting(
+        "file:instance/streams",
+        "where streams are kept: `memory:`, `file:DIR`, `redis://…`; `REDIS_URL` if that is set",
+    )
     ttl: float = _setting(600.0, "how long an ended stream can still be read", "s", 1)
     grace: float = _setting(15.0, "how long a stream goes on when nobody follows it any more", "s", 0)
     grace_new: float = _setting(60.0, "how long a stream waits for its first follower", "s", 0)

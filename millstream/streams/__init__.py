@@ -50,10 +50,12 @@ class Streams:
         self._store.start(self._hear)
         self._sweeper = gevent.spawn(self._sweep)
 
-    def trouble(self) -> Literal["draining", "full"] | None:
+    def trouble(self) -> Literal["draining", "store_unavailable", "full"] | None:
         """Why no new stream would be taken now."""
         if self._draining:
             return "draining"
+        if getattr(self._store, "away", False):
+            return "store_unavailable"
         return "full" if len(self.live) >= self._settings.max_streams else None
 
     # -- starting -----------------------------------------------------------------------------------------------

@@ -133,6 +133,13 @@ if ended(last) then return '' end
 return (owner(KEYS[1], last))
 """)
 
+# KEYS: log. Gives the name of the worker that has or had it, nil if there is no such log.
+HOLDER = Script("""
+local last = top(KEYS[1])
+if not last then return false end
+return (owner(KEYS[1], last))
+""")
+
 # KEYS: log. ARGV: id, prefix of claims.
 RELEASE = Script("""
 unclaim(KEYS[1], ARGV[2], ARGV[1])
@@ -157,4 +164,4 @@ redis.call('PUBLISH', ARGV[2], '')
 return redis.call('ZREM', KEYS[2], ARGV[1])
 """)
 
-ALL = (CREATE, APPEND, READ, SEIZE, OWNER, RELEASE, ERASE, UNDO)
+ALL = (CREATE, APPEND, READ, SEIZE, OWNER, HOLDER, RELEASE, ERASE, UNDO)

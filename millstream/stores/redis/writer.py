@@ -106,7 +106,9 @@ class Writer:
             if entry.ends:
                 self.logs.pop(log.meta.id, None)
         elif not isinstance(answer, Away):
-            log.lost = "Redis has lost it" if answer == b"lost" else "this worker stood still, and another one ended it"
+            log.lost = (
+                "Redis has lost it" if answer == b"lost" else "this worker stood still, and another one ended it"
+            )
             log.unwritten.clear()
             if log.ended:  # nobody appends any more who could be told
                 self.logs.pop(log.meta.id, None)
