@@ -11,6 +11,7 @@ monkey.patch_all()
 import logging
 import os
 import resource
+import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from typing import Any
 for _name in [name for name in sys.modules if name.partition(".")[0] == "millstream"]:
     del sys.modules[_name]
 
+from millstream.limits.table import open_storage
 from millstream.settings import SettingError, Settings, load
 from millstream.sockets.client import Aborted
 from millstream.stores.table import open_store
@@ -37,6 +39,7 @@ def _read_settings() -> tuple[Settings, str, int]:
     # gunicorn itself has refused what is no number.
     workers = int(os.environ.get("WEB_CONCURRENCY") or (1 if settings.store.startswith("memory:") else 2))
     open_store(settings.store, ttl=settings.ttl, workers=workers).close()
+    open_storage(settings.limits_store).close()
     return settings, Router(settings).default, workers
 
 
@@ -100,6 +103,13 @@ def _reload(arbiter: Any, handle_hup: Callable[[], None]) -> None:
         arbiter.log.error("Not reloaded: %s", error)
     else:
         handle_hup()
+
+
+def post_fork(arbiter: Any, worker: Any) -> None:
+    """Until the worker has signal handlers of its own it has the master's, whose queue nobody reads here: a signal
+    would be lost, and the master wait for this worker until `graceful_timeout`."""
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+        signal.signal(number, lambda *_: os._exit(0))
 
 
 def on_reload(arbiter: Any) -> None:

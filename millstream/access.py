@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
 
 from millstream.errors import RequestError
-from millstream.settings import Settings
+from millstream.settings import KeySettings, Settings
 
 FORWARDING = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")
 HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:/@]+)(?::[0-9]*)?")
@@ -22,6 +23,16 @@ class Headers(Protocol):
     def __contains__(self, key: str, /) -> bool: ...
 
 
+@dataclass(frozen=True)
+class Caller:
+    """Who asks: the owner of what the request makes, the name in the ledger. `key` is None where there are no keys;
+    `address` is the client's, as far as configured proxies are believed."""
+
+    name: str
+    key: KeySettings | None = None
+    address: str = ""
+
+
 class Access:
     """Checks one request at a time; holds no state of requests."""
 
@@ -30,8 +41,8 @@ class Access:
         self._hosts = {host.lower() for host in settings.hosts}
         self._own_machine = self._hosts <= LOOPBACK
 
-    def caller(self, headers: Headers, peer: str, *, starts: bool) -> str:
-        """The name that owns what this request makes. `peer` is the address that the connection comes from; `starts`:
+    def caller(self, headers: Headers, peer: str, *, starts: bool) -> Caller:
+        """Who sends this request. `peer` is the address that the connection comes from; `starts`:
         the request changes or costs something.
 
         Raises RequestError: bad_host, bad_origin. Any page in any browser that reaches this server could ask it, at
@@ -41,7 +52,7 @@ class Access:
             self._check_way(headers, peer)
         if starts:
             check_origin(headers)
-        return ANYONE
+        return Caller(ANYONE, address=peer)
 
     def _check_way(self, headers: Headers, peer: str) -> None:
         through = next((name for name in FORWARDING if name in headers), "")

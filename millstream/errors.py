@@ -20,7 +20,7 @@ CODES: dict[str, tuple[int, str]] = {
     "not_acceptable": (406, "invalid_request_error"),
     "body_timeout": (408, "invalid_request_error"),
     "preset_locked": (409, "invalid_request_error"),
-    "body_too_large": (413, "invalid_request_error"),
+    **dict.fromkeys(("body_too_large", "prompt_too_long"), (413, "invalid_request_error")),
     "url_too_long": (414, "invalid_request_error"),
     "unsupported_media_type": (415, "invalid_request_error"),
     "bad_range": (416, "invalid_request_error"),

@@ -67,6 +67,8 @@ class Call(Struct, frozen=True):
 
     For `api` "chat", `options` are temperature, top_p, max_tokens and stop. For "openai" and "completions" they
     are all fields of the request's body as they came but model, messages, stream and stream_options (a prompt, too).
+    The first `hidden` messages are the server's own, from its preset: they are for the upstream alone. `preset` is
+    its name, "none" if the question wants none, "" where there are none.
     """
 
     model: str
@@ -75,6 +77,8 @@ class Call(Struct, frozen=True):
     caller: str = ""
     grace: float = 15.0
     api: Api = "chat"
+    hidden: int = 0
+    preset: str = ""
 
 
 class Meta(Struct, frozen=True, omit_defaults=True):
@@ -94,6 +98,7 @@ class Meta(Struct, frozen=True, omit_defaults=True):
     fingerprint: str = ""
     claim: str | None = None
     messages: list[dict[str, Any]] | None = None
+    preset: str = ""
 
 
 def number(batch: list[Event], after: int) -> list[Event]:

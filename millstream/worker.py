@@ -52,6 +52,7 @@ class StreamWorker(GeventWorker):  # type: ignore[misc]
                 self.notify()
                 gevent.sleep(STEP)
             self._services.streams.close()
+            self._services.limits.close()
         drainer.kill()
 
     def _drain(self) -> None:
@@ -79,6 +80,7 @@ class StreamWorker(GeventWorker):  # type: ignore[misc]
                     gevent.sleep(STEP / 5)
                 gevent.sleep(STEP / 5)  # for the last chunk behind the last word
             streams.close()
+            self._services.limits.close()
         logging.shutdown()
         os._exit(0)
 

@@ -7,8 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from millstream.settings import SECRETS, Secret, SettingError, Settings, UpstreamSettings, load
-from millstream.upstreams.router import build
+from millstream.settings import (
+    SECRETS,
+    TABLES,
+    PresetSettings,
+    Secret,
+    SettingError,
+    Settings,
+    UpstreamSettings,
+    load,
+)
+from millstream.upstreams.router import Router, build
 
 KEY = "sk-very-secret-0123456789"
 
@@ -39,8 +48,16 @@ GOOD = {
     "trusted_proxies": ("2", "2", 2),
     "model": ("m", '"m"', "m"),
     "local_model": ("/m.gguf", '"/m.gguf"', "/m.gguf"),
+    "limits_store": ("sqlite:l.db", '"sqlite:l.db"', "sqlite:l.db"),
+    "requests_per_minute": ("20", "20", 20),
+    "requests_per_minute_address": ("30", "30", 30),
+    "streams": ("3", "3", 3),
+    "streams_total": ("100", "100", 100),
+    "tokens_per_day": ("200000", "200_000", 200_000),
+    "max_prompt": ("4000", "4000", 4000),
+    "max_tokens": ("500", "500", 500),
 }
-NAMES = [item.name for item in fields(Settings) if item.name != "upstreams"]
+NAMES = [item.name for item in fields(Settings) if item.name not in TABLES]
 
 
 @pytest.fixture
@@ -171,6 +188,12 @@ def test_without_a_name_an_absent_file_is_no_error(tmp_path):
     assert load({}, tmp_path / "millstream.toml") == Settings()
 
 
+def test_redis_url_is_where_limits_are_counted_unless_it_is_set(read):
+    assert read(REDIS_URL="redis://a/0").limits_store == "redis://a/0"
+    assert read('limits_store = "sqlite:x"', REDIS_URL="redis://a/0").limits_store == "sqlite:x"
+    assert read(REDIS_URL="").limits_store == Settings().limits_store
+
+
 # -- upstreams --------------------------------------------------------------------------------------------------
 
 
@@ -299,3 +322,42 @@ def test_a_secret_is_false_when_it_is_empty():
 def test_an_unknown_name_in_the_environment_is_an_error():
     with pytest.raises(SettingError, match="MILLSTREAM_GRAEC"):
         load({"MILLSTREAM_GRAEC": "30", "MILLSTREAM_LOCAL_URL": "http://127.0.0.1:1"}, path=Path("/nowhere"))
+
+
+# -- presets ----------------------------------------------------------------------------------------------------
+
+
+def test_a_preset_is_read(read):
+    text = 'title = "T"\nsystem = "S"\nmodel = "m"\ntemperature = 1\nstop = "x"\nlocked = true'
+    first, second = read(f"[presets.sum]\n{text}\n[presets.b]").presets
+    assert first == PresetSettings("sum", "T", "S", "m", temperature=1, stop=("x",), locked=True)
+    assert second == PresetSettings("b")
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        (
+            "[presets.none]",
+            "presets.'none': a preset's name has up to 40 letters, digits, _, . and -, and is not none",
+        ),
+        ('[presets."a b"]', "presets.'a b': a preset's name"),
+        ("[presets.a]\ndefault = true\n[presets.b]\ndefault = true", "presets.a and presets.b are default; only one"),
+        ("[presets.a]\ntitle = 5", "presets.a.title has to be text"),
+        ("[presets.a]\nsystem = ['text']", "presets.a.system has to be text"),
+        ("[presets.a]\ntemperature = 2.1", "presets.a.temperature is 2.1; it has to be 2 at most"),
+        ("[presets.a]\ntop_p = 'x'", "presets.a.top_p is 'x'; it has to be a number"),
+        ("[presets.a]\nmax_tokens = 0", "presets.a.max_tokens is 0; it has to be a whole number, 1 or more"),
+        ("[presets.a]\nstop = ['']", "presets.a.stop has to be a text or a list of 1 to 4 texts"),
+        ("[presets.a]\nprompt = 'x'", "presets.a.prompt is no setting of a preset"),
+        ("[presets.a]\nlocked = 'maybe'", "presets.a.locked is 'maybe'; it has to be 1 or 0"),
+    ],
+)
+def test_a_wrong_preset_is_named(refusal, lines, says):
+    assert says in refusal(lines)
+
+
+def test_a_presets_model_has_to_be_there():
+    settings = Settings(upstreams=(UpstreamSettings("demo", "demo"),), presets=(PresetSettings("a", model="none"),))
+    with pytest.raises(SettingError, match=r"presets.a.model is 'none', which no upstream has"):
+        Router(settings)

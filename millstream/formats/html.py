@@ -131,6 +131,7 @@ class Html:
             "stream_closing.html",
             once=self._meta.id,
             model=self._meta.model,
+            preset=self._meta.preset,
             said=bool(said),
             stopped=end.finish_reason == "cancelled",
             failure=failure,

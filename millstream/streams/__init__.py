@@ -10,19 +10,20 @@ from typing import Literal
 
 import gevent
 from gevent import Greenlet
+from gevent.event import Event as Signal
 
 from millstream.errors import MillstreamError, NotFound, RequestError, Unavailable
 from millstream.events import TERMINAL, Call, End, Event, Meta
 from millstream.settings import Settings
 from millstream.stores import Store, Word
 from millstream.streams import ends
-from millstream.streams.ends import Ends, Row
+from millstream.streams.ends import Ends, Row, Several
 from millstream.streams.follower import Follower, Peer
 from millstream.streams.history import History, history
 from millstream.streams.live import Live
 from millstream.upstreams import Upstream
 
-__all__ = ["Ends", "Follower", "Row", "Streams"]
+__all__ = ["Ends", "Follower", "Row", "Several", "Streams"]
 
 log = logging.getLogger("millstream")
 
@@ -37,6 +38,7 @@ class Streams:
     def __init__(self, store: Store, settings: Settings, ends: Ends) -> None:
         self.live: dict[str, Live] = {}
         self.followers: set[Follower] = set()
+        self._admitting: dict[str, Signal] = {}
         self._store = store
         self._settings = settings
         self._ends = ends
@@ -48,10 +50,12 @@ class Streams:
         self._store.start(self._hear)
         self._sweeper = gevent.spawn(self._sweep)
 
-    def trouble(self) -> Literal["draining", "full"] | None:
+    def trouble(self) -> Literal["draining", "store_unavailable", "full"] | None:
         """Why no new stream would be taken now."""
         if self._draining:
             return "draining"
+        if getattr(self._store, "away", False):
+            return "store_unavailable"
         return "full" if len(self.live) >= self._settings.max_streams else None
 
     # -- starting -----------------------------------------------------------------------------------------------
@@ -64,9 +68,11 @@ class Streams:
         claim: str | None = None,
         fingerprint: str = "",
         keep_messages: bool = False,
+        admit: Callable[[str], None] = lambda id: None,
     ) -> Meta:
         """Begins to ask `upstream`, unless `claim` (caller and Idempotency-Key) has a stream already: then that one
-        is given. Raises Unavailable (full, draining, store_unavailable), RequestError (idempotency_key_reused)."""
+        is given. `admit` hears the id of a stream that is to begin, and may raise to refuse it. Raises
+        Unavailable (full, draining, store_unavailable), RequestError (idempotency_key_reused)."""
         if (trouble := self.trouble()) == "draining":
             raise Unavailable(trouble, "This worker is about to leave. Try again.", retry_after=1)
         if trouble:
@@ -80,14 +86,33 @@ class Streams:
             api=call.api,
             fingerprint=fingerprint,
             claim=claim,
-            messages=call.messages if keep_messages else None,
+            messages=call.messages[call.hidden :] if keep_messages else None,
+            preset=call.preset,
         )
+        if claim is None:
+            admit(meta.id)  # before the log: refusing is cheap then
         kept = self._store.create(meta)
         if kept.id == meta.id:
+            if claim is not None:  # which only the log can tell whether it is new
+                self._admit_claimed(meta, admit)
             self.live[meta.id] = Live(meta, call, upstream, self._store, self._ended, self._settings.grace_new)
         elif kept.fingerprint != fingerprint:
             raise RequestError("idempotency_key_reused", "This Idempotency-Key was used for another request.")
+        elif kept.id in self._admitting:
+            self._admitting[kept.id].wait()
         return kept
+
+    def _admit_claimed(self, meta: Meta, admit: Callable[[str], None]) -> None:
+        """A refusal is logged, for who sends the same twice at once has found the log already."""
+        self._admitting[meta.id] = Signal()
+        try:
+            admit(meta.id)
+        except MillstreamError as error:
+            self._store.release(meta.id)
+            self._store.append(meta.id, [Event("failed", end=End(meta.model, "", failure=error.failure()), n=1)])
+            raise
+        finally:
+            self._admitting.pop(meta.id).set()
 
     def accepted(self, id: str, timeout: float) -> None:
         """Waits until the upstream has taken the question, at most `timeout` seconds. Raises its refusal."""

@@ -35,6 +35,17 @@ class Ends(Protocol):
         ...
 
 
+class Several:
+    """Tells each of several."""
+
+    def __init__(self, *ends: Ends) -> None:
+        self._ends = ends
+
+    def record(self, row: Row) -> None:
+        for ends in self._ends:
+            ends.record(row)
+
+
 def of_live(live: Live, event: Event) -> Row:
     """Of a stream that ended here with this terminal event."""
     end = event.end or End(live.meta.model, live.upstream.name)

@@ -85,10 +85,12 @@ class Router:
         self.default = settings.model or next(iter(self.models()), "")
         if not self.default:
             raise SettingError("no model is named in the settings; set MILLSTREAM_MODEL to the one that answers")
-        try:
-            self.find(self.default)
-        except MillstreamError as error:
-            raise SettingError(f"model is {self.default!r}, which no upstream has: {error.message}") from error
+        wanted = {"model": self.default} | {f"presets.{one.name}.model": one.model for one in settings.presets}
+        for setting, model in wanted.items():
+            try:
+                self.find(model or self.default)
+            except MillstreamError as error:
+                raise SettingError(f"{setting} is {model!r}, which no upstream has: {error.message}") from error
 
     def find(self, model: str, api: Api = "chat") -> Upstream:
         """By the whole name, then by the demo's name with parameters behind it, then whoever takes any name.

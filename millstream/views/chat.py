@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, request, url_for
 
+from millstream.access import Caller
 from millstream.errors import RequestError, Unavailable
 from millstream.events import TERMINAL
 from millstream.formats import Format
@@ -24,12 +25,12 @@ chat = Blueprint("chat", __name__)
 @chat.post("/chat")
 def ask() -> Response:
     """The answer to a question in the body, in the format that Accept asks for."""
-    owner = intake.caller(starts=True)
+    caller = intake.caller(starts=True)
     fields = intake.asked()
     if position := streams.last_event_id(controls(fields)):
-        return streams.resume(owner, *position, controls(fields))
+        return streams.resume(caller, *position, controls(fields))
     asked = question(fields)
-    return _answer(owner, asked, intake.choose_format(asked.controls.get("format")), wait=True)
+    return _answer(caller, asked, intake.choose_format(asked.controls.get("format")), wait=True)
 
 
 @chat.get("/chat")
@@ -44,18 +45,18 @@ def ask_by_address() -> Response:
             "GET /chat starts an answer for an EventSource only: ask for text/event-stream, or use POST.",
             headers={"Accept-Post": "application/json, application/x-www-form-urlencoded, text/plain"},
         )
-    owner = intake.caller(starts=True)
+    caller = intake.caller(starts=True)
     if position := streams.last_event_id(fields):
-        return streams.resume(owner, *position, controls(fields))
+        return streams.resume(caller, *position, controls(fields))
     asked = question(dict(fields))
     if request.method == "HEAD":
         return head(Sse)
-    return _answer(owner, asked, Sse, wait=False)
+    return _answer(caller, asked, Sse, wait=False)
 
 
-def _answer(owner: str, asked: Question, format: type[Format], *, wait: bool) -> Response:
+def _answer(caller: Caller, asked: Question, format: type[Format], *, wait: bool) -> Response:
     padding = intake.padding(asked.controls)
-    meta = intake.begin(owner, asked, keep_messages=format is Html)
+    meta = intake.begin(caller, asked, keep_messages=format is Html)
     client = Client(request.environ)
     follower = services().streams.follow(meta, peer=client)
     with streams.watched(client, follower):

@@ -105,13 +105,13 @@ def _multipart(body: bytes, boundary: str) -> list[tuple[str, str]]:
 
 
 def _named(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """Texts with LF line ends, `messages` decoded from JSON, empty ones left out."""
+    """Texts with LF line ends, `messages` decoded from JSON, empty ones left out; but an empty `preset` is none."""
     fields: dict[str, Any] = {}
     for name, value in pairs:
         if name in fields:
             raise RequestError("bad_field", f"The field {name[:60]} occurs twice.", param=name[:60])
         text = value.replace("\r\n", "\n")
-        if text:
+        if text or name == "preset":
             fields[name] = text
     if "messages" in fields:
         try:

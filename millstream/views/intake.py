@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from flask import current_app, g, request, url_for
+from flask import Response, current_app, g, request, url_for
 from jinja2 import Environment
 
+from millstream.access import Caller
 from millstream.errors import RequestError
 from millstream.events import Call, Meta
 from millstream.formats import Format, Options
@@ -18,6 +19,7 @@ from millstream.negotiation import OFFERED, negotiate
 from millstream.responses import jitter
 from millstream.sockets.client import BodyTimeout, deadline
 from millstream.views.fields import query_fields, read_fields
+from millstream.views.instructions import instructed
 from millstream.views.question import Question, merge, question
 from millstream.views.services import services
 
@@ -27,7 +29,7 @@ KEY_MOST = 200  # characters of an Idempotency-Key
 MEBIBYTE = 1 << 20  # bytes of a body, for each of which it may take `body_timeout`
 
 
-def caller(*, starts: bool) -> str:
+def caller(*, starts: bool) -> Caller:
     """Who sends this request. Raises RequestError where nobody may."""
     return services().access.caller(request.headers, request.remote_addr or "", starts=starts)
 
@@ -125,38 +127,66 @@ def whole_number(name: str, value: str, most: int = 2**53) -> int:
     return int(value)
 
 
-def begin(owner: str, asked: Question, *, keep_messages: bool = False) -> Meta:
-    """Starts the answer, or finds the one that the same Idempotency-Key began."""
-    use = services()
-    model = asked.model or use.models.default
+def begin(caller: Caller, asked: Question, *, keep_messages: bool = False) -> Meta:
+    """Starts the answer to a question of ours, or finds the one that the same Idempotency-Key began."""
     call = Call(
-        model=model,
+        model=asked.model or services().models.default,
         messages=asked.messages,
         options=asked.options,
-        caller=owner,
-        grace=use.settings.grace,
+        caller=caller.name,
+        grace=services().settings.grace,
     )
-    return use.streams.start(
-        call,
-        use.models.find(model),
-        claim=claim(owner, asked),
-        fingerprint=asked.fingerprint(),
-        keep_messages=keep_messages,
+    call = instructed(asked, call)
+    return start(
+        caller, call, claim=claim(caller, asked), fingerprint=asked.fingerprint(), keep_messages=keep_messages
     )
 
 
-def claim(owner: str, asked: Question) -> str | None:
+def start(
+    caller: Caller, call: Call, *, claim: str | None, fingerprint: str = "", keep_messages: bool = False
+) -> Meta:
+    """The one door to an answer, whatever API it was asked through. Raises MillstreamError."""
+    use = services()
+    call = use.limits.held(caller, call)
+    admitted: list[str] = []
+
+    def admit(id: str) -> None:
+        g.rate_limits = use.limits.admit(caller, id)
+        admitted.append(id)
+
+    try:
+        return use.streams.start(
+            call,
+            use.models.find(call.model, call.api),
+            claim=claim,
+            fingerprint=fingerprint,
+            keep_messages=keep_messages,
+            admit=admit,
+        )
+    except BaseException:
+        for id in admitted:
+            use.limits.void(id)
+        raise
+
+
+def tell_rate_limits(response: Response) -> Response:
+    """What is left to the caller, on the answer that was counted."""
+    response.headers.update(g.get("rate_limits", {}))
+    return response
+
+
+def claim(caller: Caller, asked: Question) -> str | None:
     """What makes this request the same as another one: the caller's Idempotency-Key
     (https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/), or in our own pages the form's
     `once` together with the question, so that a reload asks nothing and another question is another one."""
     once = asked.controls.get("once")
     key = request.headers.get("Idempotency-Key") or asked.controls.get("idempotency_key")
     if once and not key:
-        return _digest(owner, "once", once, asked.fingerprint())
-    return claim_by_key(owner, key)
+        return _digest(caller.name, "once", once, asked.fingerprint())
+    return claim_by_key(caller, key)
 
 
-def claim_by_key(owner: str, key: str | None) -> str | None:
+def claim_by_key(caller: Caller, key: str | None) -> str | None:
     """The same for an Idempotency-Key alone. Raises RequestError."""
     if not key:
         return None
@@ -165,7 +195,7 @@ def claim_by_key(owner: str, key: str | None) -> str | None:
         raise RequestError(
             "bad_field", f"An Idempotency-Key has at most {KEY_MOST} printable characters.", param="Idempotency-Key"
         )
-    return _digest(owner, "key", key)
+    return _digest(caller.name, "key", key)
 
 
 def _digest(*parts: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Blueprint, Response, g, request
 
+from millstream.access import Caller
 from millstream.errors import Unavailable
 from millstream.events import TERMINAL, Api, Call, End, Meta
 from millstream.formats.completion import assemble
@@ -16,7 +17,7 @@ from millstream.formats.objects import to_json
 from millstream.responses import HEADERS
 from millstream.sockets.client import Client
 from millstream.streams import Follower
-from millstream.views import intake, streams
+from millstream.views import instructions, intake, streams
 from millstream.views.openai_request import Request, read
 from millstream.views.services import services
 
@@ -70,10 +71,11 @@ def _model(name: str) -> dict[str, Any]:
 
 
 def _answer(api: Api) -> Response:
-    owner = intake.caller(starts=True)
+    caller = intake.caller(starts=True)
     body = intake.body(services().settings.max_body_v1)
     asked = read(body, api)
-    meta = _start(owner, api, asked, body)
+    instructions.require_open()
+    meta = _start(caller, api, asked, body)
     g.request_id = meta.id
     client = Client(request.environ)
     follower = services().streams.follow(meta, peer=client)
@@ -86,22 +88,20 @@ def _answer(api: Api) -> Response:
         return response
 
 
-def _start(owner: str, api: Api, asked: Request, body: bytes) -> Meta:
+def _start(caller: Caller, api: Api, asked: Request, body: bytes) -> Meta:
     """Begins the answer, or finds the one that the same Idempotency-Key began. Who gave no key can't come back for
     the answer: then it ends as soon as the client leaves."""
-    use = services()
-    model = asked.model or use.models.default
-    claim = intake.claim_by_key(owner, request.headers.get("Idempotency-Key"))
+    claim = intake.claim_by_key(caller, request.headers.get("Idempotency-Key"))
     call = Call(
-        model=model,
+        model=asked.model or services().models.default,
         messages=asked.messages,
         options=asked.options,
-        caller=owner,
-        grace=use.settings.grace if claim else 0,
+        caller=caller.name,
+        grace=services().settings.grace if claim else 0,
         api=api,
     )
     fingerprint = hashlib.sha256(api.encode() + b"\0" + body).hexdigest() if claim else ""
-    return use.streams.start(call, use.models.find(model, api), claim=claim, fingerprint=fingerprint)
+    return intake.start(caller, call, claim=claim, fingerprint=fingerprint)
 
 
 def _whole(follower: Follower) -> Response:

@@ -7,6 +7,7 @@ import secrets
 from flask import Blueprint, Response, make_response, render_template, request
 
 from millstream.views import intake
+from millstream.views.presets import listed
 from millstream.views.services import services
 
 page = Blueprint("page", __name__)
@@ -23,6 +24,7 @@ def index() -> Response:
             once=secrets.token_urlsafe(16),
             models=models.models(),
             default_model=models.default,
+            presets=listed(),
         )
     )
     response.headers["Cache-Control"] = "no-cache"

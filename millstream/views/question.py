@@ -26,10 +26,13 @@ class Question(Struct, frozen=True):
     model: str
     options: dict[str, Any]
     controls: dict[str, str]
+    preset: str | None = None  # None: the default one; "" and "none": none
 
     def fingerprint(self) -> str:
         """Equal for equal questions, whatever they were written in."""
-        asked = [self.messages, self.model, sorted(self.options.items())]
+        asked: list[Any] = [self.messages, self.model, sorted(self.options.items())]
+        if self.preset is not None:
+            asked.append(self.preset)
         return hashlib.sha256(msgspec.json.encode(asked)).hexdigest()
 
 
@@ -53,12 +56,11 @@ def question(fields: dict[str, Any]) -> Question:
             f"Known are {', '.join(FIELDS)}.",
             param=unknown[0][:60],
         )
-    if fields.get("preset") is not None:
-        raise RequestError("bad_field", f"There is no preset {fields['preset']!r:.60}.", param="preset")
     options: dict[str, Any] = {name: value for name in NUMBERS if (value := _number(fields, name)) is not None}
     if (stop := _stop(fields.get("stop"))) is not None:
         options["stop"] = stop
-    return Question(messages=_messages(fields), model=_model(fields), options=options, controls=controls(fields))
+    preset = None if fields.get("preset") is None else _string(fields, "preset")
+    return Question(_messages(fields), _model(fields), options, controls(fields), preset)
 
 
 def controls(fields: Mapping[str, Any]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from flask import current_app
 
 from millstream.access import Access
 from millstream.events import Api
+from millstream.limits import Limits
 from millstream.settings import Settings
 from millstream.streams import Streams
 from millstream.upstreams import Upstream
@@ -32,6 +33,7 @@ class Services:
     streams: Streams
     models: Models
     access: Access
+    limits: Limits
 
 
 def services() -> Services:

@@ -9,6 +9,7 @@ from time import monotonic
 
 from flask import Blueprint, Response, jsonify, redirect, request, url_for
 
+from millstream.access import Caller
 from millstream.errors import MillstreamError, NotFound, RequestError
 from millstream.events import TERMINAL, Event, Meta
 from millstream.formats import Format
@@ -33,9 +34,9 @@ ENDLESS = 2**53 - 1  # RFC 8673: a last byte that is not known yet; the largest 
 @streams.post("/streams")
 def start() -> Response:
     """Starts an answer without following it: 201 with its address."""
-    owner = intake.caller(starts=True)
+    caller = intake.caller(starts=True)
     asked = intake.read_question()
-    meta = intake.begin(owner, asked, keep_messages=asked.controls.get("format") == Html.NAME)
+    meta = intake.begin(caller, asked, keep_messages=asked.controls.get("format") == Html.NAME)
     services().streams.accepted(meta.id, services().settings.status_wait)
     url = url_for("streams.follow", id=meta.id)
     response = jsonify(id=meta.id, url=url)
@@ -48,16 +49,16 @@ def start() -> Response:
 @streams.get("/streams/<id>")
 def follow(id: str) -> Response:
     """Follows or resumes a stream; any number of clients at once."""
-    owner = intake.caller(starts=False)
+    caller = intake.caller(starts=False)
     fields = intake.query()
-    return resume(owner, id, _position(id, fields), controls(fields))
+    return resume(caller, id, _position(id, fields), controls(fields))
 
 
 @streams.post("/streams/<id>/stop")
 def stop(id: str) -> Response:
     """Stops it; what came stays readable."""
-    owner = intake.caller(starts=True)
-    services().streams.stop(_meta(id, owner))
+    caller = intake.caller(starts=True)
+    services().streams.stop(_meta(id, caller))
     form = intake.fields() if request.content_length else {}
     if form.get("format") == Html.NAME:
         response = redirect(url_for("streams.follow", id=id, format=Html.NAME), code=303)
@@ -69,8 +70,8 @@ def stop(id: str) -> Response:
 @streams.delete("/streams/<id>")
 def delete(id: str) -> Response:
     """Stops it and erases it."""
-    owner = intake.caller(starts=True)
-    services().streams.delete(_meta(id, owner))
+    caller = intake.caller(starts=True)
+    services().streams.delete(_meta(id, caller))
     return Response(status=204)
 
 
@@ -90,11 +91,11 @@ def last_event_id(fields: Mapping[str, str]) -> tuple[str, int] | None:
     return match[1], int(match[2])
 
 
-def _meta(id: str, owner: str) -> Meta:
+def _meta(id: str, caller: Caller) -> Meta:
     """Raises NotFound; also for a stream of OpenAI's API, which our formats have no words for."""
     if not ID.fullmatch(id):
         raise NotFound
-    meta = services().streams.meta(id, owner)
+    meta = services().streams.meta(id, caller.name)
     if meta.api != "chat":
         raise NotFound
     return meta
@@ -109,11 +110,11 @@ def _position(id: str, fields: Mapping[str, str]) -> int:
     return intake.whole_number("after", fields.get("after", "0"))
 
 
-def resume(owner: str, id: str, after: int, asked: dict[str, str]) -> Response:
+def resume(caller: Caller, id: str, after: int, asked: dict[str, str]) -> Response:
     """Goes on with a stream from the event after `after`."""
     format = intake.choose_format(asked.get("format"))
     padding = intake.padding(asked)
-    meta = _meta(id, owner)
+    meta = _meta(id, caller)
     if request.method == "HEAD":
         return head(format)
     if format is Json:

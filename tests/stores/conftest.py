@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from redis import Redis
 
 from millstream.stores import Store
 from millstream.stores.file import FileStore
@@ -11,6 +13,7 @@ from millstream.stores.table import open_store
 from tests.stores.other_worker import OtherWorker
 from tests.stores.redis_server import RedisServer
 from tests.stores.samples import TTL
+from tests.system.redis_server import RedisServer
 
 
 class Workers:
@@ -43,18 +46,34 @@ def redis_url(redis_server: RedisServer) -> str:
 
 
 @pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    return tmp_path / "parent" / "streams"
+def directory() -> Iterator[Path]:
+    # Not tmp_path: in one of several processes of pytest it is too long for a socket's address.
+    with TemporaryDirectory() as folder:
+        yield Path(folder) / "parent" / "streams"
 
 
-@pytest.fixture(params=["memory", "file", pytest.param("redis", marks=pytest.mark.system)])
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    """Of an empty database."""
+    with Redis.from_url(redis_server.url) as client:
+        client.flushall()
+    return redis_server.url
+
+
+@pytest.fixture(params=["memory", "file", "redis"])
 def workers(request: pytest.FixtureRequest, directory: Path) -> Iterator[Workers]:
     """Each store under the contract; a new one is one line here."""
     url = lambda: request.getfixturevalue("redis_url")  # noqa: E731
     stores = {
         "memory": lambda: [open_store("memory:", ttl=TTL, workers=1)],
         "file": lambda: [open_store(f"file:{directory}", ttl=TTL, workers=2) for _ in range(2)],
-        "redis": lambda: [open_store(url(), ttl=TTL, workers=2) for _ in range(2)],
+        "redis": lambda: [open_store(request.getfixturevalue("redis_url"), ttl=TTL, workers=2) for _ in range(2)],
     }
     made = Workers(stores[request.param]())
     yield made

@@ -37,7 +37,11 @@ class Server:
         self.port = port or free_port()
         self.workers = workers
         self.folder = Path(tempfile.mkdtemp(prefix="millstream-"))
-        self.settings = {"store": f"file:{self.folder}/streams", **settings}
+        self.settings = {
+            "store": f"file:{self.folder}/streams",
+            "limits_store": f"sqlite:{self.folder}/limits.db",
+            **settings,
+        }
         self.upstreams = {"demo": {"kind": "demo", "models": ["demo"]}} if upstreams is None else upstreams
         self.log = self.folder / "log"
         self._said = ""
@@ -45,7 +49,7 @@ class Server:
     def __enter__(self) -> Server:
         config = self.folder / "millstream.toml"
         config.write_text(_toml(self.upstreams), "utf-8")
-        ours = ("MILLSTREAM_", "OPENAI_")
+        ours = ("MILLSTREAM_", "OPENAI_", "REDIS_")
         environ = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         environ |= {
             "HOST": self.host,

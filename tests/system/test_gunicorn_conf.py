@@ -148,3 +148,17 @@ def test_sighup_with_a_wrong_setting_changes_nothing(server: subprocess.Popen[st
     assert get(url + "healthz")
     assert server.poll() is None
     assert not (tmp_path / "home").exists()  # where gunicorn would have put its control socket by now
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT, signal.SIGTERM])
+def test_a_worker_just_forked_hears_its_end(tmp_path: Path, number: signal.Signals) -> None:
+    script = f"""if True:
+        import os, runpy, signal
+        conf = runpy.run_path("gunicorn.conf.py")
+        signal.signal({number.value}, lambda *_: None)  # the master's own, which only take a note
+        conf["post_fork"](None, None)
+        os.kill(os.getpid(), {number.value})
+        raise SystemExit("the signal was lost")"""
+    environ = {**os.environ, "MILLSTREAM_STORE": f"file:{tmp_path}/streams", "MILLSTREAM_CONFIG": os.devnull}
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environ, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -15,6 +15,7 @@ import pytest
 from millstream.errors import CODES
 from millstream.settings import Settings
 from tests.system.backend import DEADLINE, Backend
+from tests.system.clients import until
 from tests.system.nginx import NGINX, ROOT, Nginx, free_port
 
 pytestmark = pytest.mark.system
@@ -237,6 +238,7 @@ def test_no_log_holds_a_query(nginx: Nginx, backend: Backend) -> None:
         client.getresponse()
     with send(nginx, b"POST /chat?prompt=secret HTTP/1.1\r\nHost: a\r\nContent-Length: 21000000\r\n\r\n") as sock:
         error_on(sock)
+    until(lambda: nginx.access_log().count(" /chat HTTP/1.1") == 2)  # a line is written once the response is sent
     assert '"GET /chat HTTP/1.1" 502' in nginx.access_log()
     assert "secret" not in nginx.access_log() + nginx.error_log()
 

@@ -71,7 +71,7 @@ def test_a_question_comes_in_many_shapes(client, request_):
         ({"json": {"prompt": "x", "temperature": "hot"}}, 400, "bad_field", "temperature"),
         ({"json": {"prompt": "x", "max_tokens": 0}}, 400, "bad_field", "max_tokens"),
         ({"json": {"prompt": "x", "stop": [1]}}, 400, "bad_field", "stop"),
-        ({"json": {"prompt": "x", "preset": "none"}}, 400, "bad_field", "preset"),
+        ({"json": {"prompt": "x", "preset": "unknown"}}, 400, "bad_field", "preset"),
         ({"json": {"prompt": "x", "model": "unknown"}}, 404, "model_not_found", "model"),
         ({"json": {"prompt": "x", "model": "demo?nonsense=1"}}, 400, "bad_field", "model"),
         ({"json": {"prompt": "x", "padding": -1}}, 400, "bad_field", "padding"),

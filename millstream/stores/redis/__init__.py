@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable
 
+import gevent
 import msgspec
 
 from millstream.errors import NotFound
@@ -21,7 +22,7 @@ from millstream.stores.redis.neighbours import Neighbours
 from millstream.stores.redis.pipe import Away
 from millstream.stores.redis.reader import RedisReader, unavailable
 from millstream.stores.redis.scripts import CREATE, ERASE, RELEASE, SEIZE
-from millstream.stores.redis.sweeping import sweep
+from millstream.stores.redis.sweeping import orphans, sweep
 from millstream.stores.redis.writer import Writer
 
 VOID = 5.0  # s after which a seizure that was not followed by the end counts for nothing
@@ -99,9 +100,10 @@ class RedisStore:
         return meta
 
     def meta(self, id: str) -> Meta:
-        if log := self._writer.logs.get(id):
+        log = self._writer.logs.get(id)
+        if log and self.away:
             return log.meta
-        found = self._ask("XRANGE", names.log(_checked(id)), "1-0", "1-0")
+        found = self._ask("XRANGE", names.log(_checked(id)), "1-0", "1-0")  # another worker may have erased it
         if not found:
             raise NotFound
         return _meta.decode(found[0][1][1])
@@ -115,7 +117,8 @@ class RedisStore:
         return log.last
 
     def reader(self, id: str, after: int = 0) -> RedisReader:
-        if id not in self._writer.logs and not self._ask("EXISTS", names.log(_checked(id))):
+        held = id in self._writer.logs and self.away
+        if not held and not self._ask("EXISTS", names.log(_checked(id))):
             raise NotFound
         return RedisReader(id, self._link, self._writer.logs, self._neighbours.watches, after)
 
@@ -129,7 +132,9 @@ class RedisStore:
         dead = self._neighbours.all_dead()
         try:
             meta = self.meta(id)
-            found = self._link.call(*SEIZE.command([names.log(id)], self.worker, int(VOID * 1000), self.worker, *dead))
+            found = self._link.call(
+                *SEIZE.command([names.log(id)], self.worker, int(VOID * 1000), self.worker, *dead)
+            )
         except (NotFound, Away):
             return False
         if isinstance(found, list):
@@ -139,6 +144,12 @@ class RedisStore:
         if found:
             self._neighbours.suspect(found.decode())
         return False
+
+    def orphans(self) -> list[str]:
+        try:
+            return orphans(self._link, self._neighbours) if self._link.up else []
+        except Away:
+            return []
 
     def release(self, id: str) -> None:
         if _ID.fullmatch(id):
@@ -152,7 +163,6 @@ class RedisStore:
         self._neighbours.watches.wake([id])
 
     def sweep(self, now: float) -> int:
-        self._writer.refresh()
         try:
             return sweep(self._link, self._channels, self._neighbours, now - time.time() - self._ttl)
         except Away:

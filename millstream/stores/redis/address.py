@@ -13,7 +13,9 @@ from millstream.settings import SettingError
 LIMIT = 1.5  # s for anything that is asked of Redis; what takes longer counts as away
 OLDEST = 6
 OPTIONS = {"db", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname"}
-LOOKS_LIKE = "redis://:PASSWORD@HOST:6379/0, or rediss:// for TLS; write @ / : # % in a password as %40 %2F %3A %23 %25"
+LOOKS_LIKE = (
+    "redis://:PASSWORD@HOST:6379/0, or rediss:// for TLS; write @ / : # % in a password as %40 %2F %3A %23 %25"
+)
 
 
 class _Plain(redis.connection.Connection):
@@ -45,7 +47,9 @@ class Address:
             )
         path = url.partition("?")[0].partition("://")[2].partition("/")[2]
         if "host" not in found or (path and not path.isdigit()):
-            raise SettingError(f"the address of Redis has no host, or a wrong database; it has to look like {LOOKS_LIKE}")
+            raise SettingError(
+                f"the address of Redis has no host, or a wrong database; it has to look like {LOOKS_LIKE}"
+            )
         self.database = int(found.setdefault("db", 0))
         self.shown = f"{found['host']}:{found.get('port', 6379)}/{self.database}"
         self._class = redis.connection.SSLConnection if tls else _Plain
@@ -78,7 +82,9 @@ class Address:
             connection.send_command("PING")
             connection.read_response()
         except exceptions.AuthenticationError as error:
-            raise SettingError(f"Redis at {self.shown} wants a password ({_kind(error)}); put it into its address") from None
+            raise SettingError(
+                f"Redis at {self.shown} wants a password ({_kind(error)}); put it into its address"
+            ) from None
         except exceptions.NoPermissionError:
             return  # it may not ask for INFO: nothing is known against it
         finally:

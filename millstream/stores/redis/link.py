@@ -30,7 +30,9 @@ class Link:
     While Redis is away nobody waits for it.
     """
 
-    def __init__(self, address: Address, back: Callable[[], None], heard: Callable[[str, bytes | None], None]) -> None:
+    def __init__(
+        self, address: Address, back: Callable[[], None], heard: Callable[[str, bytes | None], None]
+    ) -> None:
         self.up = False
         self._address = address
         self._back = back

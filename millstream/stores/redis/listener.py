@@ -53,7 +53,7 @@ class Listener:
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
             work()
-        except (exceptions.RedisError, OSError) as error:
+        except (exceptions.RedisError, OSError, ValueError) as error:  # ValueError: closed under a read
             self._broken(error)
 
     def _listen(self) -> None:

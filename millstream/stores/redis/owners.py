@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 TICK = 0.5  # s between two looks
-GONE = 1.0  # s without a connection and without a beat: the process has died, or the kernel of its machine has said so
+GONE = (
+    1.0  # s without a connection and without a beat: the process has died, or the kernel of its machine has said so
+)
 SILENT = 5.0  # s without a beat on a connection that stands: its machine is off the network, or it was stopped
 GAP = 3 * TICK  # s between two looks: then it was this worker, or Redis, that stood still
 SETTLE = 3.0  # s after a reconnection, in which others come back, too

@@ -54,7 +54,7 @@ class Pipe:
                 self._ready.clear()
                 while self._waiting:
                     self._exchange()
-        except (exceptions.RedisError, OSError) as error:
+        except (exceptions.RedisError, OSError, ValueError) as error:  # ValueError: closed under a read
             self._broken(error)
 
     def _exchange(self) -> None:

@@ -34,14 +34,6 @@ local function owner(log, last)
   return at(log, '1-0')[2][4], nil
 end
 local function ended(last) return last[2][3] == 'end' end
-local function keep(log, signs, claims, id, ms)
-  redis.call('PEXPIRE', log, ms)
-  redis.call('ZADD', signs, now(), id)
-  local first = at(log, '1-0')
-  if first[2][5] == 'c' and redis.call('GET', claims .. first[2][6]) == id then
-    redis.call('PEXPIRE', claims .. first[2][6], ms)
-  end
-end
 local function unclaim(log, claims, id)
   local first = at(log, '1-0')
   if first and first[2][5] == 'c' and redis.call('GET', claims .. first[2][6]) == id then
@@ -84,7 +76,12 @@ end
 local id = epoch .. '-' .. ARGV[5]
 if ARGV[8] then
   redis.call('XADD', KEYS[1], id, 'e', ARGV[6], 'end', '1')
-  keep(KEYS[1], KEYS[2], ARGV[7], ARGV[1], ARGV[8])
+  redis.call('PEXPIRE', KEYS[1], ARGV[8])
+  redis.call('ZADD', KEYS[2], now(), ARGV[1])
+  local first = at(KEYS[1], '1-0')
+  if first[2][5] == 'c' and redis.call('GET', ARGV[7] .. first[2][6]) == ARGV[1] then
+    redis.call('PEXPIRE', ARGV[7] .. first[2][6], ARGV[8])
+  end
 else
   redis.call('XADD', KEYS[1], id, 'e', ARGV[6])
 end
@@ -136,10 +133,11 @@ if ended(last) then return '' end
 return (owner(KEYS[1], last))
 """)
 
-# A sign of life. KEYS: log, signs. ARGV: id, ms to live, prefix of claims.
-REFRESH = Script("""
-if redis.call('EXISTS', KEYS[1]) == 1 then keep(KEYS[1], KEYS[2], ARGV[3], ARGV[1], ARGV[2]) end
-return 'ok'
+# KEYS: log. Gives the name of the worker that has or had it, nil if there is no such log.
+HOLDER = Script("""
+local last = top(KEYS[1])
+if not last then return false end
+return (owner(KEYS[1], last))
 """)
 
 # KEYS: log. ARGV: id, prefix of claims.
@@ -166,4 +164,4 @@ redis.call('PUBLISH', ARGV[2], '')
 return redis.call('ZREM', KEYS[2], ARGV[1])
 """)
 
-ALL = (CREATE, APPEND, READ, SEIZE, OWNER, REFRESH, RELEASE, ERASE, UNDO)
+ALL = (CREATE, APPEND, READ, SEIZE, OWNER, HOLDER, RELEASE, ERASE, UNDO)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from millstream.stores.redis import names
 from millstream.stores.redis.link import Link
 from millstream.stores.redis.neighbours import Neighbours
-from millstream.stores.redis.scripts import ERASE, OWNER
+from millstream.stores.redis.scripts import ERASE, HOLDER, OWNER
 
 AT_ONCE = 1000
 
@@ -18,11 +18,21 @@ def sweep(link: Link, channels: names.Channels, neighbours: Neighbours, since: f
     found = link.call("ZRANGEBYSCORE", names.SIGNS, "-inf", until, "LIMIT", 0, AT_ONCE, read=True)
     owners = {id.decode(): link.call(*OWNER.command([names.log(id.decode())]), read=True) for id in found}
     running = {owner.decode() for owner in owners.values() if owner}
-    dead = {worker for worker, connected, beat in neighbours.look(running) if not connected and beat is None}
+    dead = _dead(neighbours, running)
     erased = 0
     for id, owner in owners.items():
         if not owner or owner.decode() in dead:
-            erased += link.call(
-                *ERASE.command([names.log(id), names.SIGNS], id, channels.news(id), names.CLAIMS)
-            )
+            erased += link.call(*ERASE.command([names.log(id), names.SIGNS], id, channels.news(id), names.CLAIMS))
     return erased
+
+
+def orphans(link: Link, neighbours: Neighbours) -> list[str]:
+    """The streams of dead workers, running and ended. Raises Away."""
+    ids = [id.decode() for id in link.call("ZRANGE", names.SIGNS, 0, -1, read=True)]
+    holders = {id: link.call(*HOLDER.command([names.log(id)]), read=True) for id in ids}
+    dead = _dead(neighbours, {worker.decode() for worker in holders.values() if worker})
+    return [id for id, worker in holders.items() if worker and worker.decode() in dead]
+
+
+def _dead(neighbours: Neighbours, workers: set[str]) -> set[str]:
+    return {worker for worker, connected, beat in neighbours.look(workers) if not connected and beat is None}

@@ -15,7 +15,7 @@ from millstream.stores.redis.address import LIMIT
 from millstream.stores.redis.link import Link
 from millstream.stores.redis.log import Entry, Log
 from millstream.stores.redis.pipe import Away
-from millstream.stores.redis.scripts import APPEND, REFRESH, UNDO
+from millstream.stores.redis.scripts import APPEND, UNDO
 
 SPARE = 300.0  # s that a log outlives its last refreshment, beside its ttl
 GRAVE = 60_000  # ms
@@ -66,8 +66,10 @@ class Writer:
 
     def refresh(self) -> None:
         """Keeps running streams from expiring."""
-        for id in self.logs:
-            self._link.post(REFRESH.command([names.log(id), names.SIGNS], id, self.lifetime, names.CLAIMS))
+        for id, log in self.logs.items():
+            self._link.post(("PEXPIRE", names.log(id), self.lifetime))
+            if log.meta.claim is not None:
+                self._link.post(("PEXPIRE", names.claim(log.meta.claim), self.lifetime))
 
     def flush(self) -> None:
         """Before leaving: waits a moment for what is not written yet."""
@@ -104,7 +106,9 @@ class Writer:
             if entry.ends:
                 self.logs.pop(log.meta.id, None)
         elif not isinstance(answer, Away):
-            log.lost = "Redis has lost it" if answer == b"lost" else "this worker stood still, and another one ended it"
+            log.lost = (
+                "Redis has lost it" if answer == b"lost" else "this worker stood still, and another one ended it"
+            )
             log.unwritten.clear()
             if log.ended:  # nobody appends any more who could be told
                 self.logs.pop(log.meta.id, None)

@@ -1,0 +1,200 @@
+"""How much each caller may ask, counted over all workers. Without limits in the settings nothing is counted."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from math import floor
+from time import time
+from typing import Protocol, TypeVar, cast
+
+import gevent
+from limits import RateLimitItemPerSecond
+from limits.storage import Storage as Countable
+from limits.strategies import MovingWindowRateLimiter
+
+from millstream.errors import MillstreamError, Unavailable
+from millstream.events import Call
+from millstream.limits import lengths, refusals
+from millstream.limits.book import LEASE, Book
+from millstream.limits.bounds import Bounds, bounds, network
+from millstream.limits.refusals import Window
+from millstream.limits.storage import Storage, StorageDown
+from millstream.settings import Settings
+from millstream.streams import Row
+
+T = TypeVar("T")
+
+log = logging.getLogger("millstream")
+
+MINUTE = 60  # s
+SETTLING = (0.05, 0.1, 0.2)  # s: an answer that has just ended may not be counted off yet
+EVERYBODY = "streams"  # the places that all callers share
+
+
+class Caller(Protocol):
+    """Who asks; access.Caller is one."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def address(self) -> str: ...
+
+
+class Limits:
+    """One a worker, and an `Ends`. Where the storage can't count, nobody who has limits gets through: Unavailable
+    (store_unavailable). What runs goes on, and is counted when the storage is back."""
+
+    def __init__(self, settings: Settings, storage: Storage) -> None:
+        self._storage = storage
+        self._windows = MovingWindowRateLimiter(cast(Countable, storage))
+        self._book = Book(storage)
+        self._keys = {key.name: bounds(settings, key) for key in settings.keys}
+        self._others = bounds(settings, None)
+        self._by_address = settings.requests_per_minute_address
+        self._total = settings.streams_total
+        self._down = False
+
+    def close(self) -> None:
+        """Writes what is left to be counted, if the storage takes it now."""
+        self._book.close()
+        self._storage.close()
+
+    # -- any try that may be made so often only -----------------------------------------------------------------
+
+    def hit(self, what: str, who: str, most: int, seconds: int = MINUTE) -> int:
+        """Counts one try of `who`. 0: it passes; else the whole seconds to wait, and it is not counted.
+
+        At most `most` pass within any `seconds`, over all workers. Raises Unavailable.
+        """
+        window = Window(RateLimitItemPerSecond(most, seconds, what), who, "")
+        return self._run(lambda: 0 if self._windows.hit(window.item, who) else self._wait(window))
+
+    def forget(self, what: str, who: str, most: int, seconds: int = MINUTE) -> None:
+        """Takes back all tries of `who`, with the same numbers as for `hit`. Raises Unavailable."""
+        item = RateLimitItemPerSecond(most, seconds, what)
+        self._run(lambda: self._windows.clear(item, who))
+
+    # -- questions ----------------------------------------------------------------------------------------------
+
+    def held(self, caller: Caller, call: Call) -> Call:
+        """The call held to the caller's lengths. Raises RequestError (prompt_too_long, bad_field)."""
+        return lengths.held(self._may(caller.name), call)
+
+    def admit(self, caller: Caller, id: str) -> dict[str, str]:
+        """Counts a new answer in, until `record` or `void` ends it, and gives the headers that say what is left.
+
+        Refused is all or nothing: what is refused isn't counted. Raises RequestError (requests, tokens, streams),
+        Unavailable (full, store_unavailable).
+        """
+        may = self._may(caller.name)
+        windows = self._windows_of(caller, may)
+        places = self._places(caller.name, may)
+        if not (windows or places or may.tokens_per_day):
+            return {}
+        pauses = iter(SETTLING)
+        while True:
+            try:
+                headers = self._run(lambda: self._count(caller.name, may, windows, places, id))
+                break
+            except MillstreamError as error:
+                pause = next(pauses, None)
+                if error.code not in ("streams", "full") or pause is None:
+                    raise
+                gevent.sleep(pause)
+        if places:
+            self._book.hold(id, places)
+        return headers
+
+    def void(self, id: str) -> None:
+        """What was admitted did not begin."""
+        self._book.end(id)
+
+    def record(self, row: Row) -> None:
+        """An answer has ended, here or with a worker that died."""
+        may = self._may(row.caller)
+        self._book.end(row.id, self._places(row.caller, may))
+        if may.tokens_per_day and row.usage:
+            self._book.count(_today(row.caller), row.usage.input + row.usage.output)
+
+    def _may(self, name: str) -> Bounds:
+        return self._keys.get(name, self._others)
+
+    def _windows_of(self, caller: Caller, may: Bounds) -> list[Window]:
+        found = []
+        if may.requests_per_minute:
+            item = RateLimitItemPerSecond(may.requests_per_minute, MINUTE, "key")
+            found.append(Window(item, caller.name, "with this key" if caller.name in self._keys else "here"))
+        if self._by_address:
+            item = RateLimitItemPerSecond(self._by_address, MINUTE, "address")
+            found.append(Window(item, network(caller.address), "from your address"))
+        return found
+
+    def _places(self, name: str, may: Bounds) -> dict[str, int]:
+        own = {f"{EVERYBODY}/{name}": may.streams} if may.streams else {}
+        return own | ({EVERYBODY: self._total} if self._total else {})
+
+    # -- what runs in a job -------------------------------------------------------------------------------------
+
+    def _count(
+        self, name: str, may: Bounds, windows: list[Window], places: dict[str, int], id: str
+    ) -> dict[str, str]:
+        with self._storage.atomic():
+            today = self._storage.get(_today(name)) if may.tokens_per_day else 0
+            if may.tokens_per_day and today >= may.tokens_per_day:
+                raise refusals.tokens(may.tokens_per_day, _to_midnight(), self._headers(may, windows, today))
+            for window in windows:  # before anything is taken, for not all storages take it back
+                if not self._windows.test(window.item, window.who):
+                    raise self._too_many(window, self._headers(may, windows, today))
+            if places and (full := self._storage.lease(id, places, LEASE)):
+                if full == EVERYBODY:
+                    raise Unavailable("full", f"The server is full ({self._total} answers run). Try again.")
+                raise refusals.streams(may.streams, self._headers(may, windows, today))
+            for window in windows:
+                if not self._windows.hit(window.item, window.who):  # somebody else came between, in Redis
+                    self._storage.end({place: [id] for place in places})
+                    raise self._too_many(window, self._headers(may, windows, today))
+            return self._headers(may, windows, today)
+
+    def _too_many(self, window: Window, headers: dict[str, str]) -> MillstreamError:
+        return refusals.requests(window, self._wait(window), headers)
+
+    def _wait(self, window: Window) -> int:
+        reset = self._windows.get_window_stats(window.item, window.who).reset_time
+        return max(1, floor(reset - time()) + 1)  # what is exactly a minute old still counts
+
+    def _headers(self, may: Bounds, windows: list[Window], today: int) -> dict[str, str]:
+        """As OpenAI's API has them; of two windows the one with less left."""
+        found: dict[str, str] = {}
+        if windows:
+            stats = [(self._windows.get_window_stats(window.item, window.who), window.item) for window in windows]
+            least, item = min(stats, key=lambda both: both[0].remaining)
+            found |= refusals.headers("requests", item.amount, least.remaining, least.reset_time - time())
+        if may.tokens_per_day:
+            left = may.tokens_per_day - today
+            found |= refusals.headers("tokens", may.tokens_per_day, left, _to_midnight())
+        return found
+
+    def _run(self, job: Callable[[], T]) -> T:
+        try:
+            result = self._storage.run(job)
+        except StorageDown as error:
+            if not self._down:
+                log.warning("limits can't be counted, so nobody who has any is let through: %s", error)
+            self._down = True
+            raise Unavailable(
+                "store_unavailable", "Your limits can't be counted at the moment. Try again.", retry_after=2
+            ) from error
+        self._down = False
+        return result
+
+
+def _today(name: str) -> str:
+    return f"tokens/{name}/{datetime.now(UTC).date()}"
+
+
+def _to_midnight() -> float:
+    """Seconds until the next day begins, in UTC."""
+    now = datetime.now(UTC)
+    return (now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1) - now).total_seconds()

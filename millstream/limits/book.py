@@ -1,0 +1,127 @@
+"""What this worker still has to tell the storage: leases to renew and to end, tokens to count. Loses nothing when the
+storage is away for a while, and holds nobody up."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from time import monotonic
+
+import gevent
+from gevent import Greenlet
+from gevent.event import Event
+
+from millstream.limits.storage import Storage
+
+log = logging.getLogger("millstream")
+
+LEASE = 30.0  # s until the places of a killed worker are free
+RENEW = 10.0  # s between two renewals
+SWEEP = 60.0  # s between two looks for what has expired
+AGAIN = 1.0  # s between two tries while the storage is away
+DAYS = 2 * 86400  # s that a day's sum is kept
+LAST_WORDS = 3.0  # s that a worker which leaves waits for the storage
+
+Ids = dict[str, list[str]]
+
+
+class Book:
+    """One a worker; its greenlet begins with the first entry."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.held: dict[str, tuple[str, ...]] = {}  # the names that each lease of this worker has a place of
+        self._ended: list[tuple[str, tuple[str, ...]]] = []
+        self._counts: Counter[str] = Counter()
+        self._storage = storage
+        self._news = Event()
+        self._writer: Greenlet | None = None
+        self._renewed = self._swept = monotonic()
+        self._trouble = False
+        self._closing = False
+
+    def hold(self, id: str, names: Iterable[str]) -> None:
+        """A lease that was taken: it is renewed until `end`."""
+        self.held[id] = tuple(names)
+        self._tell()
+
+    def end(self, id: str, names: Iterable[str] = ()) -> None:
+        """Ends a lease of this worker, or of `names` one of another worker, which is dead."""
+        if names := self.held.pop(id, tuple(names)):
+            self._ended.append((id, tuple(names)))
+            self._tell()
+
+    def count(self, key: str, amount: int) -> None:
+        """Adds to a day's sum."""
+        self._counts[key] += amount
+        self._tell()
+
+    def close(self) -> None:
+        """Writes what is left, if the storage takes it now."""
+        self._closing = True
+        if self._writer is not None:
+            self._news.set()
+            self._writer.join(LAST_WORDS)  # not killed: what it is writing would be lost, or written twice
+            self._write()
+
+    def _tell(self) -> None:
+        self._news.set()
+        if self._writer is None:
+            self._writer = gevent.spawn(self._run)
+
+    def _run(self) -> None:
+        while True:
+            self._news.wait(RENEW)
+            self._news.clear()
+            while not self._write() and not self._closing:
+                gevent.sleep(AGAIN)
+            if self._closing:
+                return
+
+    def _write(self) -> bool:
+        """False: the storage is away, and all of it is still to be written."""
+        ended, self._ended = self._ended, []
+        counts, self._counts = self._counts, Counter()
+        now = monotonic()
+        renewed = _by_name(self.held.items()) if now - self._renewed >= RENEW else {}
+        sweep = now - self._swept >= SWEEP
+        if not (ended or counts or renewed or sweep):
+            return True
+        try:
+            self._storage.run(lambda: self._tell_storage(_by_name(ended), counts, renewed, sweep))
+        except Exception as error:  # whatever it is: the greenlet has to live on
+            self._ended = ended + self._ended
+            self._counts += counts
+            if not self._trouble:
+                log.warning("limits can't be counted for the moment, and will be: %r", error)
+            self._trouble = True
+            return False
+        self._trouble = False
+        self._renewed = now if renewed or not self.held else self._renewed
+        self._swept = now if sweep else self._swept
+        return True
+
+    def _tell_storage(
+        self,
+        ended: Mapping[str, Sequence[str]],
+        counts: Counter[str],
+        renewed: Mapping[str, Sequence[str]],
+        sweep: bool,
+    ) -> None:
+        with self._storage.atomic():
+            if ended:
+                self._storage.end(ended)
+            for key, amount in counts.items():
+                self._storage.incr(key, DAYS, amount)
+            if renewed:
+                self._storage.renew(renewed, LEASE)
+            if sweep:
+                self._storage.sweep()
+
+
+def _by_name(leases: Iterable[tuple[str, tuple[str, ...]]]) -> Ids:
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for id, names in leases:
+        for name in names:
+            found[name].append(id)
+    return dict(found)

@@ -1,0 +1,39 @@
+"""How much one caller may: the server's own limits, or where a key has its own, those."""
+
+from __future__ import annotations
+
+from ipaddress import IPv6Address, ip_address, ip_network
+
+from msgspec import Struct
+
+from millstream.settings import KeySettings, Settings
+
+
+class Bounds(Struct, frozen=True):
+    """0 means no limit."""
+
+    requests_per_minute: int
+    streams: int
+    tokens_per_day: int
+    max_prompt: int
+    max_tokens: int
+
+
+def bounds(settings: Settings, key: KeySettings | None) -> Bounds:
+    def of(name: str) -> int:
+        own = getattr(key, name, None)
+        found: int = getattr(settings, name) if own is None else own
+        return found
+
+    return Bounds(*(of(name) for name in Bounds.__struct_fields__))
+
+
+def network(address: str) -> str:
+    """What one client has: an IPv4 address, but a whole /64 of IPv6."""
+    try:
+        ip = ip_address(address)
+    except ValueError:  # a Unix socket has none
+        return address
+    if not isinstance(ip, IPv6Address):
+        return str(ip)
+    return str(ip.ipv4_mapped or ip_network((int(ip), 64), strict=False))

@@ -1,0 +1,66 @@
+"""What a caller is told who has reached a limit, and how much is left before that.
+
+The headers are OpenAI's: https://platform.openai.com/docs/guides/rate-limits
+"""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import Literal
+
+from limits import RateLimitItem
+from msgspec import Struct
+
+from millstream.errors import RequestError
+
+WHEN_ONE_ENDS = 5  # s; nobody knows when that is
+
+
+class Window(Struct, frozen=True):
+    """So many answers in a minute: of whom, and in words."""
+
+    item: RateLimitItem
+    who: str
+    says: str
+
+
+def requests(window: Window, wait: int, headers: dict[str, str]) -> RequestError:
+    most = window.item.amount
+    return _refusal(
+        "requests", f"{_count(most)} a minute can be begun {window.says}. Try again in {wait} s.", wait, headers
+    )
+
+
+def tokens(most: int, seconds: float, headers: dict[str, str]) -> RequestError:
+    says = f"The {most} tokens of today are used up. A new day begins in {duration(seconds)}, at midnight UTC."
+    return _refusal("tokens", says, ceil(seconds), headers)
+
+
+def streams(most: int, headers: dict[str, str]) -> RequestError:
+    says = f"{_count(most)} can run at the same time. Try again when one has ended, or stop one."
+    return _refusal("streams", says, WHEN_ONE_ENDS, headers)
+
+
+def _refusal(code: str, says: str, wait: int, headers: dict[str, str]) -> RequestError:
+    return RequestError(code, says, headers={"Retry-After": str(wait), **headers})
+
+
+def _count(most: int) -> str:
+    return f"Only {most} answer{'s' if most > 1 else ''}"
+
+
+def headers(of: Literal["requests", "tokens"], most: int, left: int, seconds: float) -> dict[str, str]:
+    return {
+        f"x-ratelimit-limit-{of}": str(most),
+        f"x-ratelimit-remaining-{of}": str(max(0, left)),
+        f"x-ratelimit-reset-{of}": duration(seconds),
+    }
+
+
+def duration(seconds: float) -> str:
+    """As Go writes it, and OpenAI: 5h3m20s, 1m0s, 12s."""
+    minutes, rest = divmod(max(0, ceil(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}h{minutes}m{rest}s"
+    return f"{minutes}m{rest}s" if minutes else f"{rest}s"

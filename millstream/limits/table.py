@@ -1,0 +1,44 @@
+"""Which storages there are. A new one is one file and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from millstream.limits.storage import Storage
+from millstream.settings import ROOT, SettingError
+
+
+def open_storage(url: str) -> Storage:
+    """`sqlite:FILE`, where a relative FILE is beside app.py, or an address of Redis. Opens nothing yet.
+    Raises SettingError."""
+    kind = url.partition(":")[0]
+    if kind not in STORAGES:
+        # Only the first word is shown: what is behind it may hold a password.
+        raise SettingError(f"limits_store begins with {kind!r}; it has to be sqlite:FILE or redis://…")
+    return STORAGES[kind](url)
+
+
+def _sqlite(url: str) -> Storage:
+    from millstream.limits.sqlite import SqliteStorage
+
+    path = url.partition(":")[2].removeprefix("//")
+    if not path:
+        raise SettingError("limits_store is 'sqlite:'; it has to name a file: sqlite:instance/limits.db")
+    return SqliteStorage(ROOT / path)
+
+
+def _redis(url: str) -> Storage:
+    from millstream.limits.redis import RedisStorage
+
+    try:
+        return RedisStorage(url)
+    except ValueError:
+        raise SettingError("limits_store (or REDIS_URL) is no address of Redis: redis://HOST:6379/0") from None
+
+
+STORAGES: dict[str, Callable[[str], Storage]] = {
+    "sqlite": _sqlite,
+    "redis": _redis,
+    "rediss": _redis,
+    "redis+unix": _redis,
+}

@@ -1,0 +1,161 @@
+"""All settings: each with its default, its unit and one line. Read once, checked, passed in.
+
+The environment comes first (`MILLSTREAM_GRACE`), then the file that `MILLSTREAM_CONFIG` names
+(`grace` at its top; `millstream.toml` beside app.py by default), then the default.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from millstream.settings.keys import KeySettings, read_keys
+from millstream.settings.presets import NONE, PresetSettings, read_presets
+from millstream.settings.upstreams import LIMITS, SECRETS, UpstreamSettings, read_upstreams
+from millstream.settings.values import Secret, SettingError, boolean, names, number
+
+__all__ = [
+    "NONE",
+    "ROOT",
+    "SECRETS",
+    "TABLES",
+    "KeySettings",
+    "PresetSettings",
+    "Secret",
+    "SettingError",
+    "Settings",
+    "UpstreamSettings",
+    "load",
+]
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _setting(default: Any, says: str, unit: str = "", at_least: float | None = None) -> Any:
+    return field(default=default, metadata={"says": says, "unit": unit, "at_least": at_least})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that can be set. Times are in seconds unless the unit says otherwise."""
+
+    store: str = _setting(
+        "file:instance/streams",
+        "where streams are kept: `memory:`, `file:DIR`, `redis://…`; `REDIS_URL` if that is set",
+    )
+    ttl: float = _setting(600.0, "how long an ended stream can still be read", "s", 1)
+    grace: float = _setting(15.0, "how long a stream goes on when nobody follows it any more", "s", 0)
+    grace_new: float = _setting(60.0, "how long a stream waits for its first follower", "s", 0)
+    heartbeat: float = _setting(15.0, "silence after which a heartbeat is sent", "s", 0.1)
+    retry: int = _setting(2000, "what EventSource clients are told to wait before they reconnect, ±25 %", "ms", 0)
+    status_wait: float = _setting(2.0, "how long a POST waits for the upstream's status before its own", "s", 0)
+    poll_max: float = _setting(25.0, "the longest wait that a long poll may ask for", "s", 0)
+    connect: float = _setting(5.0, "the limit for connecting to an upstream; also per upstream", "s", 0.01)
+    first_token: float = _setting(120.0, "the limit for an upstream's first event; also per upstream", "s", 0.01)
+    silence: float = _setting(60.0, "the limit between two events of an upstream; also per upstream", "s", 0.01)
+    total: float = _setting(900.0, "the limit for a whole answer; also per upstream", "s", 0.01)
+    slow_follower: float = _setting(60.0, "a client that takes no byte for so long is cut; it can resume", "s", 0.1)
+    sndbuf: int = _setting(16384, "send buffer of a client's socket: what a slow client costs", "bytes", 2048)
+    max_streams: int = _setting(5000, "running streams a worker takes before it answers 503", "", 1)
+    max_body: int = _setting(1 << 20, "largest request body of /chat and /streams", "bytes", 1)
+    max_body_v1: int = _setting(20 << 20, "largest request body of /v1, where images come within it", "bytes", 1)
+    body_timeout: float = _setting(10.0, "the limit for receiving a request body, for each MiB of it", "s", 0.1)
+    graceful_timeout: int = _setting(120, "how long a worker that is told to leave stays for its streams", "s", 1)
+    drain_margin: int = _setting(5, "so long before that limit running streams are ended as interrupted", "s", 0)
+    hosts: tuple[str, ...] = _setting(
+        ("localhost", "127.0.0.1", "[::1]"), "the names (Host) it answers to, while it is not open"
+    )
+    open: bool = _setting(False, "serve everybody who can reach the server")
+    trusted_proxies: int = _setting(0, "how many proxies in front are believed (X-Forwarded-…)", "", 0)
+    model: str = _setting("", "the model that answers when a request names none; the first one configured by default")
+    local_model: str = _setting("", "path of a GGUF file for the local model; the packaged SmolLM2 by default")
+    limits_store: str = _setting(
+        "sqlite:instance/limits.db",
+        "where limits are counted: `sqlite:FILE`, `redis://…`; `REDIS_URL` if that is set",
+    )
+    requests_per_minute: int = _setting(
+        0, "answers that a key may begin in a minute; also per key; 0: any number", "", 0
+    )
+    requests_per_minute_address: int = _setting(0, "the same for each client's address", "", 0)
+    streams: int = _setting(0, "answers of a key that may run at the same time; also per key; 0: any number", "", 0)
+    streams_total: int = _setting(0, "the same for all keys together, over all workers: then 503", "", 0)
+    tokens_per_day: int = _setting(0, "tokens that a key may use up in a day; also per key; 0: any number", "", 0)
+    max_prompt: int = _setting(
+        0, "longest question with its conversation; also per key; 0: `max_body`", "characters", 0
+    )
+    max_tokens: int = _setting(0, "longest answer; also per key; 0: as long as the model likes", "tokens", 0)
+    # Tables of the file: what has a name of its own.
+    upstreams: tuple[UpstreamSettings, ...] = ()
+    keys: tuple[KeySettings, ...] = ()
+    presets: tuple[PresetSettings, ...] = ()
+
+
+PREFIX = "MILLSTREAM_"
+OURS = ("MILLSTREAM_CONFIG", "MILLSTREAM_LOCAL_")  # the file's name; what the master tells workers of the local model
+TABLES = ("upstreams", "keys", "presets")
+
+
+def load(environ: Mapping[str, str] | None = None, path: Path | None = None) -> Settings:
+    """Reads the environment and the file. Raises SettingError with a sentence for the operator."""
+    environ = os.environ if environ is None else environ
+    document = _document(environ, path)
+    values: dict[str, Any] = {}
+    for item in fields(Settings):
+        if item.name in TABLES:
+            continue
+        variable = PREFIX + item.name.upper()
+        if variable in environ:
+            values[item.name] = _convert(variable, environ[variable], item.default, item.metadata)
+        elif item.name in document:
+            values[item.name] = _convert(item.name, document[item.name], item.default, item.metadata)
+    if environ.get("REDIS_URL"):
+        for name in ("store", "limits_store"):
+            values.setdefault(name, environ["REDIS_URL"])
+    _check_names(document, environ)
+    defaults = Settings(**values)
+    limits = {name: getattr(defaults, name) for name in LIMITS}
+    values["upstreams"] = read_upstreams(document.get("upstreams", {}), defaults.model, limits, environ)
+    values["keys"] = read_keys(document.get("keys", {}))
+    values["presets"] = read_presets(document.get("presets", {}))
+    return Settings(**values)
+
+
+def _check_names(document: Mapping[str, Any], environ: Mapping[str, str]) -> None:
+    known = {item.name for item in fields(Settings)}
+    if unknown := set(document) - known:
+        raise SettingError(f"unknown settings in the configuration file: {', '.join(sorted(unknown))}")
+    ours = {name for name in environ if name.startswith(PREFIX) and not name.startswith(OURS)}
+    if unknown := ours - {PREFIX + name.upper() for name in known.difference(TABLES)}:
+        raise SettingError(f"unknown settings in the environment: {', '.join(sorted(unknown))}")
+
+
+def _document(environ: Mapping[str, str], path: Path | None) -> dict[str, Any]:
+    named = environ.get("MILLSTREAM_CONFIG")
+    path = path or (Path(named) if named else ROOT / "millstream.toml")
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        if named:
+            raise SettingError(f"MILLSTREAM_CONFIG names {named}, and there is no such file") from None
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingError(f"{path} is not valid TOML: {error}") from error
+    except OSError as error:
+        raise SettingError(f"{path} can't be read: {error.strerror}") from error
+
+
+def _convert(name: str, value: Any, default: Any, metadata: Mapping[str, Any]) -> Any:
+    if isinstance(default, bool):
+        return boolean(name, value)
+    if isinstance(default, int | float):
+        return number(name, value, type(default), metadata.get("at_least"), metadata.get("unit", ""))
+    if isinstance(default, tuple):
+        items = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+        return names(name, items)
+    if not isinstance(value, str):
+        raise SettingError(f"{name} is {value!r}; it has to be text")
+    return value

@@ -1,0 +1,138 @@
+"""The `[upstreams.NAME]` tables, and what the providers' own clients read from the environment."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+from urllib.parse import urlsplit
+
+from millstream.settings.values import Secret, SettingError, from_environment, names, number, tables
+
+
+@dataclass(frozen=True)
+class UpstreamSettings:
+    """One `[upstreams.NAME]` table. What belongs to one kind only (`pace`, `deployment` …) is in `extra`,
+    and is checked by that kind's adapter."""
+
+    name: str
+    kind: str
+    models: tuple[str, ...] = ()  # "*" takes every name that no other upstream has
+    base_url: str = ""
+    api_key: Secret = field(default_factory=Secret)
+    fallback: tuple[str, ...] = ()  # names of other upstreams, tried in order while no token has come
+    retries: int = 2  # more tries where it can't be paid twice
+    connect: float = 5.0  # s
+    first_token: float = 120.0  # s
+    silence: float = 60.0  # s
+    total: float = 900.0  # s
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False)  # possibly a key under a wrong name
+
+
+UPSTREAM_COMMON = {item.name for item in fields(UpstreamSettings)} - {"name", "extra"}
+# What the providers' own clients read from the environment: the kind of upstream that it stands for, and its setting.
+CONVENTIONAL = {
+    "OPENAI_API_KEY": ("openai", "api_key"),
+    "OPENAI_BASE_URL": ("openai", "base_url"),
+    "AZURE_OPENAI_API_KEY": ("azure", "api_key"),
+    "AZURE_OPENAI_ENDPOINT": ("azure", "base_url"),
+    "ANTHROPIC_API_KEY": ("anthropic", "api_key"),
+    "IFLYTEK_SPARK_APP_ID": ("spark", "app_id"),
+    "IFLYTEK_SPARK_API_KEY": ("spark", "api_key"),
+    "IFLYTEK_SPARK_API_SECRET": ("spark", "api_secret"),
+}
+LIMITS = ("connect", "first_token", "silence", "total")  # s; also settings of the whole server
+SECRETS = {"api_key", "api_secret", "proxy"}  # a proxy's address may hold a password
+
+
+def read_upstreams(
+    document: Any, model: str, limits: Mapping[str, float], environ: Mapping[str, str]
+) -> tuple[UpstreamSettings, ...]:
+    """Those of the file; without any, the one that the environment stands for, with `model`. `limits` are the
+    default ones, by name. Raises SettingError."""
+    found = tuple(_upstream(name, table, limits, environ) for name, table in tables("upstreams", document).items())
+    found = found or _conventional(environ, model, limits)
+    _check_fallbacks(found)
+    return found
+
+
+def _upstream(
+    name: str, table: dict[str, Any], limits: Mapping[str, float], environ: Mapping[str, str]
+) -> UpstreamSettings:
+    where = f"upstreams.{name}"
+    kind = table.get("kind")
+    if not isinstance(kind, str) or not kind:
+        raise SettingError(f'{where} has no kind; write for example kind = "openai"')
+    values: dict[str, Any] = {}
+    extra: dict[str, Any] = {}
+    for key, value in table.items():
+        value = from_environment(f"{where}.{key}", value, environ)
+        if key in LIMITS:
+            values[key] = number(f"{where}.{key}", value, float, 0.01, "s")
+        elif key == "retries":
+            values[key] = number(f"{where}.{key}", value, int, 0, "")
+        elif key in ("models", "fallback"):
+            values[key] = names(f"{where}.{key}", value)
+        elif key == "base_url":
+            values[key] = _base_url(f"{where}.{key}", value)
+        elif key in SECRETS:
+            if not isinstance(value, str):
+                raise SettingError(f"{where}.{key} has to be text")
+            (values if key == "api_key" else extra)[key] = Secret(value)
+        elif key not in UPSTREAM_COMMON:
+            extra[key] = value
+    return UpstreamSettings(name=name, kind=kind, extra=extra, **{**limits, **values})
+
+
+def _base_url(name: str, value: Any) -> str:
+    if isinstance(value, str) and re.match(r"(\w+:)?(//)?[^/?#]*@", value):
+        raise SettingError(f"{name} carries a user name or password; put the key into api_key")
+    if not isinstance(value, str) or not _is_address(value):
+        raise SettingError(f"{name} is {value!r}; it has to be an address such as https://api.example.com/v1")
+    return value.rstrip("/")
+
+
+def _is_address(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in ("http", "https", "ws", "wss") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a bad port, half of an IPv6 address
+        return False
+
+
+def _conventional(
+    environ: Mapping[str, str], model: str, limits: Mapping[str, float]
+) -> tuple[UpstreamSettings, ...]:
+    """The upstream that the variables of a provider's own clients stand for."""
+    found = {name: CONVENTIONAL[name] for name in CONVENTIONAL if environ.get(name)}
+    if not found:
+        return ()
+    has = f"the environment has {', '.join(found)}"
+    kind, *others = dict.fromkeys(kind for kind, _ in found.values())
+    if others:
+        raise SettingError(f"{has}, and who is to answer can't be told: unset one's, or write millstream.toml")
+    missing = [name for name, (of, _) in CONVENTIONAL.items() if of == kind and name not in found]
+    if missing and kind != "openai":  # whose address is known, and whose likes need no key
+        raise SettingError(f"{has}, but no {' and no '.join(missing)}")
+    if not model:
+        raise SettingError(f"{has}, but no model: set MILLSTREAM_MODEL to the one that answers")
+    # Spark's models are a closed list.
+    table: dict[str, Any] = {"kind": kind, "models": [model if kind == "spark" else "*"]}
+    if kind == "openai":
+        table["base_url"] = "https://api.openai.com/v1"
+    if kind == "azure" and environ.get("OPENAI_API_VERSION"):
+        table["api_version"] = environ["OPENAI_API_VERSION"]
+    table |= {setting: environ[name] for name, (_, setting) in found.items()}
+    return (_upstream(kind, table, limits, {}),)
+
+
+def _check_fallbacks(upstreams: tuple[UpstreamSettings, ...]) -> None:
+    known = {upstream.name for upstream in upstreams}
+    for upstream in upstreams:
+        for name in upstream.fallback:
+            if name not in known or name == upstream.name:
+                raise SettingError(
+                    f"upstreams.{upstream.name}.fallback names {name!r}; it has to be another upstream: "
+                    + ", ".join(sorted(known - {upstream.name}) or ["(there is none)"])
+                )

@@ -1,0 +1,73 @@
+"""What the server itself adds to a question: the prompt, the model and the parameters of a preset."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from millstream.errors import RequestError
+from millstream.events import Call
+from millstream.settings import NONE, PresetSettings
+from millstream.views.question import Question
+from millstream.views.services import services
+
+OWN = ("system", "developer")  # the roles that a preset's prompt stands in for
+
+
+def instructed(asked: Question, call: Call) -> Call:
+    """The call, with what the question's preset adds. Raises RequestError (bad_field, preset_locked)."""
+    preset = _chosen(asked)
+    if preset is None:
+        return replace(call, preset=NONE if services().settings.presets else "")
+    own = {
+        "temperature": preset.temperature,
+        "top_p": preset.top_p,
+        "max_tokens": preset.max_tokens,
+        "stop": list(preset.stop) or None,
+    }
+    options = {name: value for name, value in own.items() if value is not None}
+    model = preset.model or (services().models.default if asked.model else call.model)
+    instructs = any(message["role"] in OWN for message in asked.messages)
+    if preset.locked:
+        changed = ["system"] if instructs else []
+        changed += ["model"] if asked.model not in ("", model) else []
+        changed += [name for name, value in asked.options.items() if options.get(name) != value]
+        if changed:
+            raise _locked(preset, f"leave out {', '.join(changed)}", changed[0])
+    hidden = [{"role": "system", "content": preset.system}] if preset.system and not instructs else []
+    return replace(
+        call,
+        model=asked.model or model,
+        messages=hidden + asked.messages,
+        hidden=len(hidden),
+        options=options | asked.options,
+        preset=preset.name,
+    )
+
+
+def require_open() -> None:
+    """For APIs that know no presets. Raises RequestError (preset_locked)."""
+    if (default := _default()) and default.locked:
+        raise _locked(default, "ask POST /chat, which uses it", None)
+
+
+def _chosen(asked: Question) -> PresetSettings | None:
+    found = services().settings.presets
+    if asked.preset is None:
+        return _default()
+    if asked.preset in ("", NONE):
+        if (default := _default()) and default.locked:
+            raise _locked(default, "it can't be left out", "preset")
+        return None
+    for preset in found:
+        if preset.name == asked.preset:
+            return preset
+    there = f"there is {', '.join(preset.name for preset in found)}" if found else "there is none"
+    raise RequestError("bad_field", f"There is no preset {asked.preset!r:.60}; {there}.", param="preset")
+
+
+def _default() -> PresetSettings | None:
+    return next((preset for preset in services().settings.presets if preset.default), None)
+
+
+def _locked(preset: PresetSettings, what: str, param: str | None) -> RequestError:
+    return RequestError("preset_locked", f"The preset {preset.name!r} is locked: {what}.", param=param)

@@ -1,0 +1,230 @@
+"""Limits over both storages, for two workers; the requests that meet them are in tests/views and tests/system."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import gevent
+import pytest
+
+from millstream import limits as room
+from millstream.access import Caller
+from millstream.errors import MillstreamError
+from millstream.events import Usage
+from millstream.limits import Limits
+from millstream.limits.sqlite import SqliteStorage
+from millstream.settings import KeySettings, Settings
+from millstream.streams import Row
+
+DEADLINE = 30.0  # s
+ME, YOU = Caller("me", address="192.0.2.1"), Caller("you", address="192.0.2.2")
+
+
+@pytest.fixture(autouse=True)
+def settle_at_once(monkeypatch):
+    monkeypatch.setattr(room, "SETTLING", ())
+
+
+@pytest.fixture
+def workers(open_, url):
+    """The limits as two workers have them."""
+    made = []
+
+    def workers(**settings: object):
+        made[:] = [Limits(Settings(**settings), open_(url)) for _ in range(2)]
+        return made
+
+    yield workers
+    for one in made:
+        one.close()
+
+
+def refusal(what, *arguments) -> MillstreamError:
+    with pytest.raises(MillstreamError) as caught:
+        what(*arguments)
+    return caught.value
+
+
+def row(id: str, caller: str = "me", tokens: int = 0) -> Row:
+    return Row(id, caller, "chat", "m", "u", 0, 1, None, Usage(tokens, 0), "stop")
+
+
+def passes(what) -> None:
+    """Waits until it does."""
+    until = time.monotonic() + DEADLINE
+    while True:
+        try:
+            return what()
+        except MillstreamError:
+            assert time.monotonic() < until
+            gevent.sleep(0.02)
+
+
+def test_a_try_passes_again_when_it_was_said_to(workers):
+    one, other = workers()
+    assert [limits.hit("login", "me", 2, 1) for limits in (one, other)] == [0, 0]
+    wait = one.hit("login", "me", 2, 1)
+    assert wait in (1, 2) and other.hit("login", "you", 2, 1) == 0
+    time.sleep(wait)
+    assert other.hit("login", "me", 2, 1) == 0
+
+
+def test_forgotten_tries_are_not_counted(workers):
+    one, other = workers()
+    one.hit("login", "me", 1)
+    other.forget("login", "me", 1)
+    assert one.hit("login", "me", 1) == 0
+
+
+def test_answers_in_a_minute_are_counted_for_all_workers_by_key(workers):
+    one, other = workers(requests_per_minute=3)
+    left = [limits.admit(ME, str(n))["x-ratelimit-remaining-requests"] for n, limits in enumerate((one, other, one))]
+    assert left == ["2", "1", "0"]
+    error = refusal(other.admit, ME, "4")
+    assert (error.status, error.type, error.code) == (429, "rate_limit_error", "requests")
+    assert 1 <= int(error.headers["Retry-After"]) <= 61
+    assert error.headers["x-ratelimit-limit-requests"] == "3"
+    assert error.headers["x-ratelimit-remaining-requests"] == "0"
+    assert error.headers["x-ratelimit-reset-requests"] in [f"{n}s" for n in range(1, 60)] + ["1m0s"]
+    one.admit(YOU, "5")
+
+
+def test_answers_in_a_minute_are_counted_by_address(workers):
+    one, other = workers(requests_per_minute_address=1, requests_per_minute=5)
+    assert one.admit(Caller("a", address="2001:db8::1"), "1")["x-ratelimit-limit-requests"] == "1"
+    error = refusal(other.admit, Caller("b", address="2001:db8::2"), "2")
+    assert "from your address" in error.message
+    one.admit(Caller("b", address="2001:db8:0:1::1"), "3")
+
+
+def test_a_key_has_its_own_number(workers):
+    one, _ = workers(requests_per_minute=1, keys=(KeySettings("me", "x", requests_per_minute=2),))
+    one.admit(ME, "1")
+    one.admit(ME, "2")
+    assert "Only 2 answers a minute can be begun with this key" in refusal(one.admit, ME, "3").message
+
+
+def test_running_answers_are_counted_by_key_and_in_all(workers):
+    one, other = workers(streams=2, streams_total=3)
+    one.admit(ME, "1")
+    other.admit(ME, "2")
+    error = refusal(one.admit, ME, "3")
+    assert (error.status, error.code, error.headers["Retry-After"]) == (429, "streams", "5")
+    other.admit(YOU, "4")
+    error = refusal(one.admit, YOU, "5")
+    assert (error.status, error.code, error.headers["Retry-After"]) == (503, "full", "5")
+    other.record(row("2"))
+    passes(lambda: one.admit(ME, "6"))
+
+
+def test_an_answer_that_ends_twice_frees_one_place(workers):
+    one, _ = workers(streams=2)
+    one.admit(ME, "1")
+    one.admit(ME, "2")
+    for _ in range(3):
+        one.record(row("1"))
+    one.void("1")
+    passes(lambda: one.admit(ME, "3"))
+    gevent.sleep(0.1)
+    assert refusal(one.admit, ME, "4").code == "streams"
+
+
+def test_a_refused_answer_is_not_counted(workers):
+    one, other = workers(streams=1, requests_per_minute=3, requests_per_minute_address=2)
+    one.admit(ME, "1")
+    for _ in range(5):
+        assert refusal(other.admit, ME, "2").code == "streams"
+    one.record(row("1"))
+    passes(lambda: one.admit(ME, "3"))
+    for _ in range(3):
+        assert refusal(other.admit, ME, "4").code == "requests"  # its address has had two
+    one.record(row("3"))
+    passes(lambda: other.admit(Caller("me", address="192.0.2.9"), "5"))
+
+
+def test_tokens_of_a_day_are_counted_when_answers_end(workers, monkeypatch):
+    one, other = workers(tokens_per_day=100)
+    assert one.admit(ME, "1")["x-ratelimit-remaining-tokens"] == "100"
+    one.record(row("1", tokens=70))
+    other.record(row("2", tokens=70))  # it was running beside: a day's sum may be passed by what runs
+    passes(lambda: refused_by_tokens(one))
+    error = refusal(other.admit, ME, "3")
+    assert (error.status, error.code) == (429, "tokens")
+    assert 1 <= int(error.headers["Retry-After"]) <= 86400
+    assert error.headers["x-ratelimit-remaining-tokens"] == "0"
+    one.admit(YOU, "4")
+    monkeypatch.setattr(room, "_today", lambda name: f"tokens/{name}/tomorrow")
+    assert other.admit(ME, "5")["x-ratelimit-remaining-tokens"] == "100"
+
+
+def refused_by_tokens(limits) -> None:
+    """Raises as long as it is not."""
+    try:
+        limits.admit(ME, "x")
+    except MillstreamError as error:
+        if error.code == "tokens":
+            return
+    raise MillstreamError("internal", "it passed")
+
+
+def test_a_worker_that_leaves_tells_what_it_has_counted(workers):
+    one, other = workers(tokens_per_day=100, streams=1)
+    one.admit(ME, "1")
+    one.record(row("1", tokens=70))
+    one.close()
+    assert other.admit(ME, "2")["x-ratelimit-remaining-tokens"] == "30"
+
+
+def test_an_answer_that_is_just_ending_is_waited_for(workers, monkeypatch):
+    monkeypatch.setattr(room, "SETTLING", (0.05,) * 100)
+    one, other = workers(streams=1)
+    one.admit(ME, "1")
+    gevent.spawn_later(0.2, one.record, row("1"))
+    other.admit(ME, "2")
+
+
+def test_a_dead_workers_answer_is_ended_by_who_takes_it_over(workers):
+    one, other = workers(streams=1, streams_total=1)
+    one.admit(ME, "1")
+    one._book.held.clear()  # it died
+    other.record(row("1"))
+    passes(lambda: other.admit(ME, "2"))
+
+
+DYING = """
+import sys, gevent
+from millstream.limits import Limits, Settings, book
+from millstream.limits.table import open_storage
+from millstream.access import Caller
+import millstream.limits as room
+room.LEASE = book.LEASE = 0.6
+book.RENEW = 0.1
+Limits(Settings(streams=1), open_storage(sys.argv[1])).admit(Caller("me"), "1")
+print("holds", flush=True)
+gevent.sleep(60)
+"""
+
+
+def test_a_killed_workers_places_are_free_again(workers, url):
+    one, _ = workers(streams=1)
+    process = subprocess.Popen([sys.executable, "-c", DYING, url], stdout=subprocess.PIPE, text=True)
+    with process:
+        assert process.stdout.readline() == "holds\n"
+        gevent.sleep(0.8)  # longer than a lease: it is renewed
+        assert refusal(one.admit, ME, "2").code == "streams"
+        os.kill(process.pid, signal.SIGKILL)
+        passes(lambda: one.admit(ME, "2"))
+
+
+def test_without_limits_no_storage_is_asked(open_, monkeypatch):
+    monkeypatch.setattr(SqliteStorage, "run", None)
+    limits = Limits(Settings(), open_("sqlite:/nowhere/limits.db"))
+    assert limits.admit(ME, "1") == {}
+    limits.record(row("1", tokens=5))
+    gevent.sleep(0)
+    with pytest.raises(TypeError):  # as it would be here, too
+        Limits(Settings(streams=1), open_("sqlite:/nowhere/limits.db")).admit(ME, "1")
