@@ -44,17 +44,9 @@ class Store(Protocol):
 
     A log is a Meta and then events numbered from 1, the last of them terminal. Exactly one worker owns a
     running stream; only the owner appends. `tell`, `seize`, `release` and `delete` do nothing to an absent stream.
-    A store that is reached over a network may be away: then `create`, `meta`, `reader`, `watch`, `tell`, `delete` and
-    Reader.read raise Unavailable (store_unavailable), `append` and `release` are made up for later, and `seize` is
-    False. No call blocks for longer than 2 s, or anything but its own greenlet.
     """
 
     worker: str  # this worker's name, unique over all workers and restarts
-
-    @property
-    def away(self) -> bool:
-        """Nothing can be started now; what runs goes on. It comes back by itself."""
-        ...
 
     def start(self, inbox: Inbox) -> None:
         """Begins to listen to other workers; called once, in the worker itself (after a fork)."""

@@ -11,7 +11,6 @@ from millstream.stores import Store
 from millstream.stores.file import FileStore
 from millstream.stores.table import open_store
 from tests.stores.other_worker import OtherWorker
-from tests.stores.redis_server import RedisServer
 from tests.stores.samples import TTL
 from tests.system.redis_server import RedisServer
 
@@ -29,20 +28,6 @@ class Workers:
     def close(self) -> None:
         self.one.close()
         self.two.close()
-
-
-@pytest.fixture(scope="session")
-def redis_server() -> Iterator[RedisServer]:
-    with RedisServer() as server:
-        yield server
-
-
-@pytest.fixture
-def redis_url(redis_server: RedisServer) -> str:
-    """An empty database."""
-    with redis_server.client() as client:
-        client.flushall()
-    return redis_server.url
 
 
 @pytest.fixture
@@ -69,7 +54,6 @@ def redis_url(redis_server: RedisServer) -> str:
 @pytest.fixture(params=["memory", "file", "redis"])
 def workers(request: pytest.FixtureRequest, directory: Path) -> Iterator[Workers]:
     """Each store under the contract; a new one is one line here."""
-    url = lambda: request.getfixturevalue("redis_url")  # noqa: E731
     stores = {
         "memory": lambda: [open_store("memory:", ttl=TTL, workers=1)],
         "file": lambda: [open_store(f"file:{directory}", ttl=TTL, workers=2) for _ in range(2)],
