@@ -8,12 +8,15 @@ from gevent import monkey
 
 monkey.patch_all()
 
+import atexit
 import logging
 import os
 import resource
+import shutil
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -23,11 +26,13 @@ from typing import Any
 for _name in [name for name in sys.modules if name.partition(".")[0] == "millstream"]:
     del sys.modules[_name]
 
+from millstream.access.sessions import open_secret
 from millstream.limits.table import open_storage
 from millstream.settings import SettingError, Settings, load
 from millstream.sockets.client import Aborted
 from millstream.stores.table import open_store
 from millstream.upstreams.router import Router, prepare
+from millstream.usage import Ledger
 
 
 def _read_settings() -> tuple[Settings, str, int]:
@@ -40,6 +45,9 @@ def _read_settings() -> tuple[Settings, str, int]:
     workers = int(os.environ.get("WEB_CONCURRENCY") or (1 if settings.store.startswith("memory:") else 2))
     open_store(settings.store, ttl=settings.ttl, workers=workers).close()
     open_storage(settings.limits_store).close()
+    if settings.keys:
+        open_secret(settings.session_secret)
+    Ledger(settings.database).check()
     return settings, Router(settings).default, workers
 
 
@@ -91,8 +99,28 @@ _log.filters[:] = [_NoAborts()]
 def on_starting(arbiter: Any) -> None:
     _refuse_taken_ports(arbiter.cfg.address)
     os.environ["WEB_CONCURRENCY"] = str(arbiter.cfg.workers)  # the store wants to know, also after `gunicorn -w 4`
+    _make_room_for_metrics()
     prepare(settings)
     arbiter.handle_hup = partial(_reload, arbiter, arbiter.handle_hup)
+
+
+def _make_room_for_metrics() -> None:
+    """Where workers count, so that whichever is asked can add up. A fresh one: figures begin with this master."""
+    room = tempfile.mkdtemp(prefix="millstream-metrics-", dir=worker_tmp_dir)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = room
+    atexit.register(_remove, room, os.getpid())
+
+
+def _remove(room: str, master: int) -> None:
+    if os.getpid() == master:  # workers are forked with this, too
+        shutil.rmtree(room, ignore_errors=True)
+
+
+def child_exit(arbiter: Any, worker: Any) -> None:
+    # Not at the top: it looks for the directory when it is imported.
+    from prometheus_client.multiprocess import mark_process_dead
+
+    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]  # what it had open is not open any more
 
 
 def _reload(arbiter: Any, handle_hup: Callable[[], None]) -> None:

@@ -18,14 +18,15 @@ VENV = HERE / ".venv"
 
 def set_up() -> None:
     """The contenders in a virtual environment of their own, and the two C programs."""
-    wanted = HERE / "requirements.txt"
+    lists = [HERE / "requirements.txt", HERE.parent / "requirements.txt"]
+    wanted = b"".join(path.read_bytes() for path in lists)
     done = VENV / "requirements.txt"
-    if not done.exists() or done.read_bytes() != wanted.read_bytes():
+    if not done.exists() or done.read_bytes() != wanted:
         print("Installing benchmarks/requirements.txt …", file=sys.stderr)
         subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
         pip = [str(VENV / "bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, "-r", str(wanted)], check=True)
-        done.write_bytes(wanted.read_bytes())
+        subprocess.run([*pip, "-r", str(lists[0])], check=True)
+        done.write_bytes(wanted)
     for name in ("upstream", "load"):
         program, source = VENV / name, HERE / f"{name}.c"
         if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:

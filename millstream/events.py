@@ -36,7 +36,9 @@ class Failure(Struct, frozen=True, omit_defaults=True):
 
 
 class End(Struct, frozen=True, omit_defaults=True):
-    """How a stream ended. `failure` is set in a `failed` event only; `cost` is a decimal as text."""
+    """How a stream ended. `failure` is set in a `failed` event only; `cost` is a decimal as text. `first_token` and
+    `duration` are in seconds from the stream's start, for the ledger: what writes it down after a worker's death has
+    the log alone."""
 
     model: str
     upstream: str
@@ -45,6 +47,8 @@ class End(Struct, frozen=True, omit_defaults=True):
     cost: str | None = None
     currency: str | None = None
     failure: Failure | None = None
+    first_token: float | None = None
+    duration: float | None = None
 
 
 class Event(Struct, frozen=True, omit_defaults=True):
@@ -63,7 +67,8 @@ class Event(Struct, frozen=True, omit_defaults=True):
 
 
 class Call(Struct, frozen=True):
-    """One question, checked and ready to ask. `caller` owns the stream; `grace` is in seconds.
+    """One question, checked and ready to ask. `caller` owns the stream; `grace` is in seconds; `via` is the
+    format and the transport that it was asked through, for the operator's figures.
 
     For `api` "chat", `options` are temperature, top_p, max_tokens and stop. For "openai" and "completions" they
     are all fields of the request's body as they came but model, messages, stream and stream_options (a prompt, too).
@@ -79,6 +84,7 @@ class Call(Struct, frozen=True):
     api: Api = "chat"
     hidden: int = 0
     preset: str = ""
+    via: tuple[str, str] = ("", "")
 
 
 class Meta(Struct, frozen=True, omit_defaults=True):
@@ -86,7 +92,8 @@ class Meta(Struct, frozen=True, omit_defaults=True):
 
     `owner` is the caller, `worker` the process that pumps it. `fingerprint` is a digest of the request,
     `claim` the digest of caller and Idempotency-Key. `messages` are kept only for streams that the HTML
-    form began, so that a reload draws the question again. `created` is Unix time in seconds.
+    form began, so that a reload draws the question again. `created` is Unix time in seconds. `upstream` is the
+    one that is asked first, `prompt` an estimate of the question's tokens, `via` the Call's.
     """
 
     id: str
@@ -99,6 +106,9 @@ class Meta(Struct, frozen=True, omit_defaults=True):
     claim: str | None = None
     messages: list[dict[str, Any]] | None = None
     preset: str = ""
+    upstream: str = ""
+    prompt: int = 0
+    via: tuple[str, str] = ("", "")
 
 
 def number(batch: list[Event], after: int) -> list[Event]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator
+from time import monotonic
 
 from flask import Response
 
@@ -20,12 +21,16 @@ HEADERS = {
 
 
 class Body:
-    """The response's iterable. Unlike a generator it is closed properly even if it was never begun."""
+    """The response's iterable. Unlike a generator it is closed properly even if it was never begun. It knows what it
+    `sent`, in bytes, when the `first` events went out, by the monotonic clock, and the terminal event, its `end`."""
 
     def __init__(
         self, batches: Iterable[list[Event]], format: Format, client: Client, left: Callable[[], None]
     ) -> None:
-        self._pieces = _pieces(batches, format, client)
+        self.sent = 0
+        self.first: float | None = None
+        self.end: Event | None = None
+        self._pieces = self._write(batches, format, client)
         self._client = client
         self._left = left
 
@@ -36,25 +41,36 @@ class Body:
         self._client.unwatch()
         self._left()
 
-
-def _pieces(batches: Iterable[list[Event]], format: Format, client: Client) -> Iterator[bytes]:
-    yield format.opening()  # an empty one makes the server send the headers
-    for batch in batches:
-        if not batch:
-            if format.HEARTBEAT:
-                yield format.HEARTBEAT
-        elif batch[-1].type not in TERMINAL:
-            if piece := format.encode(batch):
-                yield piece
-        else:
-            piece = format.encode(batch[:-1])
-            closing = format.closing(batch[-1])
-            if isinstance(closing, Abort):
-                yield piece
-                break
-            yield piece + closing
-            return
-    client.abort()  # no terminal event, or one that this format has no words for: never a clean end
+    def _write(self, batches: Iterable[list[Event]], format: Format, client: Client) -> Iterator[bytes]:
+        piece = format.opening()  # an empty one makes the server send the headers
+        self.sent = len(piece)
+        yield piece
+        for batch in batches:
+            if not batch:
+                piece = format.HEARTBEAT
+                self.sent += len(piece)
+                if piece and not client.send(piece):
+                    yield piece
+                continue
+            terminal = batch[-1].type in TERMINAL
+            if self.first is None and not (terminal and len(batch) == 1):
+                self.first = monotonic()
+            piece = format.encode(batch[:-1] if terminal else batch)
+            if not terminal:
+                self.sent += len(piece)
+                if piece and not client.send(piece):
+                    yield piece
+                continue
+            self.end = batch[-1]
+            closing = format.closing(self.end)
+            if not isinstance(closing, Abort):
+                piece += closing
+            self.sent += len(piece)
+            yield piece
+            if not isinstance(closing, Abort):
+                return
+            break
+        client.abort()  # no terminal event, or one that this format has no words for: never a clean end
 
 
 def stream_response(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+from contextlib import suppress
 from typing import Any
 
 import gevent
@@ -17,6 +18,7 @@ from gunicorn.workers.ggevent import GeventWorker
 from msgspec import json
 
 from millstream.errors import RequestError, body
+from millstream.settings import SettingError, load
 from millstream.sockets.client import limit_stall
 
 STEP = 0.25  # s between two looks at what still runs
@@ -51,8 +53,7 @@ class StreamWorker(GeventWorker):  # type: ignore[misc]
             while self._services.streams.live:
                 self.notify()
                 gevent.sleep(STEP)
-            self._services.streams.close()
-            self._services.limits.close()
+            self._services.close()
         drainer.kill()
 
     def _drain(self) -> None:
@@ -63,6 +64,17 @@ class StreamWorker(GeventWorker):  # type: ignore[misc]
         limit = self.cfg.graceful_timeout
         gevent.sleep(limit - min(self._services.settings.drain_margin, limit / 2))
         self._services.streams.drain()
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """SIGTERM: with SIGHUP the master sends it to the workers from before."""
+        super().handle_exit(sig, frame)
+        if self._services is not None:
+            gevent.spawn(self._take_keys)
+
+    def _take_keys(self) -> None:
+        """A key that was just revoked must not get in through a worker that is about to leave, either."""
+        with suppress(SettingError):  # of a new version's file; what is wrong for that one, too, is not reloaded
+            self._services.access.keys.take(load().keys)
 
     def handle_quit(self, sig: int, frame: Any) -> None:
         """SIGINT and SIGQUIT, Ctrl+C too: what runs is ended as interrupted, and the worker leaves at once.
@@ -79,8 +91,7 @@ class StreamWorker(GeventWorker):  # type: ignore[misc]
                 while streams.followers:
                     gevent.sleep(STEP / 5)
                 gevent.sleep(STEP / 5)  # for the last chunk behind the last word
-            streams.close()
-            self._services.limits.close()
+            self._services.close()
         logging.shutdown()
         os._exit(0)
 

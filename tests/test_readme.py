@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app import create_app
-from millstream.settings import TABLES, Settings, UpstreamSettings, load
+from millstream.settings import TABLES, Secret, Settings, UpstreamSettings, load
 from millstream.upstreams.router import KINDS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -18,7 +18,9 @@ README = (ROOT / "README.md").read_text("utf-8")
 
 def row(setting) -> str:
     default, unit = setting.default, setting.metadata["unit"]
-    if isinstance(default, tuple):
+    if isinstance(default, Secret):
+        shown = default.reveal()
+    elif isinstance(default, tuple):
         shown = ", ".join(default)
     elif isinstance(default, bool):
         shown = str(int(default))

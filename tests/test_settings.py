@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from millstream.events import Usage
 from millstream.settings import (
     SECRETS,
     TABLES,
     PresetSettings,
+    Price,
     Secret,
     SettingError,
     Settings,
     UpstreamSettings,
     load,
 )
+from millstream.settings.prices import cost
 from millstream.upstreams.router import Router, build
+
+
+class Revealed(str):
+    """Equal to a Secret that holds it."""
+
+    __hash__ = str.__hash__
+
+    def __eq__(self, other):
+        return other.reveal() == str(self)
+
 
 KEY = "sk-very-secret-0123456789"
 
@@ -46,6 +60,14 @@ GOOD = {
     "hosts": ("a.example, b.example", '["a.example", "b.example"]', ("a.example", "b.example")),
     "open": ("yes", "true", True),
     "trusted_proxies": ("2", "2", 2),
+    "cors": (
+        "https://a.example, http://b:81",
+        '["https://a.example", "http://b:81"]',
+        ("https://a.example", "http://b:81"),
+    ),
+    "session_secret": ("file:s", '"file:s"', Revealed("file:s")),
+    "session": ("60", "60", 60.0),
+    "login_attempts": ("5", "5", 5),
     "model": ("m", '"m"', "m"),
     "local_model": ("/m.gguf", '"/m.gguf"', "/m.gguf"),
     "limits_store": ("sqlite:l.db", '"sqlite:l.db"', "sqlite:l.db"),
@@ -56,6 +78,9 @@ GOOD = {
     "tokens_per_day": ("200000", "200_000", 200_000),
     "max_prompt": ("4000", "4000", 4000),
     "max_tokens": ("500", "500", 500),
+    "database": ("sqlite:///a.db", '"sqlite:///a.db"', "sqlite:///a.db"),
+    "currency": ("CNY", '"CNY"', "CNY"),
+    "log": ("text", '"text"', "text"),
 }
 NAMES = [item.name for item in fields(Settings) if item.name not in TABLES]
 
@@ -281,6 +306,78 @@ def test_variables_that_leave_something_open_stop_the_start(refusal, environ, sa
 def test_upstreams_in_the_file_come_before_the_providers_variables(read):
     (upstream,) = read('[upstreams.a]\nkind = "demo"', OPENAI_API_KEY=KEY).upstreams
     assert upstream.name == "a"
+
+
+# -- prices -----------------------------------------------------------------------------------------------------
+
+
+def test_a_price_is_read_digit_by_digit(read):
+    free = "[prices.free]\ninput = 0\noutput = 0"
+    settings = read(f'currency = "EUR"\n[prices."deepseek-chat"]\ninput = 0.27\noutput = "1.10"\n{free}')
+    assert settings.currency == "EUR"
+    assert settings.prices == (
+        Price("deepseek-chat", Decimal("0.27"), Decimal("1.1")),
+        Price("free", Decimal(), Decimal()),
+    )
+
+
+@pytest.mark.parametrize(
+    ("models", "usage", "wanted"),
+    [
+        (["a"], Usage(1000, 1000), "0.00137"),
+        (["a"], Usage(1, 0), "0.00000027"),
+        (["a"], Usage(0, 0), "0"),
+        (["none", "a"], Usage(0, 10_000_000), "11"),
+        (["b", "a"], Usage(1, 1), "0.000000000001"),
+        (["none"], Usage(1, 1), None),
+        (["a"], None, None),
+    ],
+)
+def test_a_cost_is_an_exact_decimal_by_the_first_name_that_has_a_price(models, usage, wanted):
+    prices = (Price("a", Decimal("0.27"), Decimal("1.1")), Price("b", Decimal("0.000001"), Decimal()))
+    assert cost(prices, models, usage) == wanted
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        ("[prices.a]\ninput = 1", 'prices."a" has no output; it is a price per million tokens'),
+        ("[prices.a]\ninput = 1\noutput = 1\nimages = 2", 'prices."a".images is no part of a price'),
+        *(
+            (f"[prices.a]\ninput = {wrong}\noutput = 1", 'prices."a".input is ')
+            for wrong in ("-1", "nan", "inf", "true", "[1]", '"1 USD"', "1e9", "0.0000001")
+        ),
+        ("prices = 5", "[prices.NAME]"),
+        ('currency = "dollars"', "currency is 'dollars'; it has to be three capital letters, such as USD"),
+        ("currency = 5", "three capital letters"),
+        ('log = "xml"', "log is 'xml'; it has to be json or text"),
+        (f'database = ["{KEY}"]', "database has to be text"),
+    ],
+)
+def test_a_wrong_price_is_named(refusal, lines, says):
+    said = refusal(lines)
+    assert says in said
+    assert KEY not in said
+
+
+# -- the database -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("environ", "wanted"),
+    [
+        ({}, "of the file"),
+        ({"DATABASE_URL": ""}, "of the file"),
+        ({"DATABASE_URL": "usual"}, "usual"),
+        ({"DATABASE_URL": "usual", "MILLSTREAM_DATABASE": "ours"}, "ours"),
+    ],
+)
+def test_the_usual_variable_names_the_database_unless_ours_does(read, environ, wanted):
+    assert read('database = "of the file"', **environ).database == wanted
+
+
+def test_no_repr_shows_the_database(read):
+    assert KEY not in repr(read(DATABASE_URL=f"postgresql://me:{KEY}@h/db"))
 
 
 # -- secrets ----------------------------------------------------------------------------------------------------

@@ -8,15 +8,27 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from millstream.settings.keys import KeySettings, read_keys
 from millstream.settings.presets import NONE, PresetSettings, read_presets
+from millstream.settings.prices import Price, currency, read_prices
 from millstream.settings.upstreams import LIMITS, SECRETS, UpstreamSettings, read_upstreams
-from millstream.settings.values import Secret, SettingError, boolean, names, number
+from millstream.settings.values import (
+    Secret,
+    SettingError,
+    boolean,
+    from_environment,
+    names,
+    number,
+    one_of,
+    origins,
+    secret,
+    unshown,
+)
 
 __all__ = [
     "NONE",
@@ -25,18 +37,29 @@ __all__ = [
     "TABLES",
     "KeySettings",
     "PresetSettings",
+    "Price",
     "Secret",
     "SettingError",
     "Settings",
     "UpstreamSettings",
+    "config_path",
     "load",
 ]
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def _setting(default: Any, says: str, unit: str = "", at_least: float | None = None) -> Any:
-    return field(default=default, metadata={"says": says, "unit": unit, "at_least": at_least})
+def _setting(
+    default: Any,
+    says: str,
+    unit: str = "",
+    at_least: float | None = None,
+    *,
+    check: Callable[[str, Any], Any] | None = None,
+    secret: bool = False,
+) -> Any:
+    facts = {"says": says, "unit": unit, "at_least": at_least, "check": check}
+    return field(default=default, metadata=facts, repr=not secret)
 
 
 @dataclass(frozen=True)
@@ -69,8 +92,15 @@ class Settings:
     hosts: tuple[str, ...] = _setting(
         ("localhost", "127.0.0.1", "[::1]"), "the names (Host) it answers to, while it is not open"
     )
-    open: bool = _setting(False, "serve everybody who can reach the server")
+    open: bool = _setting(False, "serve everybody who can reach the server, while there are no access keys")
     trusted_proxies: int = _setting(0, "how many proxies in front are believed (X-Forwarded-…)", "", 0)
+    cors: tuple[str, ...] = _setting((), "sites whose pages may ask: `https://app.example`; none by default")
+    session_secret: Secret = _setting(  # noqa: RUF009 — a Secret doesn't change
+        Secret("file:instance/session-secret"),
+        "what log-ins are signed with: `file:FILE`, which is made; for several machines a text of your own",
+    )
+    session: float = _setting(604800.0, "how long a log-in lasts", "s", 60)
+    login_attempts: int = _setting(10, "log-ins a minute that one address may try", "", 1)
     model: str = _setting("", "the model that answers when a request names none; the first one configured by default")
     local_model: str = _setting("", "path of a GGUF file for the local model; the packaged SmolLM2 by default")
     limits_store: str = _setting(
@@ -88,15 +118,22 @@ class Settings:
         0, "longest question with its conversation; also per key; 0: `max_body`", "characters", 0
     )
     max_tokens: int = _setting(0, "longest answer; also per key; 0: as long as the model likes", "tokens", 0)
+    database: str = _setting(
+        "sqlite:///instance/usage.db", "where the ledger is kept; also `DATABASE_URL`", check=unshown, secret=True
+    )
+    currency: str = _setting("USD", "what the prices are in", check=currency)
+    log: str = _setting("json", "a line for each request: `json`, or `text` for people", check=one_of("json", "text"))
     # Tables of the file: what has a name of its own.
     upstreams: tuple[UpstreamSettings, ...] = ()
     keys: tuple[KeySettings, ...] = ()
     presets: tuple[PresetSettings, ...] = ()
+    prices: tuple[Price, ...] = ()
 
 
 PREFIX = "MILLSTREAM_"
 OURS = ("MILLSTREAM_CONFIG", "MILLSTREAM_LOCAL_")  # the file's name; what the master tells workers of the local model
-TABLES = ("upstreams", "keys", "presets")
+TABLES = ("upstreams", "keys", "presets", "prices")
+CONVENTIONAL = {"DATABASE_URL": "database"}  # what other programs read, too; our own names come before
 
 
 def load(environ: Mapping[str, str] | None = None, path: Path | None = None) -> Settings:
@@ -108,19 +145,26 @@ def load(environ: Mapping[str, str] | None = None, path: Path | None = None) -> 
         if item.name in TABLES:
             continue
         variable = PREFIX + item.name.upper()
-        if variable in environ:
+        usual = next((name for name, means in CONVENTIONAL.items() if means == item.name and environ.get(name)), "")
+        variable = variable if variable in environ else usual
+        if variable:
             values[item.name] = _convert(variable, environ[variable], item.default, item.metadata)
         elif item.name in document:
-            values[item.name] = _convert(item.name, document[item.name], item.default, item.metadata)
+            value = document[item.name]
+            if isinstance(item.default, Secret):
+                value = from_environment(item.name, value, environ)
+            values[item.name] = _convert(item.name, value, item.default, item.metadata)
     if environ.get("REDIS_URL"):
         for name in ("store", "limits_store"):
             values.setdefault(name, environ["REDIS_URL"])
     _check_names(document, environ)
+    values["cors"] = origins("cors", values.get("cors", ()))
     defaults = Settings(**values)
     limits = {name: getattr(defaults, name) for name in LIMITS}
     values["upstreams"] = read_upstreams(document.get("upstreams", {}), defaults.model, limits, environ)
     values["keys"] = read_keys(document.get("keys", {}))
     values["presets"] = read_presets(document.get("presets", {}))
+    values["prices"] = read_prices(document.get("prices", {}))
     return Settings(**values)
 
 
@@ -133,9 +177,14 @@ def _check_names(document: Mapping[str, Any], environ: Mapping[str, str]) -> Non
         raise SettingError(f"unknown settings in the environment: {', '.join(sorted(unknown))}")
 
 
+def config_path(environ: Mapping[str, str]) -> Path:
+    """Where the settings file is, or would be."""
+    return Path(environ.get("MILLSTREAM_CONFIG") or ROOT / "millstream.toml")
+
+
 def _document(environ: Mapping[str, str], path: Path | None) -> dict[str, Any]:
     named = environ.get("MILLSTREAM_CONFIG")
-    path = path or (Path(named) if named else ROOT / "millstream.toml")
+    path = path or config_path(environ)
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
@@ -149,6 +198,8 @@ def _document(environ: Mapping[str, str], path: Path | None) -> dict[str, Any]:
 
 
 def _convert(name: str, value: Any, default: Any, metadata: Mapping[str, Any]) -> Any:
+    if metadata.get("check"):
+        return metadata["check"](name, value)
     if isinstance(default, bool):
         return boolean(name, value)
     if isinstance(default, int | float):
@@ -156,6 +207,8 @@ def _convert(name: str, value: Any, default: Any, metadata: Mapping[str, Any]) -
     if isinstance(default, tuple):
         items = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
         return names(name, items)
+    if isinstance(default, Secret):
+        return secret(name, value)
     if not isinstance(value, str):
         raise SettingError(f"{name} is {value!r}; it has to be text")
     return value

@@ -31,7 +31,13 @@ class KeySettings:
 
 def read_keys(document: Any) -> tuple[KeySettings, ...]:
     """Raises SettingError, which never shows a digest."""
-    return tuple(_key(name, table) for name, table in tables("keys", document).items())
+    found: dict[str, KeySettings] = {}  # by digest
+    for name, table in tables("keys", document).items():
+        key = _key(name, table)
+        if other := found.get(key.sha256):
+            raise SettingError(f"keys.{name} has the same sha256 as keys.{other.name}; whose key is it?")
+        found[key.sha256] = key
+    return tuple(found.values())
 
 
 def _key(name: str, table: dict[str, Any]) -> KeySettings:

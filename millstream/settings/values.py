@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 
@@ -27,6 +27,10 @@ class Secret:
 
     def reveal(self) -> str:
         return self._value
+
+
+SECRET_LEAST = 32  # characters
+ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:[0-9]{1,5})?")
 
 
 def boolean(name: str, value: Any) -> bool:
@@ -60,6 +64,43 @@ def names(name: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, list | tuple) or not all(isinstance(item, str) and item for item in value):
         raise SettingError(f"{name} is {value!r}; it has to be a list of names")
     return tuple(value)
+
+
+def origins(name: str, value: tuple[str, ...]) -> tuple[str, ...]:
+    """As browsers write them: https://www.rfc-editor.org/rfc/rfc6454#section-6.1"""
+    for item in value:
+        if not ORIGIN.fullmatch(item):
+            raise SettingError(
+                f"{name} has {item!r}; a site is written as https://app.example, small and without a path"
+            )
+    return value
+
+
+def secret(name: str, value: Any) -> Secret:
+    """A text, or the name of a file."""
+    if not isinstance(value, str) or not (value.startswith("file:") or len(value) >= SECRET_LEAST):
+        raise SettingError(
+            f"{name} has to be file:FILE, or {SECRET_LEAST} or more random characters: openssl rand -hex 32"
+        )
+    return Secret(value)
+
+
+def unshown(name: str, value: Any) -> str:
+    """A check for a setting that may hold a password."""
+    if not isinstance(value, str):
+        raise SettingError(f"{name} has to be text")
+    return value
+
+
+def one_of(*allowed: str) -> Callable[[str, Any], str]:
+    """A check for a setting that is one of a few words."""
+
+    def check(name: str, value: Any) -> str:
+        if value not in allowed:
+            raise SettingError(f"{name} is {value!r}; it has to be {' or '.join(allowed)}")
+        return str(value)
+
+    return check
 
 
 def from_environment(name: str, value: Any, environ: Mapping[str, str]) -> Any:

@@ -33,12 +33,16 @@ class Client:
 
     gunicorn hands its socket over as `gunicorn.socket`; on other servers, and for HTTP/2 streams that share
     a connection, there is none: then leaving is noticed at the next write only, and `abort` raises.
+    `direct`: nobody between us and the server changes the body, so that `send` may go past both.
     """
 
-    def __init__(self, environ: dict[str, Any]) -> None:
+    def __init__(self, environ: dict[str, Any], *, direct: bool = False) -> None:
         shared = environ.get("HTTP_VERSION") == "2"  # set by gunicorn's own HTTP/2
         self._socket = None if shared else environ.get("gunicorn.socket")
         self._http10 = environ.get("SERVER_PROTOCOL") == "HTTP/1.0"
+        # gevent's socket with nothing on it; over HTTP/1.1 a body of unknown length goes in chunks (RFC 9112, 7.1).
+        plain = hasattr(self._socket, "_sock") and not hasattr(self._socket, "pending")
+        self._chunks = direct and plain and environ.get("SERVER_PROTOCOL") == "HTTP/1.1"
         self._watcher: Any = None
 
     def limit_buffer(self, size: int) -> None:
@@ -72,6 +76,22 @@ class Client:
             self._watcher.stop()
             self._watcher.close()
             self._watcher = None
+
+    def send(self, piece: bytes) -> bool:
+        """Sends a piece of the body as a chunk of HTTP, past the server, which costs half. Blocks while the client
+        takes nothing. False where that can't be done, and the server has to send it. Only for a body of unknown
+        length whose headers have gone out; its last chunk is the server's. Raises OSError as its own writing would.
+        """
+        if self._socket is None or not self._chunks:
+            return False
+        frame = b"%x\r\n%b\r\n" % (len(piece), piece)
+        try:
+            sent = self._socket._sock.send(frame)
+        except BlockingIOError:
+            sent = 0
+        if sent < len(frame):
+            self._socket.sendall(frame[sent:])
+        return True
 
     def unsent(self) -> int | None:
         """Bytes that the client's side has not yet acknowledged; None where that can't be known."""

@@ -86,6 +86,11 @@ class Store(Protocol):
         False while the owner lives, when somebody else was first, or when the stream has ended."""
         ...
 
+    def orphans(self) -> list[str]:
+        """The streams of workers that are dead, running and ended ones. May look at every log; other greenlets go
+        on meanwhile. [] before `start`."""
+        ...
+
     def release(self, id: str) -> None:
         """Gives the stream's claim back: it failed before its first token."""
         ...

@@ -125,6 +125,22 @@ class FileStore:
         self._logs[id] = log
         return True
 
+    def orphans(self) -> list[str]:
+        found = []
+        dead = {self.worker: False}
+        for count, path in enumerate(list(self._directory.glob("*.log"))):
+            if count % 100 == 99:
+                gevent.sleep(0)
+            try:
+                worker = self.meta(path.stem).worker
+            except (NotFound, OSError):
+                continue
+            if worker not in dead:
+                dead[worker] = self._bell is not None and not self._bell.alive(worker)
+            if dead[worker]:
+                found.append(path.stem)
+        return found
+
     def release(self, id: str) -> None:
         try:
             claim = self.meta(id).claim

@@ -85,6 +85,9 @@ class MemoryStore:
     def seize(self, id: str) -> bool:
         return False
 
+    def orphans(self) -> list[str]:
+        return []
+
     def release(self, id: str) -> None:
         log = self._logs.get(id)
         if log and log.meta.claim is not None and self._claims.get(log.meta.claim) == id:

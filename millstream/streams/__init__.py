@@ -16,14 +16,18 @@ from millstream.errors import MillstreamError, NotFound, RequestError, Unavailab
 from millstream.events import TERMINAL, Call, End, Event, Meta
 from millstream.settings import Settings
 from millstream.stores import Store, Word
-from millstream.streams import ends
-from millstream.streams.ends import Ends, Row, Several
+from millstream.streams.aside import Aside
+from millstream.streams.ends import Ends, Row, Several, row
 from millstream.streams.follower import Follower, Peer
 from millstream.streams.history import History, history
 from millstream.streams.live import Live
+from millstream.streams.meter import Meter, Unmetered
+from millstream.streams.orphans import Orphans, interrupted
+from millstream.streams.writer import Writer
 from millstream.upstreams import Upstream
+from millstream.upstreams.estimate import prompt_tokens
 
-__all__ = ["Ends", "Follower", "Row", "Several", "Streams"]
+__all__ = ["Aside", "Ends", "Follower", "Meter", "Row", "Several", "Streams", "Writer"]
 
 log = logging.getLogger("millstream")
 
@@ -33,22 +37,30 @@ SWEEP = 60.0  # s between two looks for expired logs
 
 
 class Streams:
-    """All streams of this worker, and the way to those of others. One per process; `open` it after a fork."""
+    """All streams of this worker, and the way to those of others. One per process; `open` it after a fork.
 
-    def __init__(self, store: Store, settings: Settings, ends: Ends) -> None:
+    `ends` hears of each end once. `missed` hears of those in workers that have died since, which may have told
+    nobody: possibly again, so it has to know what it has.
+    """
+
+    def __init__(
+        self, store: Store, settings: Settings, ends: Ends, meter: Meter | None = None, *, missed: Ends | None = None
+    ) -> None:
         self.live: dict[str, Live] = {}
         self.followers: set[Follower] = set()
         self._admitting: dict[str, Signal] = {}
         self._store = store
         self._settings = settings
         self._ends = ends
+        self._orphans = Orphans(store, settings, ends, missed)
+        self._meter = meter or Unmetered()
         self._draining = False
-        self._sweeper: Greenlet | None = None
+        self._greenlets: list[Greenlet] = []
 
     def open(self) -> None:
         """Begins to listen to other workers and to watch the clock."""
         self._store.start(self._hear)
-        self._sweeper = gevent.spawn(self._sweep)
+        self._greenlets = [gevent.spawn(self._watch_the_clock), gevent.spawn(self._sweep)]
 
     def trouble(self) -> Literal["draining", "store_unavailable", "full"] | None:
         """Why no new stream would be taken now."""
@@ -88,6 +100,9 @@ class Streams:
             claim=claim,
             messages=call.messages[call.hidden :] if keep_messages else None,
             preset=call.preset,
+            upstream=upstream.name,
+            prompt=prompt_tokens(call.messages, call.options.get("prompt") if call.api == "completions" else None),
+            via=call.via,
         )
         if claim is None:
             admit(meta.id)  # before the log: refusing is cheap then
@@ -95,7 +110,8 @@ class Streams:
         if kept.id == meta.id:
             if claim is not None:  # which only the log can tell whether it is new
                 self._admit_claimed(meta, admit)
-            self.live[meta.id] = Live(meta, call, upstream, self._store, self._ended, self._settings.grace_new)
+            self.live[meta.id] = Live(meta, call, upstream, self._store, self._ended, self._settings, self._meter)
+            self._meter.started(meta, upstream.name)
         elif kept.fingerprint != fingerprint:
             raise RequestError("idempotency_key_reused", "This Idempotency-Key was used for another request.")
         elif kept.id in self._admitting:
@@ -151,7 +167,7 @@ class Streams:
         follower = Follower(meta, after, reader, live, peer, heartbeat=use.heartbeat, slow=use.slow_follower)
         if live is None:
             follower.unwatch = self._store.watch(meta.id, follower.wake)
-            follower.orphaned = lambda: self._take_over(meta)
+            follower.orphaned = lambda: self._orphans.take_over(meta)
             if self._draining:
                 follower.dismiss()
         self.followers.add(follower)
@@ -189,6 +205,8 @@ class Streams:
 
     def delete(self, meta: Meta) -> None:
         """Stops it and erases it."""
+        if meta.id not in self.live:
+            self._orphans.take_over(meta)  # a dead worker's: this is the last time that anybody hears of it
         self.stop(meta)
         self._store.delete(meta.id)
 
@@ -197,14 +215,13 @@ class Streams:
         resume elsewhere. From now on nothing is started."""
         self._draining = True
         for live in list(self.live.values()):
-            live.fail(_interrupted("The server is restarting."))
+            live.fail(interrupted("The server is restarting."))
         for follower in list(self.followers):
             if follower.meta.worker != self._store.worker:
                 follower.dismiss()
 
     def close(self) -> None:
-        if self._sweeper is not None:
-            self._sweeper.kill()
+        gevent.killall(self._greenlets)
         self._store.close()
 
     # -- other workers, time ------------------------------------------------------------------------------------
@@ -220,18 +237,21 @@ class Streams:
         }
         handlers[word]()
 
-    def _sweep(self) -> None:
-        swept = float("-inf")
+    def _watch_the_clock(self) -> None:
         while True:
-            now = monotonic()
-            self._check(now)
-            if now - swept >= SWEEP:
-                swept = now
-                try:
-                    self._store.sweep(time())
-                except Exception:
-                    log.exception("expired streams could not be erased; trying again in %g s", SWEEP)
+            self._check(monotonic())
+            slept = monotonic()
             gevent.sleep(TICK)
+            self._meter.tick(monotonic() - slept - TICK, (live.upstream.name for live in self.live.values()))
+
+    def _sweep(self) -> None:
+        while True:
+            try:
+                self._orphans.recover()
+                self._store.sweep(time())
+            except Exception:
+                log.exception("expired streams could not be erased; trying again in %g s", SWEEP)
+            gevent.sleep(SWEEP)
 
     def _check(self, now: float) -> None:
         all_: list[Live | Follower] = [*self.live.values(), *self.followers]
@@ -241,22 +261,6 @@ class Streams:
             except Exception:  # one stream's trouble must not stop the clock of all
                 log.exception("stream %s could not be looked after", one.meta.id)
 
-    def _take_over(self, meta: Meta) -> bool:
-        """Ends a dead worker's stream, if that is what it is. True: there is news in the log."""
-        if not self._store.seize(meta.id):
-            return False
-        past = history(self._store.reader(meta.id))
-        if past.last == 0:
-            self._store.release(meta.id)
-        end = End(meta.model, "", failure=_interrupted("The worker that served this answer died.").failure())
-        self._store.append(meta.id, [Event("failed", end=end, n=past.last + 1)])
-        self._ends.record(ends.of_dead(meta, past))
-        return True
-
     def _ended(self, live: Live, event: Event) -> None:
         self.live.pop(live.meta.id, None)
-        self._ends.record(ends.of_live(live, event))
-
-
-def _interrupted(why: str) -> MillstreamError:
-    return MillstreamError("interrupted", f"{why} What came is kept; ask again for the rest.")
+        self._ends.record(row(live.meta, event, live.followed))

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from time import monotonic, time
 from typing import Protocol
 
 from msgspec import Struct
 
 from millstream.events import End, Event, Meta, Usage
-from millstream.streams.history import History
-from millstream.streams.live import Live
 
 
 class Row(Struct, frozen=True):
-    """What is known of a stream at its end. Times in seconds, `created` in Unix time."""
+    """What is known of a stream at its end. Times in seconds, `created` in Unix time; `cost` a decimal as text."""
 
     id: str
     caller: str
@@ -25,6 +22,9 @@ class Row(Struct, frozen=True):
     first_token: float | None
     usage: Usage | None
     reason: str  # the finish_reason, or the failure's code
+    cost: str | None = None
+    currency: str | None = None
+    heard: bool = False  # some client was following when it ended
 
 
 class Ends(Protocol):
@@ -46,34 +46,21 @@ class Several:
             ends.record(row)
 
 
-def of_live(live: Live, event: Event) -> Row:
-    """Of a stream that ended here with this terminal event."""
-    end = event.end or End(live.meta.model, live.upstream.name)
-    return Row(
-        id=live.meta.id,
-        caller=live.meta.owner,
-        api=live.meta.api,
-        model=live.meta.model,
-        created=live.meta.created,
-        upstream=end.upstream,
-        duration=monotonic() - live.started,
-        first_token=None if live.first is None else live.first - live.started,
-        usage=end.usage,
-        reason=end.failure.code if end.failure else end.finish_reason or "stop",
-    )
-
-
-def of_dead(meta: Meta, past: History) -> Row:
-    """Of a stream whose worker died: what its log tells."""
+def row(meta: Meta, event: Event, heard: bool = False) -> Row:
+    """Of a stream that ended with this terminal event: the same one, whoever makes it, and however late."""
+    end = event.end or End(meta.model, meta.upstream)
     return Row(
         id=meta.id,
         caller=meta.owner,
         api=meta.api,
         model=meta.model,
+        upstream=end.upstream or meta.upstream,
         created=meta.created,
-        upstream="",
-        duration=time() - meta.created,
-        first_token=None,
-        usage=past.usage(meta.messages or []),
-        reason="interrupted",
+        duration=end.duration or 0.0,
+        first_token=end.first_token,
+        usage=end.usage,
+        reason=end.failure.code if end.failure else end.finish_reason or "stop",
+        cost=end.cost,
+        currency=end.currency,
+        heard=heard,
     )

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from msgspec import Struct
 
 from millstream.events import TERMINAL, Event, Usage
 from millstream.formats.completion import written
 from millstream.stores import Reader
-from millstream.upstreams.estimate import estimate, prompt_tokens
+from millstream.upstreams.estimate import estimate
+
+# Where the pieces of an answer weigh no more, each is one token, and their number is exact; heavier ones are several.
+TOKEN = 2.0
 
 
 class History(Struct, frozen=True):
-    """`text` is the answer's, `last` the number of the last event, `terminal` that event if it is one."""
+    """`text` is the answer's, `last` the number of the last event, `terminal` that event if it is one, `pieces` the
+    number of those with something written in them."""
 
     text: str
     thoughts: str
+    pieces: int
     last: int
     terminal: Event | None
 
-    def usage(self, messages: list[dict[str, Any]]) -> Usage:
+    def usage(self, prompt: int) -> Usage:
         """An estimate, for a stream whose upstream could not say it: it was stopped, or it broke."""
-        return Usage(prompt_tokens(messages), estimate(self.text + self.thoughts), "estimated")
+        output = estimate(self.text + self.thoughts)
+        return Usage(prompt, self.pieces if output <= TOKEN * self.pieces else output, "estimated")
 
 
 def history(reader: Reader) -> History:
@@ -32,11 +36,11 @@ def history(reader: Reader) -> History:
     last: Event | None = None
     try:
         while batch := reader.read():
-            text += [event.text for event in batch if event.type == "message"]
-            text += [written(event.frame) for event in batch if event.type == "frame"]
-            thoughts += [event.text for event in batch if event.type == "reasoning"]
+            text += [event.text for event in batch if event.type == "message" and event.text]
+            text += [said for event in batch if event.type == "frame" and (said := written(event.frame))]
+            thoughts += [event.text for event in batch if event.type == "reasoning" and event.text]
             last = batch[-1]
     finally:
         reader.close()
     terminal = last if last and last.type in TERMINAL else None
-    return History("".join(text), "".join(thoughts), last.n if last else 0, terminal)
+    return History("".join(text), "".join(thoughts), len(text) + len(thoughts), last.n if last else 0, terminal)

@@ -20,11 +20,15 @@ from typing import TYPE_CHECKING, Protocol
 
 import gevent
 from gevent.event import Event as Signal
+from msgspec.structs import replace
 
 from millstream.errors import MillstreamError, NotFound, UpstreamError
 from millstream.events import TERMINAL, Call, End, Event, Meta, Usage, number
+from millstream.settings import Settings
+from millstream.settings.prices import cost
 from millstream.stores import Store, StoreLost
 from millstream.streams.history import history
+from millstream.streams.meter import Meter
 from millstream.upstreams import Upstream
 
 if TYPE_CHECKING:
@@ -34,7 +38,7 @@ log = logging.getLogger("millstream")
 
 
 class Ended(Protocol):
-    """The port that hears once of each end: of what stream, its terminal event, s to the first event."""
+    """The port that hears once of each end: of what stream, its terminal event."""
 
     def __call__(self, live: Live, event: Event) -> None: ...
 
@@ -44,7 +48,7 @@ class Live:
     and the pump is then killed, which closes the upstream's connection."""
 
     def __init__(
-        self, meta: Meta, call: Call, upstream: Upstream, store: Store, ended: Ended, grace_new: float
+        self, meta: Meta, call: Call, upstream: Upstream, store: Store, ended: Ended, settings: Settings, meter: Meter
     ) -> None:
         self.meta = meta
         self.call = call
@@ -57,10 +61,13 @@ class Live:
         self.terminal: Event | None = None
         self._store = store
         self._ended = ended
+        self._meter = meter
+        self._cancelled: float | None = None  # when nobody wanted the rest any more
         self._heard = self.started  # when the upstream last gave an event
         self._local: set[Follower] = set()
         self._remote: set[str] = set()  # workers with followers of this stream
-        self._grace = max(grace_new, call.grace)
+        self._settings = settings
+        self._grace = max(settings.grace_new, call.grace)
         self._alone_since: float | None = self.started
         self._pump = gevent.spawn(self._run)
 
@@ -91,9 +98,14 @@ class Live:
             self.fail(MillstreamError("internal", "The server failed in an unforeseen way; its log says more."))
         finally:
             getattr(batches, "close", lambda: None)()
+            if self._cancelled is not None:
+                self._meter.cancelled(self.upstream.name, monotonic() - self._cancelled)
 
     def _deliver(self, batch: list[Event]) -> None:
-        self._heard = monotonic()
+        heard = monotonic()
+        if tokens := len(batch) - (self.terminal is not None):
+            self._meter.batch(self.upstream.name, tokens, None if self.first is None else heard - self._heard)
+        self._heard = heard
         if self.first is None and batch[0].type not in TERMINAL:
             self.first = self._heard
             self.accepted = True
@@ -109,6 +121,7 @@ class Live:
         """Logs the terminal event, tells everybody, closes the upstream. Once; later calls do nothing."""
         if self.terminal is not None:
             return
+        event = replace(event, end=self._counted(event.end or self._facts()))
         batch = number([*(before or []), event], self.n)
         self.terminal = batch[-1]
         try:
@@ -135,23 +148,41 @@ class Live:
     def stop(self) -> None:
         """What the client asked for is `done`, not a failure."""
         if self.terminal is None:
+            self._cancelled = monotonic()
             self.end(Event("done", end=self._facts(finish_reason="cancelled")))
+
+    def _counted(self, end: End) -> End:
+        """With what it cost and how long it took."""
+        use = self._settings
+        # The operator's prices may go by the name that was asked for, or by the one that the upstream says it is.
+        price = cost(use.prices, (self._model, end.model), end.usage)
+        return replace(
+            end,
+            cost=price,
+            currency=use.currency if price is not None else None,
+            first_token=None if self.first is None else round(self.first - self.started, 6),
+            duration=round(monotonic() - self.started, 6),
+        )
+
+    @property
+    def _model(self) -> str:
+        """A chain of upstreams may be at one that was asked for another model."""
+        return getattr(self.upstream, "model", "") or self.meta.model
 
     def _facts(self, finish_reason: str | None = None, failure: MillstreamError | None = None) -> End:
         return End(
-            # A chain of upstreams may be at one that was asked for another model.
-            model=getattr(self.upstream, "model", "") or self.meta.model,
+            model=self._model,
             upstream=self.upstream.name,
             finish_reason=finish_reason,
             usage=self._usage() if self.accepted else None,
             failure=failure.failure() if failure else None,
         )
 
-    def _usage(self) -> Usage | None:
+    def _usage(self) -> Usage:
         try:
-            return history(self._store.reader(self.meta.id)).usage(self.call.messages)
-        except (NotFound, OSError):  # erased by another worker, unreadable: the stream has to end all the same
-            return None
+            return history(self._store.reader(self.meta.id)).usage(self.meta.prompt)
+        except (NotFound, OSError):  # erased by another worker, unreadable: mostly an event is a token
+            return Usage(self.meta.prompt, self.n, "estimated")
 
     # -- who follows --------------------------------------------------------------------------------------------
 
@@ -171,14 +202,19 @@ class Live:
         self._remote.discard(worker)
         self._alone()
 
+    @property
+    def followed(self) -> bool:
+        return bool(self._local or self._remote)
+
     def _alone(self) -> None:
-        if self._local or self._remote or self.terminal is not None:
+        if self.followed or self.terminal is not None:
             return
         self._alone_since = monotonic()
         if self._grace == 0:
             self._abandon()
 
     def _abandon(self) -> None:
+        self._cancelled = monotonic()
         # Leaving is noticed in the event loop, where nothing may block: the rest in a greenlet of its own.
         self._pump.kill(block=False)
         gevent.spawn(self.fail, MillstreamError("abandoned", "Nobody was listening any more; ask again."))

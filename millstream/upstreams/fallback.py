@@ -16,7 +16,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from typing import cast
 
@@ -32,6 +32,8 @@ log = logging.getLogger("millstream")
 PAUSE = 0.2  # s before the first retry, doubled before each further one, ±25 %
 PATIENCE = 10.0  # s: who wants a longer wait is not waited for, and the client is told
 IMPATIENCE = 1.0  # s: the same where another upstream stands ready
+
+Failed = Callable[[str, str], None]  # the port that hears of every error of an upstream: its name and the code
 
 API: frozenset[Api] = frozenset({"chat", "openai", "completions"})
 
@@ -50,8 +52,9 @@ class Chain:
 
     native = API
 
-    def __init__(self, members: Sequence[Member]) -> None:
+    def __init__(self, members: Sequence[Member], failed: Failed = lambda name, code: None) -> None:
         self._members = members
+        self._failed = failed
         self._turn(members[0], 0.0)
 
     def stream(self, call: Call) -> Generator[list[Event]]:
@@ -86,6 +89,7 @@ class Chain:
                         yield batch
                 return None
             except UpstreamError as error:
+                self._failed(member.upstream.name, error.code)
                 if heard or not error.elsewhere:
                     raise
                 wait = _pause(tried, error)

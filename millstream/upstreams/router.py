@@ -12,7 +12,7 @@ from millstream.upstreams import Upstream, local
 from millstream.upstreams.anthropic import Anthropic
 from millstream.upstreams.azure import Azure
 from millstream.upstreams.demo import Demo
-from millstream.upstreams.fallback import Chain, Member
+from millstream.upstreams.fallback import Chain, Failed, Member
 from millstream.upstreams.frames import speak
 from millstream.upstreams.legacy import Legacy
 from millstream.upstreams.local import Local
@@ -65,9 +65,11 @@ def prepare(settings: Settings) -> None:
 
 
 class Router:
-    """Raises SettingError for upstreams that are configured wrong."""
+    """Raises SettingError for upstreams that are configured wrong. `failed` hears of every error of one, also of
+    those that a retry or a fallback hides from the client."""
 
-    def __init__(self, settings: Settings, build: Build = build) -> None:
+    def __init__(self, settings: Settings, build: Build = build, failed: Failed = lambda name, code: None) -> None:
+        self._failed = failed
         self._upstreams: dict[str, Routed] = {}  # by model
         self._named: dict[str, Routed] = {}
         self._tables = {table.name: table for table in tables(settings)}
@@ -85,12 +87,18 @@ class Router:
         self.default = settings.model or next(iter(self.models()), "")
         if not self.default:
             raise SettingError("no model is named in the settings; set MILLSTREAM_MODEL to the one that answers")
-        wanted = {"model": self.default} | {f"presets.{one.name}.model": one.model for one in settings.presets}
-        for setting, model in wanted.items():
-            try:
-                self.find(model or self.default)
-            except MillstreamError as error:
-                raise SettingError(f"{setting} is {model!r}, which no upstream has: {error.message}") from error
+        self._check("model is", self.default)
+        for preset in settings.presets:
+            self._check(f"presets.{preset.name}.model is", preset.model or self.default)
+        for key in settings.keys:
+            for model in key.models:
+                self._check(f"keys.{key.name}.models has", model)
+
+    def _check(self, says: str, model: str) -> None:
+        try:
+            self.find(model)
+        except MillstreamError as error:
+            raise SettingError(f"{says} {model!r}, which no upstream has: {error.message}") from error
 
     def find(self, model: str, api: Api = "chat") -> Upstream:
         """By the whole name, then by the demo's name with parameters behind it, then whoever takes any name.
@@ -108,7 +116,7 @@ class Router:
             )
         table = self._tables[found.name]
         others = [self._member(name, api) for name in table.fallback]
-        return Chain([Member(speak(found, api), table.retries), *others])
+        return Chain([Member(speak(found, api), table.retries), *others], self._failed)
 
     def _member(self, name: str, api: Api) -> Member:
         """A fallback: it is asked for its own first model, the one asked for where it takes any."""

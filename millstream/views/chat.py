@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, request, url_for
+from flask import Blueprint, Response, g, request, url_for
 
 from millstream.access import Caller
 from millstream.errors import RequestError, Unavailable
@@ -49,6 +49,7 @@ def ask_by_address() -> Response:
     if position := streams.last_event_id(fields):
         return streams.resume(caller, *position, controls(fields))
     asked = question(dict(fields))
+    g.chosen = Sse.NAME
     if request.method == "HEAD":
         return head(Sse)
     return _answer(caller, asked, Sse, wait=False)
@@ -57,7 +58,7 @@ def ask_by_address() -> Response:
 def _answer(caller: Caller, asked: Question, format: type[Format], *, wait: bool) -> Response:
     padding = intake.padding(asked.controls)
     meta = intake.begin(caller, asked, keep_messages=format is Html)
-    client = Client(request.environ)
+    client = Client(request.environ, direct=True)
     follower = services().streams.follow(meta, peer=client)
     with streams.watched(client, follower):
         if wait:
@@ -79,6 +80,7 @@ def _whole(follower: Follower, format: Format) -> Response:
             format.encode(batch)
             continue
         format.encode(batch[:-1])
+        g.end = batch[-1]
         streams.raise_failure(batch[-1])
         closing = format.closing(batch[-1])
         assert isinstance(closing, bytes)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 
-from flask import Flask, Response, g, jsonify, render_template, request
+from flask import Flask, Response, g, jsonify, redirect, render_template, request, url_for
 from werkzeug.exceptions import HTTPException
 
 from millstream.errors import MillstreamError, RequestError, body
 from millstream.negotiation import negotiate
 from millstream.sockets.client import Aborted
+from millstream.views.services import services
 
 log = logging.getLogger("millstream")
 
@@ -28,9 +29,12 @@ def register(app: Flask) -> None:
 
 def _render(error: MillstreamError) -> Response:
     failure = error.failure()
+    services().metrics.refused(error.code)
     named = request.args.get("format") or g.get("format")
     media_type = BY_NAME.get(named) if isinstance(named, str) else None
     media_type = media_type or _preferred()
+    if media_type == "text/html" and error.status == 401 and request.method in ("GET", "HEAD"):
+        return to_log_in()
     if media_type == "text/html":
         page = render_template(
             "error.html", status=error.status, message=error.message, code=error.code, root=request.script_root
@@ -44,6 +48,15 @@ def _render(error: MillstreamError) -> Response:
     response.headers.update(
         {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Vary": "Accept", **error.headers}
     )
+    return response
+
+
+def to_log_in() -> Response:
+    """A person with a browser, who has no log-in yet or no longer, is led to it and back again."""
+    here = request.full_path.removesuffix("?")
+    response = redirect(url_for("login.form", next=None if here == "/" else here), code=303)
+    assert isinstance(response, Response)
+    response.headers["Cache-Control"] = "no-store"
     return response
 
 

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from flask import Response, current_app, g, request, url_for
 from jinja2 import Environment
+from msgspec.structs import replace
 
 from millstream.access import Caller
 from millstream.errors import RequestError
-from millstream.events import Call, Meta
+from millstream.events import Api, Call, Meta
 from millstream.formats import Format, Options
 from millstream.formats.table import BY_MEDIA_TYPE, FORMATS
 from millstream.negotiation import OFFERED, negotiate
 from millstream.responses import jitter
 from millstream.sockets.client import BodyTimeout, deadline
+from millstream.upstreams import Upstream
 from millstream.views.fields import query_fields, read_fields
 from millstream.views.instructions import instructed
+from millstream.views.preferences import preferred
 from millstream.views.question import Question, merge, question
 from millstream.views.services import services
+from millstream.views.transport import via
 
 PADDING_DEFAULT = 2048  # bytes; what IE 8 and 9 want to see before they show anything
 PADDING_MOST = 65536  # bytes
@@ -31,7 +35,35 @@ MEBIBYTE = 1 << 20  # bytes of a body, for each of which it may take `body_timeo
 
 def caller(*, starts: bool) -> Caller:
     """Who sends this request. Raises RequestError where nobody may."""
-    return services().access.caller(request.headers, request.remote_addr or "", starts=starts)
+    g.caller = services().access.caller(
+        request.headers,
+        request.remote_addr or "",
+        starts=starts,
+        secure=request.is_secure,
+        cookie=request.cookies.get(cookie_name(), ""),
+        token=_token,
+    )
+    return cast(Caller, g.caller)
+
+
+def operator() -> Caller:
+    """The same for what only the operator may see. Raises RequestError (operator_only, …)."""
+    found = caller(starts=False)
+    services().access.check_operator(found, request.headers)
+    return found
+
+
+def cookie_name() -> str:
+    """Browsers take a `__Host-` cookie only over HTTPS, from this very host, and for its whole: so servers under
+    sub-paths of one host are told apart by their cookies' names."""
+    name = "__Host-millstream" if request.is_secure else "millstream"
+    return name + (f"-{_digest(request.script_root)[:8]}" if request.script_root else "")
+
+
+def _token() -> str:
+    """What one of our own forms carries. Not from the address, which others get to see."""
+    form = request.mimetype in ("application/x-www-form-urlencoded", "multipart/form-data")
+    return str(fields().get("token", "")) if form else ""
 
 
 def read_question() -> Question:
@@ -50,9 +82,10 @@ def query() -> dict[str, str]:
 
 def fields() -> dict[str, Any]:
     """The fields of the body; {} where there is none."""
-    found = read_fields(request.content_type or "", body(services().settings.max_body))
-    g.format = found.get("format")  # errors that follow go out in it, too
-    return found
+    if "fields" not in g:
+        g.fields = read_fields(request.content_type or "", body(services().settings.max_body))
+        g.format = g.fields.get("format")  # errors that follow go out in it, too
+    return dict(g.fields)
 
 
 def body(most: int) -> bytes:
@@ -84,6 +117,12 @@ def _too_large(most: int) -> RequestError:
 
 def choose_format(name: str | None) -> type[Format]:
     """By `?format=`, or else by the Accept header. Raises RequestError (bad_field, not_acceptable)."""
+    format = _format(name)
+    g.chosen = format.NAME
+    return format
+
+
+def _format(name: str | None) -> type[Format]:
     if name:
         if name not in FORMATS:
             raise RequestError("bad_field", f"format has to be one of {', '.join(FORMATS)}.", param="format")
@@ -103,13 +142,14 @@ def options(id: str, padding: int, *, position: int = 0, offset: int = 0) -> Opt
         offset=offset,
         padding=padding,
         retry=jitter(services().settings.retry),
-        render=_render_with(current_app.jinja_env),
+        render=_render_with(current_app.jinja_env, g.caller.token),
     )
 
 
-def _render_with(templates: Environment) -> Callable[[str, dict[str, Any]], str]:
+def _render_with(templates: Environment, token: str) -> Callable[[str, dict[str, Any]], str]:
     # It is called in mid-stream, where there is no application context any more.
-    return lambda name, values: templates.get_template(name).render(values)
+    shared = {**preferred(), "token": token}
+    return lambda name, values: templates.get_template(name).render({**shared, **values})
 
 
 def padding(asked: dict[str, str]) -> int:
@@ -130,7 +170,7 @@ def whole_number(name: str, value: str, most: int = 2**53) -> int:
 def begin(caller: Caller, asked: Question, *, keep_messages: bool = False) -> Meta:
     """Starts the answer to a question of ours, or finds the one that the same Idempotency-Key began."""
     call = Call(
-        model=asked.model or services().models.default,
+        model=asked.model or default_model(caller),
         messages=asked.messages,
         options=asked.options,
         caller=caller.name,
@@ -147,7 +187,7 @@ def start(
 ) -> Meta:
     """The one door to an answer, whatever API it was asked through. Raises MillstreamError."""
     use = services()
-    call = use.limits.held(caller, call)
+    call = replace(use.limits.held(caller, call), via=via())
     admitted: list[str] = []
 
     def admit(id: str) -> None:
@@ -155,9 +195,9 @@ def start(
         admitted.append(id)
 
     try:
-        return use.streams.start(
+        meta = use.streams.start(
             call,
-            use.models.find(call.model, call.api),
+            find(caller, call.model, call.api),
             claim=claim,
             fingerprint=fingerprint,
             keep_messages=keep_messages,
@@ -167,12 +207,39 @@ def start(
         for id in admitted:
             use.limits.void(id)
         raise
+    g.stream = meta.id
+    return meta
 
 
 def tell_rate_limits(response: Response) -> Response:
     """What is left to the caller, on the answer that was counted."""
     response.headers.update(g.get("rate_limits", {}))
     return response
+
+
+def find(caller: Caller, model: str, api: Api = "chat") -> Upstream:
+    """Who answers to a model's name. Raises MillstreamError (model_not_found, model_not_allowed)."""
+    if not may_ask(caller, model):
+        names = ", ".join(models(caller))
+        raise RequestError("model_not_allowed", f"This key may ask {names}, and not {model[:100]!r}.", param="model")
+    return services().models.find(model, api)
+
+
+def may_ask(caller: Caller, model: str) -> bool:
+    return not (caller.key and caller.key.models) or model in caller.key.models
+
+
+def models(caller: Caller) -> list[str]:
+    """The names that this caller may ask for."""
+    if caller.key and caller.key.models:
+        return list(caller.key.models)
+    return services().models.models()
+
+
+def default_model(caller: Caller) -> str:
+    """The one that answers where a request names none."""
+    default = services().models.default
+    return default if may_ask(caller, default) else models(caller)[0]
 
 
 def claim(caller: Caller, asked: Question) -> str | None:

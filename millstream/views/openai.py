@@ -54,20 +54,19 @@ def completions() -> Response:
 @openai.get("/v1/models")
 def models() -> Response:
     """The models that can be asked for by name."""
-    intake.caller(starts=False)
-    return _json({"object": "list", "data": [_model(name) for name in services().models.models()]})
+    caller = intake.caller(starts=False)
+    return _json({"object": "list", "data": [_model(caller, name) for name in intake.models(caller)]})
 
 
 @openai.get("/v1/models/<path:id>")
 def model(id: str) -> Response:
     """One of them; a name with slashes, too."""
-    intake.caller(starts=False)
-    return _json(_model(id))
+    return _json(_model(intake.caller(starts=False), id))
 
 
-def _model(name: str) -> dict[str, Any]:
-    """Raises MillstreamError (model_not_found). When a model was made is not known: 0."""
-    return {"id": name, "object": "model", "created": 0, "owned_by": services().models.find(name).name}
+def _model(caller: Caller, name: str) -> dict[str, Any]:
+    """Raises MillstreamError (model_not_found, model_not_allowed). When a model was made is not known: 0."""
+    return {"id": name, "object": "model", "created": 0, "owned_by": intake.find(caller, name).name}
 
 
 def _answer(api: Api) -> Response:
@@ -77,7 +76,7 @@ def _answer(api: Api) -> Response:
     instructions.require_open()
     meta = _start(caller, api, asked, body)
     g.request_id = meta.id
-    client = Client(request.environ)
+    client = Client(request.environ, direct=True)
     follower = services().streams.follow(meta, peer=client)
     with streams.watched(client, follower):
         if asked.stream:
@@ -93,7 +92,7 @@ def _start(caller: Caller, api: Api, asked: Request, body: bytes) -> Meta:
     the answer: then it ends as soon as the client leaves."""
     claim = intake.claim_by_key(caller, request.headers.get("Idempotency-Key"))
     call = Call(
-        model=asked.model or services().models.default,
+        model=asked.model or intake.default_model(caller),
         messages=asked.messages,
         options=asked.options,
         caller=caller.name,
@@ -110,6 +109,7 @@ def _whole(follower: Follower) -> Response:
     for batch in follower:
         frames += [event.frame for event in batch if event.type == "frame"]
         if batch and batch[-1].type in TERMINAL:
+            g.end = batch[-1]
             streams.raise_failure(batch[-1])
             return _json(assemble(frames, follower.meta, batch[-1].end or End(follower.meta.model, "")))
     # The client has left, then nobody reads this; or this worker leaves, and the stream runs on another one.

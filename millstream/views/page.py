@@ -1,4 +1,4 @@
-"""GET /: the page without script, a form whose answer is the growing page."""
+"""GET /: the chat page; without script a form whose answer is the growing page."""
 
 from __future__ import annotations
 
@@ -6,26 +6,34 @@ import secrets
 
 from flask import Blueprint, Response, make_response, render_template, request
 
-from millstream.views import intake
+from millstream.errors import RequestError
+from millstream.views import failures, intake, scripts
 from millstream.views.presets import listed
-from millstream.views.services import services
 
 page = Blueprint("page", __name__)
 
 
 @page.get("/")
 def index() -> Response:
-    intake.caller(starts=False)
-    models = services().models
+    try:
+        caller = intake.caller(starts=False)
+    except RequestError as error:
+        if error.status != 401:
+            raise
+        return failures.to_log_in()
     response = make_response(
         render_template(
             "index.html",
             root=request.script_root,
             once=secrets.token_urlsafe(16),
-            models=models.models(),
-            default_model=models.default,
-            presets=listed(),
+            token=caller.token,
+            signed_in=caller.session is not None,
+            models=intake.models(caller),
+            default_model=intake.default_model(caller),
+            presets=listed(caller),
+            version=scripts.version(),
         )
     )
-    response.headers["Cache-Control"] = "no-cache"
+    response.headers["Cache-Control"] = "no-cache, private"
+    response.headers["Vary"] = "Accept-Language, Cookie"
     return response

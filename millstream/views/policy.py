@@ -1,25 +1,45 @@
-"""What a browser may do with our pages: https://www.w3.org/TR/CSP3/, https://www.w3.org/TR/referrer-policy/"""
+"""What browsers may do with our answers: https://www.w3.org/TR/CSP3/, https://www.w3.org/TR/referrer-policy/,
+https://fetch.spec.whatwg.org/#cross-origin-resource-policy-header"""
 
 from __future__ import annotations
 
 from flask import Flask, Response, request
 
-POLICY = {
+EVERYWHERE = {
+    "X-Content-Type-Options": "nosniff",
+    # Not no-referrer: that turns our own forms' Origin into `null`.
+    "Referrer-Policy": "same-origin",
+    # None of our answers is an image, a script or a frame of another site's page. It says nothing of CORS.
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": "frame-ancestors 'none'",
+}
+PAGES = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'; trusted-types 'none'",
-    # Not no-referrer: that turns our own forms' Origin into `null`.
-    "Referrer-Policy": "same-origin",
+    "X-Frame-Options": "DENY",  # Internet Explorer knows no frame-ancestors
+}
+# Browsers ignore it where anybody on the way could have left it out, and complain of it.
+SECURE_PAGES = {"Cross-Origin-Opener-Policy": "same-origin"}
+# The browser client is for other sites' pages, too, also under a checksum, for which a browser asks by CORS. What an
+# operator puts beside it, pages with scripts of their own, shall work.
+STATIC = {
     "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+    "Access-Control-Allow-Origin": "*",
 }
 
 
 def register(app: Flask) -> None:
-    """Every page of ours carries it, the growing one and errors too; the operator's own files in static/ don't."""
+    """Every answer carries it: streams, the growing page and errors, too."""
     app.after_request(_restrict)
 
 
 def _restrict(response: Response) -> Response:
-    if response.mimetype == "text/html" and response.status_code != 204 and request.endpoint != "static":
-        response.headers.update(POLICY)
+    if request.endpoint == "static":
+        response.headers.update(STATIC)
+        return response
+    response.headers.update(EVERYWHERE)
+    if response.mimetype == "text/html" and response.status_code != 204:
+        response.headers.update({**PAGES, **SECURE_PAGES} if request.is_secure else PAGES)
     return response

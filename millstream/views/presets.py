@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, render_template, request
 
+from millstream.access import Caller
 from millstream.errors import RequestError
 from millstream.negotiation import negotiate
 from millstream.views import intake
@@ -19,8 +20,7 @@ OFFERED = {"json": "application/json", "text": "text/plain", "html": "text/html"
 @presets.get("/presets")
 def index() -> Response:
     """The presets' names and titles; never their prompts."""
-    intake.caller(starts=False)
-    found = listed()
+    found = listed(intake.caller(starts=False))
     media_type = OFFERED.get(request.args.get("format", ""))
     media_type = media_type or negotiate(request.headers.get("Accept"), tuple(OFFERED.values()))
     if media_type == "text/html":
@@ -40,8 +40,8 @@ def index() -> Response:
     return response
 
 
-def listed() -> list[dict[str, Any]]:
-    """What may be known of them."""
+def listed(caller: Caller) -> list[dict[str, Any]]:
+    """What may be known of those that this caller may use."""
     return [
         {
             "name": preset.name,
@@ -51,4 +51,5 @@ def listed() -> list[dict[str, Any]]:
             "model": preset.model or None,
         }
         for preset in services().settings.presets
+        if not preset.model or intake.may_ask(caller, preset.model)
     ]

@@ -12,7 +12,16 @@ from msgspec import Struct
 from millstream.errors import RequestError
 
 FIELDS = ("messages", "prompt", "system", "model", "preset", "temperature", "top_p", "max_tokens", "stop")
-CONTROLS = ("format", "padding", "idempotency_key", "once", "last_event_id", "lastEventId", "after", "offset", "wait")
+RESUMING = ("last_event_id", "lastEventId", "after", "offset", "wait")
+CONTROLS = (
+    "format",
+    "padding",
+    "idempotency_key",
+    "once",
+    "token",
+    "via",
+    *RESUMING,
+)
 IGNORED = ("stream", "_")  # `_` is what jQuery and others add against caches
 NUMBERS: dict[str, tuple[float, float]] = {"temperature": (0, 2), "top_p": (0, 1), "max_tokens": (1, 1_000_000)}
 ROLES = ("system", "developer", "user", "assistant")

@@ -10,9 +10,11 @@ from flask import current_app
 from millstream.access import Access
 from millstream.events import Api
 from millstream.limits import Limits
+from millstream.metrics import Metrics
 from millstream.settings import Settings
-from millstream.streams import Streams
+from millstream.streams import Aside, Streams, Writer
 from millstream.upstreams import Upstream
+from millstream.usage import Ledger
 
 
 class Models(Protocol):
@@ -33,7 +35,17 @@ class Services:
     streams: Streams
     models: Models
     access: Access
+    metrics: Metrics
     limits: Limits
+    ledger: Ledger  # blocks: ask it through `aside`
+    aside: Aside
+    writer: Writer
+
+    def close(self) -> None:
+        """The worker leaves: its streams have ended, and the last rows are written."""
+        self.streams.close()
+        self.limits.close()
+        self.writer.close()
 
 
 def services() -> Services:

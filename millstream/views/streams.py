@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from time import monotonic
 
-from flask import Blueprint, Response, jsonify, redirect, request, url_for
+from flask import Blueprint, Response, g, jsonify, redirect, request, url_for
 
 from millstream.access import Caller
 from millstream.errors import MillstreamError, NotFound, RequestError
@@ -22,6 +23,7 @@ from millstream.streams import Follower
 from millstream.views import intake
 from millstream.views.question import controls
 from millstream.views.services import services
+from millstream.views.transport import via
 
 streams = Blueprint("streams", __name__)
 
@@ -98,6 +100,7 @@ def _meta(id: str, caller: Caller) -> Meta:
     meta = services().streams.meta(id, caller.name)
     if meta.api != "chat":
         raise NotFound
+    g.stream = id
     return meta
 
 
@@ -117,6 +120,7 @@ def resume(caller: Caller, id: str, after: int, asked: dict[str, str]) -> Respon
     meta = _meta(id, caller)
     if request.method == "HEAD":
         return head(format)
+    _count(meta, after or int(asked.get("offset", "0") != "0" or "Range" in request.headers))
     if format is Json:
         return _poll(meta, after, asked)
     if format is Html:
@@ -127,10 +131,18 @@ def resume(caller: Caller, id: str, after: int, asked: dict[str, str]) -> Respon
         return Response(status=204, headers=HEADERS)
     if format is Text:
         return _resume_text(meta, after, asked, padding)
-    client = Client(request.environ)
+    client = Client(request.environ, direct=True)
     follower = services().streams.follow(meta, after, client)
     with watched(client, follower):
         return streamed(follower, format(meta, intake.options(id, padding, position=after)), client)
+
+
+def _count(meta: Meta, resumes: int) -> None:
+    format, transport = via()
+    metrics = services().metrics
+    metrics.followed(meta, transport)
+    if resumes and format != Json.NAME:  # a poll is no resume, though each has a position
+        metrics.resumed(format, transport)
 
 
 def _resume_text(meta: Meta, after: int, asked: dict[str, str], padding: int) -> Response:
@@ -149,7 +161,7 @@ def _resume_text(meta: Meta, after: int, asked: dict[str, str], padding: int) ->
         raise RequestError(
             "bad_range", f"There is nothing after byte {have}.", headers={"Content-Range": f"bytes */{have}"}
         )
-    client = Client(request.environ)
+    client = Client(request.environ, direct=True)
     follower = use.follow(meta, after, client)
     if ranged:
         padding = 0  # Content-Range counts every byte of the body
@@ -167,7 +179,7 @@ def _poll(meta: Meta, after: int, asked: dict[str, str]) -> Response:
     use = services().streams
     seconds = _wait(asked)
     last = use.at(meta.id, after) if after else None
-    client = Client(request.environ)
+    client = Client(request.environ, direct=True)
     follower = use.follow(meta, after, client)
     with watched(client, follower):
         over = last is not None and last.type in TERMINAL
@@ -215,7 +227,17 @@ def watched(client: Client, follower: Follower) -> Iterator[None]:
 
 
 def streamed(follower: Follower, format: Format, client: Client) -> Response:
-    return stream_response(follower, format, client, follower.leave)
+    """A response that counts as open until it is over."""
+    metrics, way = services().metrics, via()
+    metrics.opened(*way)
+    closing: list[Callable[[], None]] = [partial(metrics.closed, *way)]  # taken out by whoever comes first
+
+    def left() -> None:
+        follower.leave()
+        if closing:
+            closing.pop()()
+
+    return stream_response(follower, format, client, left)
 
 
 def raise_failure(event: Event) -> None:

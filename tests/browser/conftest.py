@@ -1,4 +1,4 @@
-"""Debian's Chromium, and a server with an upstream that a test leads."""
+"""The browsers, and a server with an upstream that a test leads."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 
+from tests.browser import states
+from tests.browser.browsers import Firefox, PhantomJS, QtWebKit
+from tests.browser.chat import ELSEWHERE, Chat
+from tests.browser.door import Door
 from tests.system.emulator import Emulator
 from tests.system.server import Server
 
@@ -27,7 +32,9 @@ FLAGS = (
     "--disable-sync",
     "--disable-dev-shm-usage",
     "--window-size=1280,900",
+    "--host-resolver-rules=MAP *.test 127.0.0.1",
 )
+HOSTS = f"localhost,127.0.0.1,{ELSEWHERE}"
 
 
 @contextmanager
@@ -40,6 +47,7 @@ def chromium(profile: Path, script: bool = True) -> Iterator[Chrome]:
     if not script:
         options.add_experimental_option("prefs", {"profile.managed_default_content_settings.javascript": 2})
         options.page_load_strategy = "none"  # a growing page has loaded only when it has ended
+    options.accept_insecure_certs = True  # the tests' nginx signs its own
     browser = Chrome(options=options, service=ChromeService(executable_path=DRIVER))
     try:
         yield browser
@@ -59,6 +67,33 @@ def browser_without_script(tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield browser
 
 
+@pytest.fixture(scope="session")
+def firefox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firefox]:
+    browser = Firefox(tmp_path_factory.mktemp("firefox"))
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture(scope="session")
+def qtwebkit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QtWebKit]:
+    browser = QtWebKit(tmp_path_factory.mktemp("qtwebkit"))
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture(scope="session")
+def phantomjs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PhantomJS]:
+    browser = PhantomJS(tmp_path_factory.mktemp("phantomjs"))
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture(scope="session", params=["browser", "firefox", "qtwebkit", "phantomjs"])
+def every_browser(request: pytest.FixtureRequest) -> Any:
+    """Chromium, Firefox, QtWebKit and PhantomJS in turn; each has `get` and `execute_script`."""
+    return request.getfixturevalue(request.param)
+
+
 @pytest.fixture
 def upstream() -> Iterator[Emulator]:
     with Emulator([f"word{n} " for n in range(30)]) as upstream:
@@ -69,3 +104,23 @@ def upstream() -> Iterator[Emulator]:
 def server(upstream: Emulator) -> Iterator[Server]:
     with Server(upstreams={"emulated": upstream.table}, retry=50) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def whole_chat(browser: Chrome) -> Iterator[Chat]:
+    """One server for all tests of the scripted page."""
+    with Emulator() as upstream:
+        table = {**upstream.table, "models": ["emulated", "second"], "think": True}
+        with Server(upstreams={"emulated": table}, retry=50, hosts=HOSTS) as server, Door(server.port) as door:
+            yield Chat(browser, upstream, door)
+
+
+@pytest.fixture
+def chat(whole_chat: Chat) -> Iterator[Chat]:
+    """The page as at the first visit."""
+    states.network(whole_chat, offline=False)
+    whole_chat.fresh()
+    yield whole_chat
+    whole_chat.release()
+    errors = [line["message"] for line in whole_chat.browser.get_log("browser") if line["source"] != "network"]
+    assert errors == []

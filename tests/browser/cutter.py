@@ -13,12 +13,14 @@ DEADLINE = 60.0  # s
 class Cutter:
     """`with Cutter(port, [b"word3 ", b"word20 "]) as cutter:` relays from cutter.port to `port`.
 
-    Each place cuts one connection that asks for /chat: when the response has it, everything up to and with it is
-    passed on, and both sides are closed. b"" cuts when the response begins, before its first byte.
+    Each place cuts one connection whose first line has one of `asking`: when the response has the place, everything
+    up to and with it is passed on, and both sides are closed. b"" cuts when the response begins, before its first
+    byte.
     """
 
-    def __init__(self, port: int, places: list[bytes]) -> None:
+    def __init__(self, port: int, places: list[bytes], asking: tuple[bytes, ...] = (b" /chat",)) -> None:
         self.backend = port
+        self.asking = asking
         self.places = list(places)
         self.cut = 0  # connections
 
@@ -53,7 +55,8 @@ class Cutter:
                 if not (data := sender.recv(65536)):
                     return
                 if sender is client:
-                    if b" /chat" in data.split(b"\r\n")[0] and self.places:
+                    line = data.split(b"\r\n")[0]
+                    if self.places and any(word in line for word in self.asking):
                         place, response = self.places.pop(0), b""
                     server.sendall(data)
                     continue

@@ -14,12 +14,18 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from millstream.events import End, Event, Failure, Meta, Usage
 from millstream.formats import Options
 from millstream.formats.html import Html, Prose
+from millstream.views.preferences import LANGUAGES, Words
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
 JINJA = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
-OPTIONS = Options(
-    url="/at/streams/abc", root="/at", render=lambda name, values: JINJA.get_template(name).render(values)
-)
+WORDS = Words(TEMPLATES / "words.json")
+
+
+def drawn(name: str, values: dict[str, Any], lang: str = "en") -> str:
+    return JINJA.get_template(name).render({**WORDS.values(lang), **values})
+
+
+OPTIONS = Options(url="/at/streams/abc", root="/at", render=drawn)
 QUESTION = {"role": "user", "content": "Why is the sky blue?"}
 DONE = Event("done", end=End(model="m", upstream="u", finish_reason="stop"))
 HOSTILE = "\"><script>alert('&')</script>\r\n--> ]]> \u2028 \x00\x1b[2J {{ root }} 中文 😀 \\u0022"
@@ -72,10 +78,11 @@ def pages() -> list[str]:
     said = [Event("reasoning", HOSTILE), Event(text=HOSTILE), Event("reasoning", "x"), Event(text="```\n" + HOSTILE)]
     failed = Event("failed", end=End(HOSTILE, HOSTILE, failure=Failure(HOSTILE, HOSTILE, HOSTILE)))
     talk = [{"role": role, "content": HOSTILE} for role in ("system", "user", "assistant", "user")]
+    preset = {"name": HOSTILE, "title": HOSTILE, "locked": True, "default": True, "model": HOSTILE}
     start = {"once": "o", "root": "", "models": [HOSTILE, "b"], "default_model": HOSTILE, "note": HOSTILE}
     error = {"root": "", "status": 404, "message": HOSTILE, "code": HOSTILE}
-    drawn = [JINJA.get_template("index.html").render(start), JINJA.get_template("error.html").render(error)]
-    return [*drawn, draw(said, failed, talk), draw(said, DONE, talk), draw([], failed), draw([], DONE, talk)]
+    whole = [drawn("index.html", {**start, "presets": [preset]}), drawn("error.html", error)]
+    return [*whole, draw(said, failed, talk), draw(said, DONE, talk), draw([], failed), draw([], DONE, talk)]
 
 
 @pytest.mark.parametrize(
@@ -188,8 +195,8 @@ def test_earlier_turns_are_drawn_in_their_order_and_system_words_are_not() -> No
 @pytest.mark.parametrize(
     ("code", "said", "words"),
     [
-        ("upstream_broke", "Ice on", ["The answer broke off.", "what came is kept above"]),
-        ("upstream_auth", "", ["The model’s server refused."]),
+        ("upstream_broke", "Ice on", ["The answer broke off.", "What came is kept above."]),
+        ("upstream_auth", "", ["The model’s server refused:"]),
         ("first_token_timeout", "", ["The model did not answer in time."]),
         ("interrupted", "Ice on", ["The answer broke off."]),
     ],
@@ -233,12 +240,29 @@ def test_a_turn_names_the_language_that_its_script_tells(said: str, lang: str | 
 
 
 @pytest.mark.parametrize("html", pages())
-def test_no_page_holds_scripts_or_inline_styles(html: str) -> None:
+def test_no_page_holds_inline_scripts_or_styles(html: str) -> None:
     page = Page(html)
     assert page.open == []
-    assert not {"script", "style"} & {tag for tag, _ in page.tags}
+    assert "style" not in {tag for tag, _ in page.tags}
+    assert all(
+        "src" in values or values["type"] == "application/json" for tag, values in page.tags if tag == "script"
+    )
     names = {name for _, values in page.tags for name in values}
     assert not [name for name in names if name == "style" or name.startswith("on")]
+
+
+def test_a_growing_page_needs_no_script() -> None:
+    assert not [html for html in pages()[1:] if "script" in {tag for tag, _ in Page(html).tags}]
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_every_page_speaks_the_readers_language(lang: str) -> None:
+    options = Options(url="/u", render=lambda name, values: drawn(name, values, lang))
+    page = Html(Meta(id="a", owner="", worker="w", created=0, model="m", messages=[QUESTION]), options)
+    html = page.opening().decode() + str(page.closing(DONE), "utf-8")
+    for key in ("you", "answer", "stop", "empty", "again", "send", "foot"):
+        assert WORDS.values(lang)["say"][key] in html
+    assert f'<html lang="{lang}"' in html
 
 
 def test_no_control_gets_into_a_growing_page() -> None:
@@ -258,8 +282,7 @@ def test_every_field_has_a_label_and_every_skip_a_target(html: str) -> None:
 
 def test_the_start_asks_for_a_model_only_where_there_is_a_choice() -> None:
     values = {"once": "o", "root": "/at", "default_model": "b", "note": ""}
-    draw_start = JINJA.get_template("index.html").render
-    assert "<select" not in draw_start(values, models=["b"])
-    html = draw_start(values, models=["a", "b"])
+    assert "<select" not in drawn("index.html", {**values, "models": ["b"]})
+    html = drawn("index.html", {**values, "models": ["a", "b"]})
     assert '<option value="b" selected>b</option>' in html
     assert Page(html).forms == [{"action": "/at/chat", "format": "html", "once": "o"}]

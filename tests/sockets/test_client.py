@@ -220,3 +220,47 @@ def test_a_body_that_comes_in_time_is_left_alone(pair):
         client.sendall(b"x")
         assert server.recv(1) == b"x"
     gevent.sleep(0.3)  # past the limit: it has been taken back
+
+
+def direct(server, protocol: str = "HTTP/1.1", **environ: str) -> Client:
+    return Client({"gunicorn.socket": server, "SERVER_PROTOCOL": protocol, **environ}, direct=True)
+
+
+def test_a_piece_sent_past_the_server_is_a_chunk(pair):
+    server, client = pair
+    assert direct(server).send("é".encode() * 8)
+    assert client.recv(100) == b"10\r\n" + "é".encode() * 8 + b"\r\n"
+
+
+def test_a_piece_that_the_client_takes_slowly_arrives_whole(pair):
+    server, client = pair
+    fill(server)
+    piece = bytes(range(256)) * 4000
+    sending = gevent.spawn(direct(server).send, piece)
+    got = b""
+    while not got.endswith(piece + b"\r\n"):
+        got += client.recv(1 << 20)
+    assert sending.get(timeout=WAIT)
+    assert got.endswith(b"%x\r\n%b\r\n" % (len(piece), piece))
+
+
+@pytest.mark.parametrize(
+    "client",
+    [
+        lambda server: direct(server, "HTTP/1.0"),  # which has no chunks
+        lambda server: direct(server, HTTP_VERSION="2"),
+        lambda server: over(server),  # something in between may change the body
+        lambda server: Client({}, direct=True),
+    ],
+)
+def test_other_pieces_are_left_to_the_server(pair, client):
+    assert client(pair[0]).send(b"x") is False
+
+
+def test_a_piece_for_a_client_that_has_reset_is_an_error(pair):
+    server, client = pair
+    reset(client)
+    with pytest.raises(OSError):
+        for _ in range(100):
+            direct(server).send(b"x")
+            gevent.sleep(0.01)

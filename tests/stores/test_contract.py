@@ -246,6 +246,13 @@ def test_a_word_told_by_the_owner_itself_comes_to_its_own_inbox(workers):
     assert workers.said == [(workers.one.worker, ID, "stop")]
 
 
+def test_what_a_living_worker_has_is_no_orphan(workers):
+    workers.one.create(meta(workers.one))
+    workers.one.create(meta(workers.one, OTHER))
+    workers.one.append(OTHER, [done(1)])
+    assert workers.one.orphans() == workers.two.orphans() == []
+
+
 def test_the_function_that_ends_a_watch_can_be_called_twice(workers):
     workers.one.create(meta(workers.one))
     end = workers.two.watch(ID, lambda: None)

@@ -52,3 +52,18 @@ def test_of_several_processes_exactly_one_replaces_a_stale_claim(directory, file
     for other in others:
         other.say("claim", 300)
     assert sum(int(other.hear()) for other in others) == 300
+
+
+def test_what_dead_workers_left_are_orphans_running_or_ended(files, directory, process):
+    dead, living = process(), process()
+    dead.ask("create", ID)
+    dead.ask("create", OTHER)
+    dead.ask("end", OTHER, 1)
+    living.ask("create", "c" * 22)
+    files.two.create(meta(files.two, "d" * 22))
+    (directory / f"{'e' * 22}.log").write_bytes(b"1 this is no log")
+    assert files.one.orphans() == []
+    dead.kill()
+    assert set(files.one.orphans()) == {ID, OTHER}
+    files.one.delete(OTHER)
+    assert files.one.orphans() == [ID]

@@ -113,7 +113,7 @@ def test_a_dead_workers_stream_erased_while_it_is_taken_over_is_gone(two, upstre
     def gone(*_):
         raise NotFound
 
-    monkeypatch.setattr("millstream.streams.history", gone)
+    monkeypatch.setattr("millstream.streams.orphans.history", gone)
     assert follower.take(WAIT) is None
     assert other.followers == set()
 

@@ -68,6 +68,11 @@ class Client:
     def wait(self) -> Client:
         return self._running.result(DEADLINE)
 
+    @property
+    def over(self) -> bool:
+        """Whether `wait` would not wait."""
+        return self._running.done()
+
     def open(self) -> HTTPConnection:
         """A connection for the next request; a test may put another function here."""
         return connect(self.port)

@@ -22,6 +22,7 @@ class Emulator:
     def __init__(self, tokens: list[str] | None = None, pace: float = 0.0) -> None:
         self.tokens = tokens if tokens is not None else [f"word{n} " for n in range(50)]
         self.pace = pace
+        self.model = "emulated-1"
         self.before_headers = 0.0
         self.gate: threading.Event | None = None
         self.gate_at = -1
@@ -109,10 +110,11 @@ class Emulator:
         if not self._pause(connection, self.before_headers):
             return False
         connection.sendall(HEAD)
+        gate = self.gate  # a test may take it away
         gate_at = self.gate_at % len(self.tokens) if self.tokens else 0
         for number, token in enumerate(self.tokens):
-            if self.gate is not None and number == gate_at:
-                while not self.gate.wait(0.02):
+            if gate is not None and number == gate_at:
+                while not gate.wait(0.02):
                     if not self._pause(connection, 0):
                         return False
             if self.cut_after is not None and number >= self.cut_after:
@@ -140,7 +142,7 @@ class Emulator:
                 return True
 
     def _send(self, connection: socket.socket, frame: dict) -> None:
-        self._chunk(connection, b"data: " + json.dumps({"model": "emulated-1", **frame}).encode() + b"\n\n")
+        self._chunk(connection, b"data: " + json.dumps({"model": self.model, **frame}).encode() + b"\n\n")
 
     @staticmethod
     def _chunk(connection: socket.socket, data: bytes) -> None:

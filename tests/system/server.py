@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -23,7 +24,8 @@ DEADLINE = 60.0  # s
 class Server:
     """`with Server(upstreams={…}) as server:` serves on server.port until the block ends.
 
-    `settings` are MILLSTREAM_… variables without the prefix; `upstreams` are tables of the settings file.
+    `settings` are MILLSTREAM_… variables without the prefix; `upstreams`, `keys` and `presets` are tables of the
+    settings file; `root` is the path that it serves under.
     """
 
     def __init__(
@@ -31,6 +33,9 @@ class Server:
         upstreams: dict[str, dict[str, object]] | None = None,
         workers: int = 1,
         port: int | None = None,
+        keys: dict[str, dict[str, object]] | None = None,
+        presets: dict[str, dict[str, object]] | None = None,
+        root: str = "",
         **settings: object,
     ) -> None:
         self.host = "127.0.0.1"
@@ -40,35 +45,44 @@ class Server:
         self.settings = {
             "store": f"file:{self.folder}/streams",
             "limits_store": f"sqlite:{self.folder}/limits.db",
+            "session_secret": f"file:{self.folder}/session-secret",
+            "database": f"sqlite:///{self.folder}/usage.db",
             **settings,
         }
         self.upstreams = {"demo": {"kind": "demo", "models": ["demo"]}} if upstreams is None else upstreams
+        self.tables = {"upstreams": self.upstreams, "keys": keys or {}, "presets": presets or {}}
+        self.root = root
+        self.config = self.folder / "millstream.toml"
         self.log = self.folder / "log"
         self._said = ""
 
     def __enter__(self) -> Server:
-        config = self.folder / "millstream.toml"
-        config.write_text(_toml(self.upstreams), "utf-8")
-        ours = ("MILLSTREAM_", "OPENAI_", "REDIS_")
-        environ = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-        environ |= {
+        self.config.write_text("".join(_toml(kind, self.tables[kind]) for kind in self.tables), "utf-8")
+        ours = ("MILLSTREAM_", "OPENAI_", "REDIS_", "DATABASE_URL")
+        self.environ = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+        self.environ |= {
             "HOST": self.host,
             "PORT": str(self.port),
             "WEB_CONCURRENCY": str(self.workers),
-            "MILLSTREAM_CONFIG": str(config),
+            "MILLSTREAM_CONFIG": str(self.config),
+            "SCRIPT_NAME": self.root,
             **{f"MILLSTREAM_{name.upper()}": str(value) for name, value in self.settings.items()},
         }
-        with self.log.open("wb") as log:
+        self.start()
+        return self
+
+    def start(self) -> None:
+        """Once more after it has ended: with the same folder, port and log."""
+        with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"],
                 cwd=ROOT,
-                env=environ,
+                env=self.environ,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
             )
         self.wait_until_ready()
-        return self
 
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
@@ -87,7 +101,7 @@ class Server:
             if self.process.poll() is not None:
                 raise RuntimeError(f"the server ended: {self.text()}")
             try:
-                if self.get("/healthz")[0] == 200:
+                if self.get(f"{self.root}/healthz")[0] == 200:
                     return
             except OSError:
                 time.sleep(0.05)
@@ -117,17 +131,18 @@ class Server:
 
     def worker_pids(self) -> list[int]:
         """The workers' process ids: the children of gunicorn's master that are no model supervisor."""
-        return [
-            child.pid
-            for child in psutil.Process(self.process.pid).children()
-            if child.status() != psutil.STATUS_ZOMBIE and "gunicorn" in " ".join(child.cmdline())
-        ]
+        found = []
+        for child in psutil.Process(self.process.pid).children():
+            with suppress(psutil.NoSuchProcess):  # it ends just now, or has
+                if "gunicorn" in " ".join(child.cmdline()):
+                    found.append(child.pid)
+        return found
 
 
-def _toml(upstreams: dict[str, dict[str, object]]) -> str:
+def _toml(kind: str, tables: dict[str, dict[str, object]]) -> str:
     lines = []
-    for name, table in upstreams.items():
-        lines.append(f"[upstreams.{name}]")
+    for name, table in tables.items():
+        lines.append(f"[{kind}.{name}]")
         for key, value in table.items():
             lines.append(f"{key} = {_value(value)}")
     return "\n".join(lines) + "\n"

@@ -249,6 +249,8 @@ def test_static_files_come_from_nginx_and_may_be_kept(nginx: Nginx) -> None:
         response = client.getresponse()
         assert (response.status, response.getheader("Cache-Control")) == (200, "max-age=3600")
         assert "; charset=utf-8" in response.getheader("Content-Type", "")
+        assert response.getheader("Access-Control-Allow-Origin") == "*"
+        assert response.getheader("Cross-Origin-Resource-Policy") == "cross-origin"
         response.read()
 
 

@@ -29,4 +29,4 @@ def test_ctrl_c_ends_answers_with_a_word_and_no_traceback():
         server.process.wait(DEADLINE)
         assert upstream.wait(lambda: upstream.left == 1)
     assert "Traceback" not in server.text()
-    assert '"reason":"interrupted"' in server.text()
+    assert '"end":"interrupted"' in server.text()

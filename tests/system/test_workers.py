@@ -171,11 +171,23 @@ def test_a_worker_killed_before_the_first_token_leaves_the_key_free(server: Serv
     asking = at(server, owner, clients.Sse(server.port, "Hi"))
     assert upstream.wait(lambda: len(upstream.asked) == 1)
     os.kill(owner, signal.SIGKILL)
-    assert (asking.wait().failure, asking.text) == ("interrupted", "")
+    until(lambda: asking.over or len(upstream.asked) == 2)
     upstream.gate.set()
-    again = at(server, other, clients.Sse(server.port, "Hi", key=asking.key))
+    again = asking  # the worker that came instead of the dead one may have freed the key before this client came back
+    if len(upstream.asked) == 1:
+        assert interrupted(asking)
+        assert asking.text == ""
+        again = at(server, other, clients.Sse(server.port, "Hi", key=asking.key))
     assert again.wait().text == upstream.text
     assert len(upstream.asked) == 2
+
+
+def interrupted(asking: Client) -> bool:
+    """By an event; or by the status, where the worker that comes instead of the dead one was faster."""
+    try:
+        return asking.wait().failure == "interrupted"
+    except AssertionError as refused:
+        return str(refused).startswith("502") and '"code":"interrupted"' in str(refused)
 
 
 @pytest.mark.parametrize("tokens", [1, 7, 40, 120])

@@ -4,7 +4,7 @@ import gevent
 import pytest
 
 from app import create_app
-from millstream.settings import Settings, UpstreamSettings
+from millstream.settings import Secret, Settings, UpstreamSettings
 
 DEMO = UpstreamSettings(name="demo", kind="demo", models=("demo",), extra={"pace": 100000, "tokens": 20})
 
@@ -16,12 +16,19 @@ def cooperative_sleep(monkeypatch):
 
 
 @pytest.fixture
-def make_app():
+def make_app(tmp_path):
     """Makes the application over the demo upstream; settings as the test wants."""
     made = []
 
     def make(**settings: object):
-        settings = {"store": "memory:", "upstreams": (DEMO,), **settings}
+        settings = {
+            "store": "memory:",
+            "database": f"sqlite:///{tmp_path}/usage.db",
+            "upstreams": (DEMO,),
+            "limits_store": f"sqlite:{tmp_path}/limits.db",
+            "session_secret": Secret(f"file:{tmp_path}/session-secret"),
+            **settings,
+        }
         app = create_app(Settings(**settings))
         app.testing = True
         app.config["PROPAGATE_EXCEPTIONS"] = False
@@ -30,7 +37,7 @@ def make_app():
 
     yield make
     for app in made:
-        app.extensions["millstream"].streams.close()
+        app.extensions["millstream"].close()
 
 
 @pytest.fixture

@@ -105,5 +105,9 @@ def test_every_page_carries_the_policy(client, ask, address):
     assert headers["Referrer-Policy"] == "same-origin"
 
 
-def test_what_is_no_page_carries_no_policy(client, ask):
-    assert "Content-Security-Policy" not in client.get(ask("demo?tokens=1")).headers
+@pytest.mark.parametrize("address", ["{url}", "{url}?format=json&after=0", "/streams/x", "/healthz", "/absent"])
+def test_what_is_no_page_is_in_no_frame_and_taken_for_nothing_else(client, ask, address):
+    headers = client.get(address.format(url=ask("demo?tokens=1"))).headers
+    assert headers["Content-Security-Policy"] == "frame-ancestors 'none'"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == headers["Cross-Origin-Resource-Policy"] == "same-origin"

@@ -6,7 +6,7 @@ import gevent
 import pytest
 
 from millstream import limits as room
-from millstream.access import Access, Caller
+from millstream.access.keyring import digest
 from millstream.settings import KeySettings
 from millstream.upstreams.demo import Demo
 
@@ -152,12 +152,11 @@ def test_no_longer_answer_is_asked_for(ask, monkeypatch, path):
     assert [call.options["max_tokens"] for call in calls] == [3, 2, 3]
 
 
-def test_each_key_has_its_own_count(ask, monkeypatch):
-    keys = (KeySettings("a", "x"), KeySettings("b", "y", requests_per_minute=2))
+def test_each_key_has_its_own_count(ask):
+    keys = (KeySettings("a", digest("ms-a")), KeySettings("b", digest("ms-b"), requests_per_minute=2))
     ask = ask(requests_per_minute=1, keys=keys)
-    monkeypatch.setattr(Access, "caller", lambda self, headers, peer, starts: Caller(headers["X-Key"], None, peer))
-    assert [ask(X_Key="a").status_code for _ in range(2)] == [200, 429]
-    assert [ask(X_Key="b").status_code for _ in range(3)] == [200, 200, 429]
+    assert [ask(Authorization="Bearer ms-a").status_code for _ in range(2)] == [200, 429]
+    assert [ask(Authorization="Bearer ms-b").status_code for _ in range(3)] == [200, 200, 429]
 
 
 def test_a_page_says_so_in_words(ask):

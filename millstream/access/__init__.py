@@ -1,0 +1,118 @@
+"""Who may ask: whoever has an access key; without any key, the pages and programs of the server's own machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from millstream.access.keyring import Keyring
+from millstream.access.origin import LOOPBACK, Headers, check_origin, check_way
+from millstream.access.sessions import Session, Sessions, is_same
+from millstream.errors import RequestError
+from millstream.settings import KeySettings, Settings
+
+__all__ = ["Access", "Caller", "Headers"]
+
+ANYONE = "anyone"  # the caller's name where there are no keys
+MAKE_ONE = "For elsewhere, flask keys add NAME --operator makes a key."
+CHALLENGE = 'Bearer realm="Millstream"'  # RFC 6750, 3
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks: the owner of what the request makes, the name in the ledger. `key` is None where there are no keys;
+    `address` is the client's, as far as configured proxies are believed; `session` where a browser has logged in."""
+
+    name: str
+    key: KeySettings | None = None
+    address: str = ""
+    session: Session | None = None
+
+    @property
+    def token(self) -> str:
+        """What our own forms have to carry; "" where nobody has logged in."""
+        return self.session.token if self.session else ""
+
+
+class Access:
+    """Checks one request at a time; holds no state of requests."""
+
+    def __init__(self, settings: Settings, keys: Keyring, sessions: Sessions) -> None:
+        self.keys = keys
+        self.sessions = sessions
+        self._open = settings.open
+        self._hosts = {host.lower() for host in settings.hosts}
+        self._cors = settings.cors
+
+    def caller(
+        self,
+        headers: Headers,
+        peer: str,
+        *,
+        starts: bool,
+        secure: bool = False,
+        cookie: str = "",
+        token: Callable[[], str] = str,
+    ) -> Caller:
+        """Who sends this request. `peer` is the address that the connection comes from; `starts`: the request changes
+        or costs something; `secure`: it came over HTTPS; `cookie` is the log-in's, if there is one; `token` gives
+        what a form carries, and is asked only where no header says whose page the form was on.
+
+        Raises RequestError: missing_key, invalid_key, bad_host, bad_origin. A key that a request brings itself is
+        known to whoever wrote the request; a cookie a browser adds to other sites' requests, too, and without keys
+        there isn't even that: so these obey the Origin rule.
+        """
+        if not self.keys:
+            if not self._open:
+                check_way(headers, peer, self._hosts)
+            if starts:
+                check_origin(headers, secure, self._cors)
+            return Caller(ANYONE, address=peer)
+        if given := bearer(headers):
+            return Caller(*self.owner(given), address=peer)
+        session = self.sessions.find(cookie) if cookie else None
+        if session is None:
+            raise RequestError(
+                "missing_key",
+                "This server asks for an access key: send it as Authorization: Bearer KEY, or log in at /login.",
+                headers={"WWW-Authenticate": CHALLENGE},
+            )
+        if starts and not check_origin(headers, secure) and not is_same(token(), session.token):
+            raise RequestError(
+                "bad_origin",
+                "Nothing says that this request comes from this server's own page: it has no Origin, no Referer and "
+                "no token of a form. Programs send their key as Authorization: Bearer KEY.",
+            )
+        return Caller(session.key.name, session.key, peer, session)
+
+    def owner(self, given: str) -> tuple[str, KeySettings]:
+        """The name that a key stands for. Raises RequestError (invalid_key)."""
+        key = self.keys.find(given)
+        if key is None:
+            raise RequestError(
+                "invalid_key",
+                "This access key is not known here; it may have been revoked.",
+                headers={"WWW-Authenticate": f'{CHALLENGE}, error="invalid_token"'},
+            )
+        return key.name, key
+
+    def check_operator(self, caller: Caller, headers: Headers) -> None:
+        """Raises RequestError (operator_only): for keys that are no operator's; without keys for whoever is not on
+        this machine, also where everybody is served."""
+        if caller.key is not None:
+            if not caller.key.operator:
+                raise RequestError("operator_only", "This is for the operator. " + MAKE_ONE)
+            return
+        try:
+            check_way(headers, caller.address, LOOPBACK)
+        except RequestError:
+            raise RequestError(
+                "operator_only",
+                f"This is for the operator: ask on the server itself. {MAKE_ONE}",
+            ) from None
+
+
+def bearer(headers: Headers) -> str:
+    """The key in Authorization; "" where there is none. The scheme's name may be in any case (RFC 9110, 11.1)."""
+    scheme, _, credentials = headers.get("Authorization", "").partition(" ")
+    return credentials.strip() if scheme.lower() == "bearer" else ""

@@ -1,0 +1,45 @@
+"""Access keys: how one is made, and whose a given one is."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterable
+
+from millstream.settings import KeySettings
+
+PREFIX = "ms-"  # so that programs which look for lost secrets know one
+
+
+def new_key() -> str:
+    """256 random bits: too many to guess, or to find from their SHA-256; so no slow hash is needed."""
+    return PREFIX + secrets.token_urlsafe(32)
+
+
+def digest(key: str) -> str:
+    """What the settings file has of it, in hexadecimal."""
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class Keyring:
+    def __init__(self, keys: Iterable[KeySettings]) -> None:
+        self.take(keys)
+
+    def take(self, keys: Iterable[KeySettings]) -> None:
+        """From now on these are the keys."""
+        self._keys = {key.name: key for key in keys}
+
+    def __bool__(self) -> bool:
+        return bool(self._keys)
+
+    def named(self, name: str) -> KeySettings | None:
+        return self._keys.get(name)
+
+    def find(self, given: str) -> KeySettings | None:
+        """Takes as long whichever it is, and if it is none."""
+        sha256, found = digest(given), None
+        for key in self._keys.values():
+            if hmac.compare_digest(key.sha256, sha256):
+                found = key
+        return found

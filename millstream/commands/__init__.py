@@ -1,0 +1,1 @@
+"""What the operator types: `.venv/bin/flask COMMAND`, in the project's folder."""

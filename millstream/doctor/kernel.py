@@ -1,0 +1,43 @@
+"""What the kernel of this machine does about clients that vanish without a word: https://docs.kernel.org/networking/ip-sysctl.html"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from pathlib import Path
+
+RETRIES = Path("/proc/sys/net/ipv4/tcp_retries2")
+TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
+ENOUGH = 6  # retries: 5 give up after 14 s, 15 (the kernel's default) after a quarter of an hour
+IDLE, KEEPALIVE = "00", "02"  # of the column `tr`: which timer runs
+
+
+def retries() -> int | None:
+    """net.ipv4.tcp_retries2; None where there is none (macOS)."""
+    try:
+        return int(RETRIES.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def keepalive(sock: socket.socket) -> bool | None:
+    """Whether the other side of this connection probes it while nothing is sent. None: the other side is on another
+    machine, or just has something on its way."""
+    try:
+        ours, theirs = _address(sock.getsockname()), _address(sock.getpeername())
+        there = [table for table in TABLES if Path(table).exists()]
+        rows = [line.split() for table in there for line in Path(table).read_text().splitlines()]
+    except (OSError, ValueError):
+        return None
+    for row in rows:
+        if row[1].endswith(theirs) and row[2].endswith(ours):
+            timer = row[5].partition(":")[0]
+            return timer == KEEPALIVE if timer in (IDLE, KEEPALIVE) else None
+    return None
+
+
+def _address(name: tuple[str, int] | tuple[str, int, int, int]) -> str:
+    """As the kernel's table has it; an IPv4 address is the tail of its mapped IPv6 one, too. Raises OSError for what
+    is no IPv4."""
+    (host,) = struct.unpack("=I", socket.inet_aton(name[0]))
+    return f"{host:08X}:{name[1]:04X}"

@@ -1,0 +1,210 @@
+"""One client's way through the proxy: what comes, and when. Follows a stream of marks as browsers and programs do."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from millstream.doctor.marks import MARK, Plan
+from millstream.formats.json import Json
+from millstream.formats.table import FORMATS
+
+ECHO = "Millstream-Doctor"  # asks the server to tell, under the same name, what of the request reached it
+ENCODINGS = "gzip, deflate, br"  # what browsers ask for
+PATIENCE = 10.0  # s beyond the last mark
+READ = 65536  # bytes
+QUIET = 0.7  # s: then nothing is on its way any more
+POLL = 5  # s that a long poll waits
+
+
+@dataclass(frozen=True)
+class Target:
+    """The public address, without a slash at its end, and how to get in."""
+
+    url: str
+    key: str = ""
+    insecure: bool = False
+
+    def headers(self, format: str, id: str) -> dict[str, str]:
+        found = {
+            "Accept": FORMATS[format].MEDIA_TYPE,
+            "Accept-Encoding": ENCODINGS,
+            "User-Agent": "Millstream-Doctor",
+            "Idempotency-Key": id,
+            ECHO: format,
+        }
+        if format != Json.NAME:  # its position is in the address
+            found["Last-Event-ID"] = f"{id}.0"
+        return found | ({"Authorization": f"Bearer {self.key}"} if self.key else {})
+
+
+@dataclass
+class Probe:
+    """What one client saw. Times are in seconds after the marks' stream began."""
+
+    plan: Plan
+    format: str
+    version: str  # of HTTP, as asked: 1.0, 1.1, 2
+    status: int = 0
+    headers: dict[str, str] = field(default_factory=dict)  # names in lower case
+    body: bytes = b""
+    marks: dict[int, float] = field(default_factory=dict)
+    ended: float = 0.0
+    whole: bool = False
+    error: str = ""
+    keepalive: bool | None = None  # of the proxy's socket, where it can be seen
+
+    @property
+    def name(self) -> str:
+        return f"{self.format} over HTTP/{self.version}"
+
+
+Look = Callable[[socket.socket], bool | None]
+
+
+class Clock:
+    """Reads what comes and notes when each mark did."""
+
+    def __init__(self, probe: Probe, begun: float) -> None:
+        self.probe = probe
+        self._begun = begun
+        self._inflate = None if _encoding(probe) not in ("gzip", "deflate") else zlib.decompressobj(32 + 15)
+
+    def feed(self, data: bytes) -> None:
+        now = time.monotonic() - self._begun
+        try:
+            self.probe.body += self._inflate.decompress(data) if self._inflate else data
+        except zlib.error:
+            self._inflate = None
+        for match in MARK.finditer(self.probe.body):
+            self.probe.marks.setdefault(int(match[1]), now)
+
+
+def _encoding(probe: Probe) -> str:
+    return probe.headers.get("content-encoding", "identity").lower()
+
+
+def follow(probe: Probe, target: Target, id: str, begun: float, look: Look | None = None) -> None:
+    """Follows to the end, or until the marks are long over. `look` is shown the connection in the
+    midst of the silence. Never raises."""
+    plan, format, version = probe.plan, probe.format, probe.version
+    limit = plan.due(plan.last()) + PATIENCE
+    run = _by_curl if version == "2" else _by_polls if format == Json.NAME else _by_socket
+    try:
+        run(probe, target, id, begun, limit, look)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        probe.error = probe.error or f"{type(error).__name__}: {error}".rstrip(": ")
+    probe.ended = time.monotonic() - begun
+    probe.whole = probe.whole and (plan.last() in probe.marks or _encoding(probe) == "br")
+
+
+def connect(target: Target, limit: float) -> socket.socket:
+    parts = urlsplit(target.url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    sock = socket.create_connection((parts.hostname or "", port), PATIENCE)
+    sock.settimeout(limit)
+    if parts.scheme != "https":
+        return sock
+    context = ssl.create_default_context()
+    if target.insecure:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context.wrap_socket(sock, server_hostname=parts.hostname)
+
+
+def _by_socket(probe: Probe, target: Target, id: str, begun: float, limit: float, look: Look | None) -> None:
+    with closing(connect(target, limit)) as sock:
+        response = _ask(sock, probe, target, id)
+        clock = Clock(probe, begun)
+        if look is not None:
+            timer = threading.Timer(probe.plan.due(probe.plan.number - 1) + QUIET, _look, (look, sock, probe))
+            timer.daemon = True
+            timer.start()
+        while data := response.read1(READ):
+            clock.feed(data)
+        probe.whole = True
+
+
+def _look(look: Look, sock: socket.socket, probe: Probe) -> None:
+    with suppress(OSError):  # it is closed
+        probe.keepalive = look(sock)
+
+
+def _by_polls(probe: Probe, target: Target, id: str, begun: float, limit: float, look: Look | None) -> None:
+    """Long polling: one request after the other, each waits for news."""
+    after, status = 0, "running"
+    while status in ("pending", "running") and time.monotonic() - begun < limit:
+        with closing(connect(target, limit)) as sock:
+            response = _ask(sock, probe, target, id, f"?after={after}&wait={POLL}")
+            clock = Clock(probe, begun)
+            told = len(probe.body)
+            while data := response.read1(READ):
+                clock.feed(data)
+        if probe.status != 200:
+            return
+        document = json.loads(probe.body[told:])
+        after, status = document["last"], document["status"]
+    probe.whole = status == "done"
+
+
+def _ask(sock: socket.socket, probe: Probe, target: Target, id: str, query: str = "") -> http.client.HTTPResponse:
+    parts = urlsplit(target.url)
+    host = parts.netloc.rpartition("@")[2]
+    lines = [f"GET {parts.path}/streams/{id}{query} HTTP/{probe.version}", f"Host: {host}", "Connection: close"]
+    lines += [f"{name}: {value}" for name, value in target.headers(probe.format, id).items()]
+    sock.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
+    response = http.client.HTTPResponse(sock)
+    response.begin()
+    probe.status = response.status
+    probe.headers = {name.lower(): value for name, value in response.getheaders()}
+    return response
+
+
+def _by_curl(probe: Probe, target: Target, id: str, begun: float, limit: float, look: Look | None) -> None:
+    """HTTP/2, for which Python has nothing of its own."""
+    command = [shutil.which("curl") or "curl", "--http2", "--silent", "--show-error", "--no-buffer", "--include"]
+    command += ["--max-time", f"{limit:g}", *(["--insecure"] if target.insecure else []), "--config", "-"]
+    # By --config: a command line is there for every user of the machine to see, and the key is in it.
+    config = "".join(f'header = "{name}: {value}"\n' for name, value in target.headers(probe.format, id).items())
+    config += f'url = "{target.url}/streams/{id}"\n'
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0) as curl:
+        assert curl.stdin and curl.stdout and curl.stderr
+        curl.stdin.write(config.encode())
+        curl.stdin.close()
+        clock: Clock | None = None
+        head = b""
+        for data in _reads(curl.stdout):
+            if clock is None:
+                head += data
+                block, end, data = head.partition(b"\r\n\r\n")
+                if not end:
+                    continue
+                _read_head(probe, block.decode("latin-1"))
+                clock = Clock(probe, begun)
+            clock.feed(data)
+        said = curl.stderr.read().decode(errors="replace").strip()
+    probe.whole = curl.returncode == 0
+    if curl.returncode:
+        probe.error = said
+
+
+def _reads(pipe: object) -> Iterator[bytes]:
+    return iter(lambda: pipe.read(READ), b"")  # type: ignore[attr-defined]
+
+
+def _read_head(probe: Probe, block: str) -> None:
+    first, *lines = block.split("\r\n")
+    probe.version = first.split()[0].removeprefix("HTTP/")
+    probe.status = int(first.split()[1])
+    probe.headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}

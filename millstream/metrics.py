@@ -1,0 +1,191 @@
+"""The operator's figures, for Prometheus: https://prometheus.io/docs/instrumenting/exposition_formats/
+
+docs/metrics.md has the list. Under gunicorn each worker counts in files of its own, in the directory that
+PROMETHEUS_MULTIPROC_DIR names, and whichever worker is asked adds them up. No label takes what a client or an
+upstream made up: what is not known from the settings is "other".
+"""
+
+from __future__ import annotations
+
+import os
+from bisect import bisect_left
+from collections import Counter as Numbers
+from collections.abc import Iterable
+
+import prometheus_client
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from millstream.errors import CODES
+from millstream.events import Meta
+from millstream.settings import Settings
+from millstream.streams import Row
+
+CONTENT_TYPE = prometheus_client.CONTENT_TYPE_PLAIN_0_0_4
+OTHER = "other"
+ANYONE = "anyone"  # the caller's name where there are no keys
+LATE = ("first_token_timeout", "silence_timeout", "total_timeout")  # found by the sweeper, not by the upstream's own
+FINISHED = ("stop", "length", "tool_calls", "function_call", "content_filter", "cancelled")
+
+WAITS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 30, 60, 120)  # s to a first token
+GAPS = (0.001, 0.003, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2, 5, 15, 30, 60)  # s
+DURATIONS = (0.5, 1, 2, 5, 10, 20, 30, 45, 60, 90, 120, 180, 300, 600, 900, 1800)  # s
+LATENCIES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)  # s
+
+# A browser that finds its way buffered goes down this list.
+LADDER = ("fetch", "eventsource", "xhr", "poll")
+KEPT = 4096  # streams whose step-down is remembered, so that each counts once
+
+
+class _Pace:
+    """What one upstream's reads brought since the last tick. Plain numbers: a histogram takes ten times as long."""
+
+    __slots__ = ("events", "gaps", "reads", "seconds")
+
+    def __init__(self) -> None:
+        self.events = self.reads = 0
+        self.seconds = 0.0
+        self.gaps = [0] * (len(GAPS) + 1)
+
+
+class Metrics:
+    """Counts for this worker. Is both ports: a Meter of what runs, and Ends. `models` are the names that tokens are
+    counted under."""
+
+    def __init__(self, settings: Settings, models: Iterable[str] = ()) -> None:
+        self.models = frozenset(models)
+        self._keys = frozenset({ANYONE, *(key.name for key in settings.keys)})
+        self._paces: dict[str, _Pace] = {}
+        self._seen: set[str] = set()
+        self._stepped: dict[str, None] = {}
+        self.registry = CollectorRegistry()
+        way, upstream = ("format", "transport"), ("upstream",)
+        self._started = self._counter("streams_started", "Streams begun.", *way, *upstream)
+        self._running = self._gauge("streams_running", "Streams that are being asked for now.", *upstream)
+        self._open = self._gauge("responses_open", "Streamed responses that are open now.", *way)
+        self._ended = self._counter("streams_ended", "Streams ended, by finish_reason or code.", "reason", *upstream)
+        self._resumed = self._counter("resumes", "Clients that came back to a stream where they had left it.", *way)
+        self._stepdowns = self._counter("step_downs", "Streams whose client went on over a lesser transport.", "to")
+        self._first = self._histogram(
+            "first_token_seconds", "From the question to the first event.", WAITS, *upstream
+        )
+        self._gap = self._histogram("gap_seconds", "Between two reads that brought events.", GAPS, *upstream)
+        self._events = self._counter("events", "Events that upstreams sent (about one a token).", *upstream)
+        self._bursts = self._counter("burst_events", "Events that came together with the one before.", *upstream)
+        self._duration = self._histogram("duration_seconds", "Of whole streams.", DURATIONS, *upstream)
+        self._tokens = self._counter("tokens", "Tokens, as upstreams or estimates tell.", "model", "key", "kind")
+        self._failures = self._counter("upstream_errors", "Upstreams' errors, hidden ones too.", "code", *upstream)
+        self._cancels = self._histogram(
+            "cancel_seconds", "From a stop to the upstream's close.", LATENCIES, *upstream
+        )
+        self._refused = self._counter("refused", "Requests answered with an error, limits among them.", "code")
+        self._lag = self._histogram("loop_lag_seconds", "How late the event loop wakes.", LATENCIES)
+
+    # -- told by the views ------------------------------------------------------------------------------------------
+
+    def opened(self, format: str, transport: str) -> None:
+        self._open.labels(format, transport).inc()
+
+    def closed(self, format: str, transport: str) -> None:
+        self._open.labels(format, transport).dec()
+
+    def resumed(self, format: str, transport: str) -> None:
+        self._resumed.labels(format, transport).inc()
+
+    def followed(self, meta: Meta, transport: str) -> None:
+        """Somebody follows a stream: over a lesser transport than it was begun with?"""
+        begun = meta.via[1]
+        if begun not in LADDER or transport not in LADDER[LADDER.index(begun) + 1 :] or meta.id in self._stepped:
+            return
+        self._stepped[meta.id] = None
+        if len(self._stepped) > KEPT:
+            del self._stepped[next(iter(self._stepped))]
+        self._stepdowns.labels(transport).inc()
+
+    def refused(self, code: str) -> None:
+        self._refused.labels(code if code in CODES else OTHER).inc()
+
+    def failed(self, upstream: str, code: str) -> None:
+        """An upstream's error; also one that a retry or a fallback hides from the client."""
+        self._failures.labels(code if code in CODES else OTHER, upstream).inc()
+
+    # -- Meter ------------------------------------------------------------------------------------------------------
+
+    def started(self, meta: Meta, upstream: str) -> None:
+        self._started.labels(*meta.via, upstream).inc()
+
+    def batch(self, upstream: str, events: int, gap: float | None) -> None:
+        pace = self._paces.get(upstream)
+        if pace is None:
+            pace = self._paces[upstream] = _Pace()
+        pace.events += events
+        pace.reads += 1
+        if gap is not None:
+            pace.gaps[bisect_left(GAPS, gap)] += 1
+            pace.seconds += gap
+
+    def cancelled(self, upstream: str, seconds: float) -> None:
+        self._cancels.labels(upstream).observe(seconds)
+
+    def tick(self, late: float, running: Iterable[str]) -> None:
+        self._lag.observe(max(0.0, late))
+        numbers = Numbers(running)
+        self._seen.update(numbers)
+        for name in self._seen:  # also those of which none runs any more
+            self._running.labels(name).set(numbers[name])
+        self._write_paces()
+
+    def _write_paces(self) -> None:
+        for upstream, pace in self._paces.items():
+            if not pace.reads:
+                continue
+            self._paces[upstream] = _Pace()
+            self._events.labels(upstream).inc(pace.events)
+            self._bursts.labels(upstream).inc(pace.events - pace.reads)
+            histogram = self._gap.labels(upstream)
+            # What observe() does, for many at once: it has no public way to. A test holds it against observe().
+            histogram._sum.inc(pace.seconds)
+            for bucket, found in zip(histogram._buckets, pace.gaps, strict=True):
+                if found:
+                    bucket.inc(found)
+
+    # -- Ends -------------------------------------------------------------------------------------------------------
+
+    def record(self, row: Row) -> None:
+        upstream = row.upstream or OTHER
+        known = row.reason in FINISHED or row.reason in CODES
+        self._ended.labels(row.reason if known else OTHER, upstream).inc()
+        self._duration.labels(upstream).observe(row.duration)
+        if row.first_token is not None:
+            self._first.labels(upstream).observe(row.first_token)
+        if row.reason in LATE:
+            self.failed(upstream, row.reason)
+        if row.usage is not None:
+            model, key = self._model(row.model), row.caller if row.caller in self._keys else OTHER
+            self._tokens.labels(model, key, "prompt").inc(row.usage.input)
+            self._tokens.labels(model, key, "completion").inc(row.usage.output)
+
+    def _model(self, name: str) -> str:
+        """One of the settings' names; the demo's may have parameters behind it."""
+        name = name if name in self.models else name.partition("?")[0]
+        return name if name in self.models else OTHER
+
+    # -- read by the operator ---------------------------------------------------------------------------------------
+
+    def text(self) -> bytes:
+        """All workers' figures, in the text format; CONTENT_TYPE is its type."""
+        self._write_paces()
+        registry = self.registry
+        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return prometheus_client.generate_latest(registry)
+
+    def _counter(self, name: str, says: str, *labels: str) -> Counter:
+        return Counter(f"millstream_{name}", says, labels, registry=self.registry)
+
+    def _gauge(self, name: str, says: str, *labels: str) -> Gauge:
+        return Gauge(f"millstream_{name}", says, labels, registry=self.registry, multiprocess_mode="livesum")
+
+    def _histogram(self, name: str, says: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(f"millstream_{name}", says, labels, buckets=buckets, registry=self.registry)

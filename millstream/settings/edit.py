@@ -1,0 +1,147 @@
+"""Changes the settings file without touching a word of it but the key's own table."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import secrets
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from millstream.settings.keys import KeySettings, read_keys
+from millstream.settings.values import SettingError
+
+HEADER = r"\s*\[\s*keys\s*\.\s*(?:{name}|\"{name}\"|'{name}')\s*\]\s*(?:#.*)?"
+BY_HAND = "it is written in a way that this program can't change: do it by hand"
+
+
+def add_key(path: Path, name: str, table: Mapping[str, Any]) -> None:
+    """Puts `[keys.NAME]` at the end. Raises SettingError: there is one, or a value is wrong."""
+    with _locked(path):
+        text, document = _read(path)
+        if name in document.get("keys", {}):
+            raise SettingError(f"{path} has [keys.{name}] already; take another name, or revoke that one first")
+        read_keys({name: dict(table)})
+        lines = [f"{key} = {_value(value)}" for key, value in table.items()]
+        gap = "" if not text else "\n" if text.endswith("\n") else "\n\n"
+        wanted = {**document, "keys": {**document.get("keys", {}), name: dict(table)}}
+        _write(path, _checked(path, "\n".join([f"{text}{gap}[keys.{name}]", *lines, ""]), wanted))
+
+
+def remove_key(path: Path, name: str) -> None:
+    """Takes `[keys.NAME]` out. Comments above it stay. Raises SettingError: there is none."""
+    with _locked(path):
+        text, document = _read(path)
+        keys = dict(document.get("keys", {}))
+        if name not in keys:
+            raise SettingError(f"{path} has no [keys.{name}]; it has {', '.join(sorted(keys)) or 'no key'}")
+        del keys[name]
+        wanted = {**document, "keys": keys}
+        left = next(_without(text, name, wanted), None)
+        if left is None:
+            raise SettingError(f"{path} was not changed: {BY_HAND}")
+        _write(path, left)
+
+
+def list_keys(path: Path) -> tuple[KeySettings, ...]:
+    """Those of the file; whatever else is wrong in it. Raises SettingError."""
+    return read_keys(_read(path)[1].get("keys", {}))
+
+
+def _without(text: str, name: str, wanted: dict[str, Any]) -> Iterator[str]:
+    """What is left when the table goes. Where it begins and ends the parser decides: a line that looks like a
+    header may be within a value."""
+    lines = text.splitlines(keepends=True)
+    header = re.compile(HEADER.format(name=re.escape(name)))
+    begins = [n for n, line in enumerate(lines) if header.fullmatch(line.rstrip("\r\n"))]
+    for begin in begins:
+        ends = [n for n in range(begin + 1, len(lines)) if lines[n].lstrip().startswith("[")]
+        for end in (*ends, len(lines)):
+            while end < len(lines) and end > begin + 1 and _is_idle(lines[end - 1]):
+                end -= 1  # comments and empty lines above a table are the next one's
+            left = "".join(lines[:begin] + lines[end:])
+            with suppress(tomllib.TOMLDecodeError):
+                if _same(tomllib.loads(left), wanted):
+                    yield left
+
+
+def _is_idle(line: str) -> bool:
+    return not line.strip() or line.lstrip().startswith("#")
+
+
+def _same(found: dict[str, Any], wanted: dict[str, Any]) -> bool:
+    return {"keys": {}, **found} == {"keys": {}, **wanted}
+
+
+def _checked(path: Path, text: str, wanted: dict[str, Any]) -> str:
+    try:
+        if _same(tomllib.loads(text), wanted):
+            return text
+    except tomllib.TOMLDecodeError:
+        pass
+    raise SettingError(f"{path} was not changed: {BY_HAND}")
+
+
+def _read(path: Path) -> tuple[str, dict[str, Any]]:
+    try:
+        text = path.read_bytes().decode("utf-8")
+        return text, tomllib.loads(text)
+    except FileNotFoundError:
+        return "", {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingError(f"{path} is not valid TOML: {error}") from error
+    except OSError as error:
+        raise SettingError(f"{path} can't be read: {error.strerror}") from error
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_value(item) for item in value) + "]"
+    if isinstance(value, int):
+        return str(value)
+    # A basic string of TOML; of what JSON escapes otherwise, no name of a model holds anything.
+    return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """One at a time changes the file. The folder is locked: the file itself becomes another one."""
+    try:
+        folder = os.open(path.resolve().parent, os.O_RDONLY)
+    except OSError as error:
+        raise SettingError(f"{path} can't be changed: {error.strerror}") from error
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all, with the owner and the mode that the file has; 0600 for a new one."""
+    path = path.resolve()  # a link stays one
+    draft = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
+    try:
+        before = path.stat() if path.exists() else None
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as opened:
+                if before:
+                    with suppress(PermissionError):
+                        os.fchown(descriptor, before.st_uid, before.st_gid)
+                    os.fchmod(descriptor, before.st_mode & 0o7777)
+                opened.write(text.encode("utf-8"))
+                opened.flush()
+                os.fsync(descriptor)
+            draft.replace(path)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise SettingError(f"{path} can't be changed: {error.strerror}") from error

@@ -1,0 +1,78 @@
+"""What workers left behind that died: streams without an end, and ends that nobody may have heard of."""
+
+from __future__ import annotations
+
+import logging
+from time import time
+
+import gevent
+
+from millstream.errors import MillstreamError, NotFound
+from millstream.events import End, Event, Meta
+from millstream.settings import Settings
+from millstream.settings.prices import cost
+from millstream.stores import Store
+from millstream.streams.ends import Ends, row
+from millstream.streams.history import history
+
+log = logging.getLogger("millstream")
+
+
+class Orphans:
+    """`ends` hears of each stream that is ended here; `missed` of those that had ended in a dead worker."""
+
+    def __init__(self, store: Store, settings: Settings, ends: Ends, missed: Ends | None) -> None:
+        self._store = store
+        self._settings = settings
+        self._ends = ends
+        self._missed = missed
+        self._known: set[str] = set()
+
+    def recover(self) -> None:
+        """Looks after all there are. Blocks its greenlet alone."""
+        found = self._store.orphans()
+        self._known.intersection_update(found)
+        for id in found:
+            if id not in self._known:
+                try:
+                    self._look_after(self._store.meta(id))
+                except NotFound:
+                    pass  # erased meanwhile
+                except Exception:  # one stream's trouble must not keep the others waiting
+                    log.exception("stream %s, of a dead worker, could not be looked after", id)
+                gevent.sleep(0)
+
+    def _look_after(self, meta: Meta) -> None:
+        if self.take_over(meta):
+            self._known.add(meta.id)
+        elif (end := history(self._store.reader(meta.id)).terminal) is not None:
+            self._known.add(meta.id)
+            if self._missed is not None:
+                self._missed.record(row(meta, end))
+
+    def take_over(self, meta: Meta) -> bool:
+        """Ends a dead worker's stream, if that is what it is. True: there is news in the log."""
+        if not self._store.seize(meta.id):
+            return False
+        past = history(self._store.reader(meta.id))
+        if past.last == 0:
+            self._store.release(meta.id)
+        use, usage = self._settings, past.usage(meta.prompt)
+        price = cost(use.prices, (meta.model,), usage)
+        end = End(
+            meta.model,
+            meta.upstream,
+            usage=usage,
+            cost=price,
+            currency=use.currency if price is not None else None,
+            failure=interrupted("The worker that served this answer died.").failure(),
+            duration=min(max(0.0, time() - meta.created), use.total),  # when it died nobody knows
+        )
+        event = Event("failed", end=end, n=past.last + 1)
+        self._store.append(meta.id, [event])
+        self._ends.record(row(meta, event))
+        return True
+
+
+def interrupted(why: str) -> MillstreamError:
+    return MillstreamError("interrupted", f"{why} What came is kept; ask again for the rest.")

@@ -1,0 +1,56 @@
+"""Pages of other sites that may ask: https://fetch.spec.whatwg.org/#http-cors-protocol
+
+Never with credentials: such a page sends its reader's key, or asks a server without keys. Our cookie is for our own
+pages alone.
+"""
+
+from __future__ import annotations
+
+import re
+
+from flask import Flask, Response, request
+
+# What a resume, a second try and a person who asks for help need of an answer.
+EXPOSED = (
+    "Accept-Post, Content-Disposition, Content-Location, Content-Range, Location, Retry-After, WWW-Authenticate, "
+    "x-request-id, "
+    "x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, "
+    "x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens"
+)
+METHODS = "GET, HEAD, POST, DELETE"
+NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+( *, *[A-Za-z0-9!#$%&'*+.^_`|~-]+)*")
+KEPT = "600"  # s that a browser need not ask again
+OWN_PAGES = ("/login", "/logout")  # what foreign pages have no business with
+
+
+def register(app: Flask, sites: tuple[str, ...]) -> None:
+    """To be registered before all others whose headers it exposes: Flask calls the first one last."""
+    if not sites:
+        return
+
+    def preflight() -> Response | None:
+        if request.method != "OPTIONS" or "Access-Control-Request-Method" not in request.headers:
+            return None
+        response = Response(status=204)
+        if allowed():
+            response.headers["Access-Control-Allow-Methods"] = METHODS
+            response.headers["Access-Control-Max-Age"] = KEPT
+            # Any: OpenAI's SDK alone sends a dozen of its own. `*` would not be for Authorization.
+            names = request.headers.get("Access-Control-Request-Headers", "")
+            if NAMES.fullmatch(names):
+                response.headers["Access-Control-Allow-Headers"] = names
+        response.headers["Vary"] = "Access-Control-Request-Method, Access-Control-Request-Headers"
+        return response
+
+    def answer(response: Response) -> Response:
+        response.vary.add("Origin")
+        if allowed():
+            response.headers["Access-Control-Allow-Origin"] = request.headers["Origin"]
+            response.headers["Access-Control-Expose-Headers"] = EXPOSED
+        return response
+
+    def allowed() -> bool:
+        return request.headers.get("Origin") in sites and request.path not in OWN_PAGES
+
+    app.before_request(preflight)
+    app.after_request(answer)

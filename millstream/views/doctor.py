@@ -1,0 +1,94 @@
+"""/doctor, for the operator: marks to try a way with, and the page that does it."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import msgspec
+from flask import Blueprint, Response, g, jsonify, make_response, render_template, request
+
+from millstream.access import Caller
+from millstream.doctor.advice import advice
+from millstream.doctor.diagnosis import Finding
+from millstream.doctor.examination import Report, examine
+from millstream.doctor.marks import LONGEST, NAME, Marks, Plan
+from millstream.doctor.probe import ECHO, Target
+from millstream.errors import RequestError
+from millstream.events import Call
+from millstream.views import intake
+from millstream.views.services import services
+
+doctor = Blueprint("doctor", __name__)
+
+SILENCE = 20  # s that the page keeps a way idle by default: a heartbeat comes after 15
+ECHOED = ("Last-Event-ID", "Idempotency-Key")
+
+
+@doctor.post("/doctor/marks")
+def marks() -> Response:
+    """Begins a stream of marks: 201 with its id. Whoever knows that can follow it, as any stream."""
+    caller = _operator()
+    try:
+        plan = msgspec.convert(intake.fields(), Plan, strict=False)
+        plan.check()
+    except (msgspec.ValidationError, ValueError) as error:
+        raise RequestError("bad_field", f"These are no marks: {error}.") from None
+    response = jsonify(id=_begin(caller, plan))
+    response.status_code = 201
+    return response
+
+
+@doctor.get("/doctor")
+def page() -> Response:
+    intake.operator()
+    return _page("", None)
+
+
+@doctor.post("/doctor")
+def examined() -> Response:
+    """Tries the way to an address, and says what is wrong with it."""
+    caller = _operator()
+    fields = intake.fields()
+    url = str(fields.get("url", "")).strip().rstrip("/")
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise RequestError(
+            "bad_field", "Give the address that browsers use, such as https://chat.example.org.", "url"
+        )
+    silence = intake.whole_number("idle", str(fields.get("idle", SILENCE)), int(LONGEST))
+    target = Target(url, key=str(fields.get("key", "")))
+    return _page(url, examine(target, lambda plan: _begin(caller, plan), silence))
+
+
+def _operator() -> Caller:
+    intake.caller(starts=True)  # no other site's page may send this
+    return intake.operator()
+
+
+def _begin(caller: Caller, plan: Plan) -> str:
+    call = Call(NAME, [], caller=caller.name, via=("none", "doctor"))
+    return services().streams.start(call, Marks(plan)).id
+
+
+def _page(url: str, report: Report | None) -> Response:
+    lines = [(finding, advice(finding.symptom, report.server)) for finding in _all(report)] if report else []
+    response = make_response(
+        render_template("doctor.html", root=request.script_root, url=url, report=report, lines=lines, silence=SILENCE)
+    )
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _all(report: Report) -> list[Finding]:
+    return [*report.findings, *report.notes]
+
+
+@doctor.after_app_request
+def _echo(response: Response) -> Response:
+    """Tells the doctor what of its request came through: nothing that its sender did not say."""
+    if ECHO in request.headers:
+        names = [name.lower() for name in ECHOED if name in request.headers]
+        if g.get("chosen") == request.headers[ECHO]:
+            names.append("accept")
+        response.headers[ECHO] = " ".join([request.environ.get("SERVER_PROTOCOL", ""), *names])
+    return response

@@ -1,0 +1,146 @@
+"""One line for each request, when its response is over; and one for each stream that ended while nobody listened.
+
+No prompt, no answer, no key, no address and no query: only names that are the server's own.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from time import monotonic
+
+from flask import Flask, Response, g, request
+from msgspec import Struct, json
+
+from millstream.events import Event, Usage
+from millstream.responses import Body
+from millstream.streams import Row
+
+log = logging.getLogger("millstream.requests")
+
+Write = Callable[["Line"], None]
+
+LEFT = "left"  # the response ended before the answer did: the client left, or the worker
+
+
+class Line(Struct, omit_defaults=True):
+    """`key` is the name of the access key, `end` how the answer ended; `bytes` are those of the body."""
+
+    time: str
+    method: str = ""
+    route: str = ""
+    status: int = 0
+    format: str = ""
+    key: str = ""
+    id: str = ""
+    input: int | None = None
+    output: int | None = None
+    source: str = ""
+    first_token_ms: float | None = None
+    ms: float | None = None
+    bytes: int | None = None
+    end: str = ""
+
+
+class Unheard:
+    """An Ends: of a stream that some client followed to its end, that request's line tells."""
+
+    def __init__(self, kind: str) -> None:
+        self._write = WRITE[kind]
+
+    def record(self, row: Row) -> None:
+        if not row.heard:
+            line = Line(_now(), key=row.caller, id=row.id, first_token_ms=_ms(row.first_token), ms=_ms(row.duration))
+            self._write(_with(line, row.usage, row.reason))
+
+
+def register(app: Flask, kind: str) -> None:
+    """`kind` is json or text."""
+    app.before_request(_begin)
+    app.after_request(partial(_await, WRITE[kind]))
+
+
+def _begin() -> None:
+    g.begun = monotonic()
+
+
+def _await(write: Write, response: Response) -> Response:
+    """What the line says of the request is taken now: when a stream is over there is no request any more."""
+    line = Line(
+        "",
+        method=request.method,
+        route=request.url_rule.rule if request.url_rule else "",
+        status=response.status_code,
+        format=response.mimetype or "",
+        key=g.caller.name if "caller" in g else "",
+        id=g.get("stream") or g.get("request_id", ""),
+    )
+    over = partial(_over, write, line, g.begun, response, g.get("end"))
+    if response.direct_passthrough:  # a static file, whose response is not told when it is over
+        over()
+    else:
+        response.call_on_close(over)
+    return response
+
+
+def _over(write: Write, line: Line, begun: float, response: Response, end: Event | None) -> None:
+    line.time, line.ms = _now(), _ms(monotonic() - begun)
+    body = response.response
+    if isinstance(body, Body):
+        line.bytes = body.sent
+        line.first_token_ms = None if body.first is None else _ms(body.first - begun)
+        end = body.end
+        line.end = LEFT
+    else:
+        line.bytes = 0 if line.method == "HEAD" else response.content_length
+    if end is not None and end.end is not None:
+        said = end.end
+        if line.first_token_ms is None:
+            line.first_token_ms = _ms(said.first_token)
+        _with(line, said.usage, said.failure.code if said.failure else said.finish_reason or "stop")
+    write(line)
+
+
+def _with(line: Line, usage: Usage | None, end: str) -> Line:
+    line.end = end
+    if usage is not None:
+        line.input, line.output, line.source = usage.input, usage.output, usage.source
+    return line
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 1)
+
+
+def _json(line: Line) -> None:
+    log.info("%s", json.encode(line).decode())  # escapes line ends, whatever a field holds
+
+
+def _text(line: Line) -> None:
+    """For people; a field that is not known is not there."""
+    tokens = "" if line.output is None else f"{line.input}+{line.output} tokens"
+    said = (
+        line.time,
+        line.method,
+        line.route,
+        line.status or "",
+        line.format,
+        line.key,
+        line.id,
+        tokens + (" (estimated)" if line.source == "estimated" else ""),
+        "" if line.first_token_ms is None else f"first after {line.first_token_ms:g} ms",
+        "" if line.ms is None else f"{line.ms:g} ms",
+        "" if line.bytes is None else f"{line.bytes} bytes",
+        line.end,
+    )
+    text = " ".join(str(part) for part in said if part != "")
+    log.info("%s", text if text.isprintable() else ascii(text))
+
+
+WRITE: dict[str, Write] = {"json": _json, "text": _text}

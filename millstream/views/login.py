@@ -1,0 +1,123 @@
+"""/login and /logout: an access key in, a cookie out."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from flask import Blueprint, Response, make_response, redirect, render_template, request
+
+from millstream.access.origin import check_origin
+from millstream.errors import MillstreamError, RequestError
+from millstream.limits.bounds import network
+from millstream.views import intake
+from millstream.views.services import services
+
+login = Blueprint("login", __name__)
+
+# A path of this server. Not "//host" and "/\host", which browsers take for another one; no control characters, which
+# they leave out: "/<tab>/host".
+PATH = re.compile(r"/(?![/\\])[!-~]{0,2000}|/")
+JSON = "application/json"
+
+
+@login.get("/login")
+def form() -> Response:
+    """The page that asks for a key; for who has one already, and where none is needed, the way on."""
+    next = _next(request.args)
+    try:
+        intake.caller(starts=False)
+    except RequestError as error:
+        if error.status != 401:
+            raise
+        return _page(next)
+    return _on(next)
+
+
+@login.post("/login")
+def enter() -> Response:
+    """A form is led on to its `next`; JSON gets 204."""
+    access = services().access
+    if not access.keys:
+        raise RequestError("not_found", "This server has no access keys: nobody has to log in.")
+    # Else a foreign page could log its reader in as somebody who then sees the reader's spending. There is no cookie
+    # yet that a form's token could belong to.
+    check_origin(request.headers, request.is_secure)
+    fields = intake.fields()
+    next = _next(fields)
+    given = fields.get("key")
+    try:
+        _check_attempts()
+        _, key = access.owner(given.strip() if isinstance(given, str) else "")
+    except MillstreamError as error:
+        if _is_json():
+            raise
+        return _page(next, error)
+    response = _no_content() if _is_json() else _on(next)
+    response.set_cookie(
+        intake.cookie_name(),
+        access.sessions.begin(key),
+        max_age=int(services().settings.session),
+        secure=request.is_secure,
+        httponly=True,
+        samesite="Lax",
+    )
+    return response
+
+
+@login.post("/logout")
+def leave() -> Response:
+    """Ends the log-in, for whoever has a copy of its cookie, too. A form is led to /login; JSON gets 204."""
+    response = _no_content() if _is_json() else _on("/login")
+    # Without a cookie, too: a browser keeps it from another site's form, but our answer would take it away.
+    check_origin(request.headers, request.is_secure)
+    try:
+        session = intake.caller(starts=True).session
+    except RequestError as error:
+        if error.status != 401:
+            raise
+        session = None  # it has ended already
+    if session is not None:
+        services().access.sessions.end(session)
+    response.delete_cookie(intake.cookie_name(), secure=request.is_secure, httponly=True, samesite="Lax")
+    return response
+
+
+def _check_attempts() -> None:
+    """Every attempt counts, also one that succeeds: who knows one key may still be guessing others."""
+    most = services().settings.login_attempts
+    if wait := services().limits.hit("login", network(request.remote_addr or ""), most):
+        raise RequestError(
+            "login",
+            f"There were {most} attempts to log in from this address within a minute. Try again in {wait} s.",
+            headers={"Retry-After": str(wait)},
+        )
+
+
+def _page(next: str, error: MillstreamError | None = None) -> Response:
+    code = error.code if error else ""
+    values = {"root": request.script_root, "next": next, "code": code, "message": error.message if error else ""}
+    response = make_response(render_template("login.html", **values), error.status if error else 200)
+    response.headers.update({**(error.headers if error else {}), "Cache-Control": "no-store"})
+    return response
+
+
+def _on(path: str) -> Response:
+    response = redirect(request.script_root + path, code=303)
+    assert isinstance(response, Response)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _no_content() -> Response:
+    return Response(status=204, headers={"Cache-Control": "no-store"})
+
+
+def _is_json() -> bool:
+    return JSON in (request.mimetype, request.headers.get("Accept", ""))
+
+
+def _next(fields: Any) -> str:
+    """Where to go after logging in; the start for whatever is no path of this server."""
+    path = fields.get("next")
+    return path if isinstance(path, str) and PATH.fullmatch(path) else "/"

@@ -1,0 +1,38 @@
+"""What the reader prefers: the words' language and the theme. A cookie says it, or else Accept-Language."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, current_app, request
+
+LANGUAGES = {"en": "English", "zh": "简体中文", "ru": "Русский"}
+THEMES = ("auto", "light", "dark")
+
+
+class Words:
+    """Every word that the pages say, in every language: templates/words.json."""
+
+    def __init__(self, path: Path) -> None:
+        table: dict[str, dict[str, str]] = json.loads(path.read_text("utf-8"))
+        self._in = {lang: {key: said[lang] for key, said in table.items()} for lang in LANGUAGES}
+
+    def values(self, lang: str = "en", theme: str = "auto") -> dict[str, Any]:
+        """What every template is drawn with: `say` has the words by their keys."""
+        return {"say": self._in[lang], "lang": lang, "theme": theme, "languages": LANGUAGES}
+
+
+def register(app: Flask) -> None:
+    app.extensions["words"] = Words(Path(app.root_path) / "templates" / "words.json")
+    app.context_processor(preferred)
+
+
+def preferred() -> dict[str, Any]:
+    """The values for who sends this request; the growing page takes them along into its stream."""
+    words: Words = current_app.extensions["words"]
+    lang, theme = request.cookies.get("millstream_lang", ""), request.cookies.get("millstream_theme", "")
+    if lang not in LANGUAGES:
+        lang = request.accept_languages.best_match(LANGUAGES) or "en"
+    return words.values(lang, theme if theme in THEMES else "auto")

@@ -1,0 +1,44 @@
+"""GET /page.js: the chat page's scripts in one, so that a browser asks once for them and keeps them."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+from flask import Blueprint, Response, current_app, request
+
+scripts = Blueprint("scripts", __name__)
+
+# Files of static/page/, each below what it uses when it is loaded. begin.js stands in the page's head.
+ORDER = (
+    *("elements", "icons", "words", "language", "store", "talks", "preferences", "speech", "scrolling", "plain"),
+    *("failure", "facts", "clipboard", "notice", "question", "answer", "thread", "stateline", "undo", "composer"),
+    *("picks", "panel", "keylist", "signin", "rail", "settings", "answering", "progress", "conversation", "keys"),
+    "start",
+)
+YEAR = 31536000  # s
+
+
+@scripts.get("/page.js")
+def joined() -> Response:
+    """For a year under the address with its version; under any other it is to be asked for again."""
+    body, current = _joined(Path(current_app.root_path))
+    response = Response(body, content_type="text/javascript; charset=utf-8")
+    same = request.args.get("v") == current
+    response.headers["Cache-Control"] = f"public, max-age={YEAR}, immutable" if same else "no-cache"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.set_etag(current)
+    response.make_conditional(request)
+    return response
+
+
+def version() -> str:
+    """What the address of /page.js ends in: another one for other scripts."""
+    return _joined(Path(current_app.root_path))[1]
+
+
+@cache
+def _joined(root: Path) -> tuple[bytes, str]:
+    body = b"\n".join((root / "static" / "page" / f"{name}.js").read_bytes() for name in ORDER)
+    return body, hashlib.sha256(body).hexdigest()[:16]

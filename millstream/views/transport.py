@@ -1,0 +1,40 @@
+"""How a client is asking, for the operator's figures: a guess from its headers, or what it says itself."""
+
+from __future__ import annotations
+
+from flask import g, request
+
+from millstream.formats.html import Html
+from millstream.formats.json import Json
+from millstream.formats.sse import Sse
+
+TOLD = ("fetch", "eventsource", "xhr", "poll")  # `?via=`, by which our own browser client says it
+
+
+def via() -> tuple[str, str]:
+    """The format's name and the transport's. Few of each: they are labels of metrics."""
+    if request.path.startswith("/v1/"):
+        return "frames", "v1"
+    format = g.get("chosen") or "none"
+    return format, _transport(format)
+
+
+def _transport(format: str) -> str:
+    told = request.args.get("via")
+    if told in TOLD:
+        return told
+    if format == Json.NAME:
+        return "poll" if request.method == "GET" else "whole"
+    if format == "none":
+        return "detached"  # POST /streams: somebody will follow, or nobody
+    if format == Html.NAME:
+        return "page"
+    # Firefox from 90, Chromium from 76, Safari from 16.4 tell; older ones are known by the name they all have.
+    browser = "Sec-Fetch-Mode" in request.headers or request.headers.get("User-Agent", "").startswith("Mozilla/")
+    if not browser:
+        return "program"
+    if format != Sse.NAME:
+        return "xhr"
+    # HTML, 9.2.2: an EventSource asks past every cache, and only with GET.
+    from_source = request.method == "GET" and "no-cache" in request.headers.get("Cache-Control", "")
+    return "eventsource" if from_source else "fetch"

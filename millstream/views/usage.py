@@ -1,0 +1,107 @@
+"""GET /usage: what the caller's key has used; `flask usage`: what all have."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import click
+from flask import Blueprint, Response, jsonify, render_template, request
+
+from millstream.errors import RequestError, Unavailable
+from millstream.negotiation import negotiate
+from millstream.usage import COLUMNS, Sum, Unwritable
+from millstream.usage.report import cost_of, to_csv, to_object, to_text
+from millstream.usage.sums import first_day, regroup, total
+from millstream.views import intake
+from millstream.views.chart import bars
+from millstream.views.failures import BY_NAME
+from millstream.views.services import services
+
+usage = Blueprint("usage", __name__, cli_group=None)
+
+OFFERED = ("text/plain", "text/html", "application/json")
+DAYS, MOST = 30, 366
+
+
+@usage.get("/usage")
+def show() -> Response:
+    """Sums by day and by model over `?days=30`; a day is UTC's."""
+    caller = intake.caller(starts=False)
+    media_type = _media_type()
+    days = intake.whole_number("days", intake.query().get("days", str(DAYS)), MOST)
+    if not days:
+        raise RequestError("bad_field", f"days has to be a whole number from 1 to {MOST}.", param="days")
+    today = datetime.now(UTC).date()
+    since = first_day(days, today)
+    use = services()
+    try:
+        parts = use.aside.run(use.ledger.sums, ("day", "model"), since, caller.name)
+    except Unwritable:
+        raise Unavailable("store_unavailable", "The ledger can't be read now; try again.") from None
+    used = regroup(parts, 0)
+    by_day = [used.get(day, Sum((day,))) for day in (str(today - timedelta(days=n)) for n in reversed(range(days)))]
+    by_model = sorted(regroup(parts, 1).values(), key=lambda part: (-part.input - part.output, part.by))
+    if media_type == "application/json":
+        response = jsonify(
+            key=caller.name,
+            since=since,
+            until=str(today),
+            total=to_object(total(parts)),
+            days=[{"day": part.by[0], **to_object(part)} for part in used.values()],
+            models=[{"model": part.by[0], **to_object(part)} for part in by_model],
+        )
+    elif media_type == "text/plain":
+        text = f"{caller.name}, {since} to {today} (UTC)\n\n" + "\n".join(
+            (to_text(list(used.values()), ["day"]), to_text(by_model, ["model"]))
+        )
+        response = Response(text, content_type="text/plain; charset=utf-8")
+    else:
+        response = Response(
+            _page(caller.name, by_day, by_model, total(parts)), content_type="text/html; charset=utf-8"
+        )
+    response.headers.update({"Cache-Control": "no-store", "Vary": "Accept", "X-Content-Type-Options": "nosniff"})
+    return response
+
+
+def _media_type() -> str:
+    name = intake.query().get("format")
+    if name is not None and name not in BY_NAME:
+        raise RequestError("bad_field", f"format has to be one of {', '.join(BY_NAME)}.", param="format")
+    found = BY_NAME[name] if name else negotiate(request.headers.get("Accept"), OFFERED)
+    if found is None:
+        raise RequestError("not_acceptable", f"None of your Accept types is offered here: {', '.join(OFFERED)}.")
+    return found
+
+
+def _page(name: str, by_day: list[Sum], by_model: list[Sum], whole: Sum) -> str:
+    values: dict[str, Any] = {
+        "root": request.script_root,
+        "name": name,
+        "chart": bars([(part.by[0], part.input, part.output) for part in by_day]),
+        "by_day": [part for part in reversed(by_day) if part.answers],
+        "by_model": by_model,
+        "whole": whole,
+        "cost_of": cost_of,
+        "choices": (7, DAYS, 90),
+        "days": len(by_day),
+    }
+    return render_template("usage.html", **values)
+
+
+@usage.cli.command("usage")
+@click.option("--by", default="day", show_default=True, help=f"Some of {', '.join(COLUMNS)}; with commas between.")
+@click.option(
+    "--days", default=DAYS, show_default=True, type=click.IntRange(1), help="So many days; today is the last."
+)
+@click.option("--csv", "as_csv", is_flag=True, help="CSV, for a spreadsheet.")
+def command(by: str, days: int, as_csv: bool) -> None:
+    """What was used, and what it cost. A day is UTC's. The server may run meanwhile."""
+    names = [name.strip() for name in by.split(",")]
+    if wrong := [name for name in names if name not in COLUMNS]:
+        raise click.BadParameter(f"{wrong[0]!r} is none of {', '.join(COLUMNS)}", param_hint="--by")
+    try:
+        parts = services().ledger.sums(names, first_day(days, datetime.now(UTC).date()))
+    except Unwritable as error:
+        raise click.ClickException(f"the ledger can't be read: {error}") from None
+    click.echo(to_csv(parts, names) if as_csv else to_text(parts, names), nl=False)

@@ -1,0 +1,12 @@
+/* Runs in the head, before anything is drawn. A browser that can't do the rest (Internet Explorer below 10) keeps the
+   page without script, where the form posts to the growing page. */
+(function () {
+  'use strict';
+  var html = document.documentElement;
+
+  /** The one global of the page's scripts; each file adds the thing that it is named after. */
+  window.MillstreamPage = {};
+  if (window.JSON && window.XMLHttpRequest && html.classList && document.querySelector && window.FormData) {
+    html.className = 'js';
+  }
+}());

@@ -1,0 +1,154 @@
+/* The message box: it sends and stops, keeps drafts, grows with its text. */
+(function (page) {
+  'use strict';
+  var form = document.getElementById('ask');
+  var box = document.getElementById('message');
+  var old = form.querySelector('.send');
+  var touch = !!(window.matchMedia && window.matchMedia('(pointer: coarse)').matches);
+  var key = null, timer = null, kept = null, icon = 'up';
+  var go = page.make('button', {type: 'submit', 'class': 'go'}, [page.icon(icon)]);
+  var hint = page.make('span', {'class': 'hint', 'aria-hidden': 'true'});
+  var banner = page.make('p', {'class': 'editing', hidden: true}, [
+    page.make('span', {text: page.say('editing')}),
+    page.make('button', {type: 'button', 'class': 'link', text: page.say('cancel'), onclick: function () { leave(); }})
+  ]);
+  var hooks = {};
+
+  function keep() {
+    clearTimeout(timer);
+    if (kept !== null || !key) return; // what is edited is no draft
+    if (box.value) page.tab.set('draft.' + key, box.value);
+    else page.tab.remove('draft.' + key);
+  }
+
+  function grow() {
+    if (window.CSS && CSS.supports && CSS.supports('field-sizing', 'content')) return;
+    box.style.height = 'auto';
+    box.style.height = box.scrollHeight + 'px'; // page.css limits it
+  }
+
+  function changed() {
+    grow();
+    clearTimeout(timer);
+    timer = setTimeout(keep, 300);
+    draw();
+  }
+
+  function draw() {
+    var running = hooks.running(), can = box.value.trim() && page.isOnline();
+    var label = page.say(running ? 'stop' : 'send');
+    if (icon !== (running ? 'stop' : 'up')) page.swapIcon(go, icon = running ? 'stop' : 'up');
+    go.setAttribute('aria-label', label);
+    go.title = label;
+    go.setAttribute('aria-disabled', String(!running && !can));
+    go.classList.toggle('halt', running);
+    hint.textContent = touch ? '' : page.say(page.prefers('enter') ? 'hint' : 'hint_ctrl');
+  }
+
+  function put(text) {
+    box.value = text;
+    changed();
+  }
+
+  /** Leaves editing; the draft that was there comes back. */
+  function leave() {
+    if (kept === null) return;
+    put(kept);
+    kept = null;
+    page.show(banner, false);
+    keep();
+    box.focus();
+  }
+
+  function send() {
+    if (hooks.running()) page.stateline.hint(page.say('busy'));
+    else if (box.value.trim() && page.isOnline()) hooks.send(box.value);
+  }
+
+  function submitted(event) {
+    event.preventDefault();
+    if (hooks.running()) hooks.stop();
+    else send();
+  }
+
+  function pressed(event) {
+    var enter = event.key === 'Enter' || event.keyCode === 13;
+    if (event.isComposing || event.keyCode === 229) return; // the Enter that ends a Chinese word
+    if (enter && !event.shiftKey && (event.ctrlKey || event.metaKey || (page.prefers('enter') && !touch && !event.altKey))) {
+      event.preventDefault();
+      send();
+    } else if ((event.key === 'ArrowUp' || event.keyCode === 38) && !box.value) {
+      if (hooks.edit()) event.preventDefault();
+    }
+  }
+
+  page.composer = {
+    /** hooks: running() → boolean, send(text), stop(), edit() → whether there was something to edit. */
+    begin: function (given) {
+      var row = form.querySelector('.row');
+      hooks = given;
+      box.removeAttribute('required');
+      box.rows = 1;
+      page.remove(old);
+      row.appendChild(hint);
+      row.appendChild(go);
+      form.insertBefore(banner, form.firstChild);
+      form.insertBefore(page.stateline.element, form.firstChild);
+      form.addEventListener('submit', submitted);
+      box.addEventListener('input', changed);
+      box.addEventListener('keydown', pressed);
+      window.addEventListener('pagehide', keep);
+      draw();
+    },
+
+    /** Shows the draft of another conversation. */
+    open: function (id) {
+      keep();
+      kept = null;
+      page.show(banner, false);
+      key = id;
+      put(page.tab.get('draft.' + key) || '');
+    },
+
+    /** From here on drafts belong to this conversation, which has just begun. */
+    rename: function (id) {
+      page.tab.remove('draft.' + key);
+      key = id;
+    },
+
+    /** What was sent leaves the box. The focus stays, but on touch the keyboard closes. */
+    sent: function () {
+      put(kept || '');
+      kept = null;
+      page.show(banner, false);
+      keep();
+      if (touch) box.blur();
+      else box.focus();
+    },
+
+    /** Gives text back that was not taken, if nothing else has been written meanwhile. */
+    giveBack: function (text) { if (!box.value) put(text); },
+
+    edit: function (text) {
+      if (kept === null) kept = box.value;
+      put(text);
+      page.show(banner, true);
+      box.focus();
+      box.setSelectionRange(text.length, text.length);
+    },
+
+    fill: function (text) {
+      put(text);
+      box.focus();
+    },
+
+    isEditing: function () { return kept !== null; },
+    leave: leave,
+    focus: function () { box.focus(); },
+    text: function () { return box.value; },
+    keep: keep,
+    draw: draw,
+    form: form,
+    box: box
+  };
+}(window.MillstreamPage));

@@ -1,0 +1,43 @@
+/* The notice that stands in an answer which was stopped, is empty or has failed. */
+(function (page) {
+  'use strict';
+
+  function plain(icon, words) {
+    return page.make('div', {'class': 'notice'}, [page.icon(icon), page.make('p', {text: words})]);
+  }
+
+  /** Counts the seconds down that the server wants to wait; then Try again can be pressed. */
+  function failed(record, again) {
+    var failure = record.failure, begun = !!(record.text || record.url);
+    var until = (record.ended || Date.now()) + (failure.retryAfter || 0) * 1000;
+    var said = page.make('p', {});
+    var button = page.button('again', page.say('try'), function () {
+      if (button.getAttribute('aria-disabled') !== 'true') again();
+    }, 'outline');
+    var small = page.make('p', {'class': 'small'}, [page.make('code', {text: failure.code || String(failure.status || '')})]);
+    var timer = null;
+
+    function tell() {
+      var left = Math.max(0, Math.ceil((until - Date.now()) / 1000));
+      var words = page.failureWords(failure, begun, left);
+      page.clear(said);
+      said.appendChild(page.make('b', {text: words.head}));
+      if (words.why) said.appendChild(document.createTextNode(' ' + words.why));
+      button.setAttribute('aria-disabled', String(left > 0));
+      if (timer && !left) clearInterval(timer);
+    }
+
+    tell();
+    if (until > Date.now()) timer = setInterval(tell, 1000);
+    if (record.text) small.appendChild(document.createTextNode(' · ' + page.say('kept_above')));
+    return page.make('div', {'class': 'notice failed'}, [page.icon('alert'), page.make('div', {'class': 'what'}, [said, small]), button]);
+  }
+
+  /** The notice for an answer's record, or null where none is due. `again` asks once more. */
+  page.noticeOf = function (record, again) {
+    if (record.state === 'failed') return failed(record, again);
+    if (record.state === 'stopped') return plain('paused', page.say('stopped'));
+    if (record.state === 'done' && !record.text) return plain('alert', page.say('empty'));
+    return null;
+  };
+}(window.MillstreamPage));

@@ -1,0 +1,129 @@
+/* One answer's markdown while it grows: what is final is drawn once and not looked at again. */
+
+import { colours } from "./colours.js";
+import { OpenFence, isClosed } from "./fence.js";
+import { hold } from "./hold.js";
+import { parse } from "./markdown.js";
+import { codeOf, nodes } from "./nodes.js";
+import { patch } from "./patch.js";
+
+const INLINE = new Set(["a", "br", "button", "code", "del", "em", "hr", "input", "span", "strong"]);
+
+export class Growth {
+  constructor(element, words) {
+    this._element = element;
+    this._words = words;
+    this._tail = ""; // what is not final; begins with a block
+    this._final = []; // nodes
+    this._shown = []; // the tail's nodes, as they are drawn
+    this._decided = 0; // the tail up to here was searched for what is final
+    this._fence = null; // {open, leaf} while the tail is a code block that goes on
+    this._references = false;
+    this._coloured = new Map(); // a list is parsed again and again, with all the code in it
+    this._tip = null;
+  }
+
+  /** Draws what has come. Raises TooDeep. */
+  add(piece) {
+    this._tail += piece;
+    const code = this._fence?.open.take(this._tail) ?? null;
+    if (code !== null) {
+      this._fence.leaf.text += code;
+      this._fence.leaf.drawn.appendData(code);
+      return;
+    }
+    this._fence = null;
+    const final = this._freeze();
+    const shown = this._fence ? [this._openCode()] : this._nodes(hold(this._tail));
+    patch(this._element, this._shown, [...final, ...shown]);
+    this._final.push(...final);
+    this._shown = shown;
+    this._moveTip(lastOf(shown) ?? this._element);
+  }
+
+  /** Draws what was held back; nothing comes any more. `whole` is the answer. */
+  end(whole) {
+    const rest = this._nodes(this._tail, true);
+    if (this._references) {
+      // A definition reaches back to what was drawn before it.
+      patch(this._element, [...this._final, ...this._shown], this._nodes(whole, true));
+    } else {
+      patch(this._element, this._shown, rest);
+    }
+    this._moveTip(null);
+  }
+
+  /* Takes the blocks that are final off the tail and gives their nodes. All but the last are, as far as lines are
+     complete. ("* a\n-" looks like two blocks until it becomes "* a\n-x".) */
+  _freeze() {
+    const complete = this._tail.lastIndexOf("\n") + 1;
+    if (complete <= this._decided) return [];
+    this._decided = complete;
+    const lines = this._tail.slice(0, complete).split("\n");
+    const tokens = this._parse(lines.join("\n"), false);
+    let at = tokens.length - 1;
+    while (at >= 0 && (tokens[at].level > 0 || tokens[at].nesting < 0)) at -= 1;
+    if (at < 0) return [];
+    const last = tokens[at];
+    if (last.type === "fence" && !isClosed(last, lines)) this._fence = {};
+    if (at === 0) return [];
+    const final = this._walk(tokens.slice(0, at), lines, true);
+    const length = lines.slice(0, last.map[0]).join("\n").length + 1;
+    this._tail = this._tail.slice(length);
+    this._decided -= length;
+    this._coloured.clear();
+    return final;
+  }
+
+  _openCode() {
+    const open = new OpenFence(this._tail);
+    const [block] = this._nodes(this._tail.slice(0, this._tail.indexOf("\n") + 1));
+    const leaf = codeOf(block);
+    leaf.text = open.take(this._tail);
+    this._fence = { open, leaf };
+    return block;
+  }
+
+  _nodes(source, finished = false) {
+    return this._walk(this._parse(source, !finished), source.split("\n"), finished);
+  }
+
+  _parse(source, growing) {
+    const tokens = parse(source, growing);
+    this._references ||= tokens.references;
+    return tokens;
+  }
+
+  _walk(tokens, lines, finished) {
+    const known = (code, language) => this._colours(code, language);
+    return nodes(tokens, { words: this._words, lines, finished, colours: known });
+  }
+
+  _colours(code, language) {
+    const key = language + "\n" + code;
+    if (!this._coloured.has(key)) this._coloured.set(key, colours(code, language));
+    return this._coloured.get(key);
+  }
+
+  /* The cursor stands behind what has the class `tip`. */
+  _moveTip(to) {
+    if (this._tip && this._tip !== to) {
+      this._tip.classList.remove("tip");
+      if (!this._tip.className) this._tip.removeAttribute("class");
+    }
+    this._tip = to;
+    to?.classList.add("tip");
+  }
+}
+
+/* The innermost block at the end. */
+function lastOf(shown) {
+  let node;
+  for (let next = shown; next.length; next = node.children.filter(canHold)) node = next[next.length - 1];
+  return node?.drawn;
+
+  function canHold(child) {
+    if (child.tag === "td") return child.children.length > 0; // cells that have not come are there, too
+    return node.tag === "pre" || (child.tag && !INLINE.has(child.tag));
+  }
+}

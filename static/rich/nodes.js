@@ -1,0 +1,139 @@
+/* markdown-it's tokens to nodes, by a list of what is allowed: nothing else of the model's words becomes an element,
+   an attribute or an address. */
+
+import { isClosed } from "./fence.js";
+import { element, text, textOf } from "./patch.js";
+import { drawTable } from "./table.js";
+
+const TAGS = {
+  paragraph_open: "p", blockquote_open: "blockquote", bullet_list_open: "ul", ordered_list_open: "ol",
+  list_item_open: "li", em_open: "em", strong_open: "strong", s_open: "del",
+  thead_open: "thead", tbody_open: "tbody", tr_open: "tr", th_open: "th", td_open: "td",
+};
+const ADDRESSES = new Set(["http:", "https:", "mailto:"]);
+// Elements that would be there for nothing: a screen reader stops at an empty link or heading.
+const NOT_EMPTY = new Set(["p", "a", "h3", "h4", "h5", "h6"]);
+// markdown-it silently drops what is nested deeper than 100; a document's own limits are not far above.
+const DEEPEST = 99;
+
+/** The answer is nested deeper than anybody can read. */
+export class TooDeep extends Error {}
+
+/**
+ * What a walk needs beside the tokens: `words`, `lines` (of the source), `finished` (an open fence will not go on), and
+ * `colours(code, language)`.
+ */
+export function nodes(tokens, context) {
+  const root = { children: [] };
+  const stack = [root];
+  for (const token of tokens) walk(token, stack, context);
+  return root.children;
+}
+
+function walk(token, stack, context) {
+  if (token.level >= DEEPEST) throw new TooDeep();
+  if (token.type === "inline") for (const child of token.children) walk(child, stack, context);
+  else if (token.nesting > 0) stack.push(open(token));
+  else if (token.nesting < 0) close(stack, context);
+  else add(stack, leaf(token, stack, context));
+}
+
+function open(token) {
+  const { type } = token;
+  if (type === "heading_open") {
+    const level = Number(token.tag[1]);
+    return element("h" + Math.min(level + 2, 6), { class: "h" + Math.min(level, 4) });
+  }
+  if (type === "link_open") return link(token.attrGet("href"));
+  if (type === "table_open") return element("table");
+  const node = element(TAGS[type] ?? "", {});
+  const start = type === "ordered_list_open" && token.attrGet("start");
+  if (start) node.attributes.start = String(start);
+  if (type === "th_open" || type === "td_open") node.align = (token.attrGet("style") ?? "").split(":")[1];
+  return token.hidden ? element("") : node;
+}
+
+function close(stack, context) {
+  const node = stack.pop();
+  if (NOT_EMPTY.has(node.tag) && !node.children.length) return;
+  if (node.tag === "li") drawTask(node);
+  if (node.tag === "") for (const child of node.children) add(stack, child);
+  else add(stack, node.tag === "table" ? drawTable(node, context.words) : node);
+}
+
+/** The text in a code block's node that is not coloured. */
+export function codeOf(block) {
+  return block.children[1].children[0].children[0];
+}
+
+/* A link with an address that is not allowed is its text; so is one inside another. */
+function link(href) {
+  let address = "";
+  try {
+    address = new URL(href).protocol;
+  } catch {
+    // Relative to nothing.
+  }
+  if (!ADDRESSES.has(address)) return element("");
+  return element("a", { href, rel: "noopener noreferrer", target: "_blank" });
+}
+
+/* "- [x] Done" is an item with a box. */
+function drawTask(item) {
+  const line = item.children[0]?.tag === "p" ? item.children[0].children : item.children;
+  const box = /^\[([ xX])\]\s+/.exec(line[0]?.text ?? "");
+  if (!box) return;
+  line[0].text = line[0].text.slice(box[0].length);
+  const what = line.filter((node) => node.tag !== "ul" && node.tag !== "ol").map(textOf).join("");
+  const state = box[1] === " " ? {} : { checked: "" };
+  line.unshift(element("input", { type: "checkbox", disabled: "", ...state, "aria-label": what.trim() }));
+  item.attributes.class = "task";
+}
+
+function add(stack, node) {
+  const { children } = stack[stack.length - 1];
+  const last = children[children.length - 1];
+  if (last && last.tag === undefined && node.tag === undefined) last.text += node.text;
+  else children.push(node);
+}
+
+function leaf(token, stack, context) {
+  const { type, content } = token;
+  if (type === "code_inline") return element("code", {}, [text(content)]);
+  if (type === "softbreak" || type === "hardbreak") return element("br");
+  if (type === "hr") return element("hr");
+  if (type === "image") return image(token, stack, context.words);
+  if (type === "fence" || type === "code_block") return fence(token, context);
+  return text(content);
+}
+
+function image(token, stack, words) {
+  const alt = token.children.map((child) => child.content).join("");
+  const shown = text(words.image.replace("{alt}", () => alt));
+  const node = stack.some((one) => one.tag === "a") ? element("") : link(token.attrGet("src"));
+  if (!node.tag) return shown;
+  node.attributes.class = "image";
+  node.children.push(shown);
+  return node;
+}
+
+function fence(token, context) {
+  const language = /^[^\s{,:]{0,30}/.exec(token.info.trim())[0];
+  const code = token.content.replace(/\n$/, "");
+  const isWhole = token.type === "fence" && (context.finished || isClosed(token, context.lines));
+  const runs = isWhole && context.colours(code, language.toLowerCase());
+  const parts = (runs || [["", code]]).map(([name, part]) => (name ? element("span", { class: name }, [text(part)]) : text(part)));
+  return codeBlock(language, parts, context.words);
+}
+
+function codeBlock(language, parts, words) {
+  // The words that stand between "Code" and the language belong to the language.
+  const label = language ? words.code.replace("{lang}", () => language) : words.code.replace(/[^\p{L}]*\{lang\}/u, "");
+  return element("div", { class: "code", role: "group", "aria-label": label }, [
+    element("div", { class: "head" }, [
+      element("span", {}, [text(language)]),
+      element("button", { type: "button", class: "copy" }, [text(words.copy)]),
+    ]),
+    element("pre", { tabindex: "0", translate: "no" }, [element("code", {}, parts)]),
+  ]);
+}

@@ -1,0 +1,149 @@
+"""Every state of the chat page, and how to get there: for tests and for screenshots."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.browser.chat import ELSEWHERE, Chat
+
+THOUGHT = ["<think>", "The wheel turns ", "the stone.", "</think>", "A mill", " turns."]
+WHY = "How does a mill work?"
+
+
+def empty(chat: Chat) -> None:
+    chat.wait("document.querySelector('.examples')")
+
+
+def waiting(chat: Chat) -> None:
+    chat.hold(0)
+    chat.ask(WHY)
+    chat.wait_text(".state", chat.run("return MillstreamPage.say('waiting')"))
+
+
+def thinking(chat: Chat) -> None:
+    chat.upstream.tokens = list(THOUGHT)
+    chat.hold(3)
+    chat.ask(WHY)
+    chat.wait("document.querySelector('.thoughts')")
+
+
+def streaming(chat: Chat) -> None:
+    chat.hold(20)
+    chat.ask(WHY)
+    chat.wait_text(".answer", "word19")
+
+
+def done(chat: Chat) -> None:
+    chat.upstream.tokens = list(THOUGHT)
+    chat.asked_and_ended(WHY)
+
+
+def reconnecting(chat: Chat) -> None:
+    streaming(chat)
+    chat.door.shut()
+    chat.wait("document.querySelector('.state.lost')")
+
+
+def stopped(chat: Chat) -> None:
+    streaming(chat)
+    chat.click(".go")
+    chat.wait("document.querySelector('.notice')")
+
+
+def failed(chat: Chat) -> None:
+    chat.upstream.cut_after = 5
+    chat.ask(WHY)
+    chat.wait("document.querySelector('.notice.failed')")
+
+
+def refused(chat: Chat) -> None:
+    chat.door.says("/chat", 429, "requests", retry_after=30)
+    chat.ask(WHY)
+    chat.wait("document.querySelector('.notice.failed')")
+
+
+def offline(chat: Chat) -> None:
+    lang, theme = chat.look
+    chat.fresh(lang=lang, theme=theme, host=ELSEWHERE)
+    done(chat)
+    chat.type("A draft")
+    network(chat, offline=True)
+    chat.wait("document.querySelector('.state.offline')")
+
+
+def network(chat: Chat, *, offline: bool) -> None:
+    chat.browser.execute_cdp_cmd("Network.enable", {})
+    chat.browser.execute_cdp_cmd(
+        "Network.emulateNetworkConditions",
+        {"offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1},
+    )
+
+
+def signed_out(chat: Chat) -> None:
+    chat.door.says("/chat", 401, "missing_key")
+    chat.ask(WHY)
+    chat.wait("document.querySelector('.relogin')")
+
+
+def editing(chat: Chat) -> None:
+    chat.asked_and_ended(WHY)
+    chat.click("[data-edit]")
+    chat.wait("document.querySelector('.editing:not([hidden])')")
+
+
+def replaced(chat: Chat) -> None:
+    chat.asked_and_ended(WHY)
+    chat.click("[data-again]")
+    chat.wait("document.querySelector('.undo')")
+    chat.ended()
+
+
+def unstuck(chat: Chat) -> None:
+    chat.upstream.tokens = [f"Line {n}\n\n" for n in range(60)]
+    chat.hold(40)
+    chat.ask(WHY)
+    chat.wait_text(".answer", "Line 39")
+    chat.run("document.dispatchEvent(new WheelEvent('wheel', {deltaY: -100})); window.scrollTo(0, 100);")
+    chat.release()
+    chat.wait("document.querySelector('.pill:not([hidden])')")
+    chat.ended()
+
+
+def settings(chat: Chat) -> None:
+    chat.click("[aria-controls=settings]")
+    chat.wait("document.querySelector('.panel:not([hidden])')")
+
+
+def keys(chat: Chat) -> None:
+    settings(chat)
+    chat.click(".panel .link")
+    chat.wait("document.querySelector('.sheet')")
+
+
+def drawer(chat: Chat) -> None:
+    done(chat)
+    chat.run("document.querySelector('.menu').click()")  # it is hidden where the rail always stands
+
+
+STATES: dict[str, Callable[[Chat], None]] = {
+    state.__name__: state
+    for state in (
+        empty,
+        waiting,
+        thinking,
+        streaming,
+        done,
+        reconnecting,
+        stopped,
+        failed,
+        refused,
+        offline,
+        signed_out,
+        editing,
+        replaced,
+        unstuck,
+        settings,
+        keys,
+        drawer,
+    )
+}

@@ -1,0 +1,283 @@
+"""Conversations, drafts and settings: kept, changed, deleted, brought back, and lost where nothing can be kept."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import pytest
+
+from tests.browser import states
+from tests.browser.chat import WORDS, Chat
+from tests.system.emulator import Emulator
+from tests.system.server import Server
+
+pytestmark = pytest.mark.browser
+
+WHOLE = "".join(WORDS).strip()
+TITLES = "nav .talk"
+
+
+def test_a_conversation_is_told_whole_with_each_question(chat: Chat) -> None:
+    chat.asked_and_ended("First?")
+    chat.asked_and_ended("Second?")
+    assert chat.questions()[1] == [
+        {"role": "user", "content": "First?"},
+        {"role": "assistant", "content": "".join(WORDS)},
+        {"role": "user", "content": "Second?"},
+    ]
+    assert chat.browser.title == "First? – Millstream"
+
+
+def test_a_reload_in_mid_answer_goes_on_with_it(chat: Chat) -> None:
+    states.streaming(chat)
+    chat.type("A draft")
+    chat.browser.refresh()
+    chat.wait_text(".answer", "word19")
+    chat.wait_text(".state", "Writing…")
+    assert chat.find("#message").get_attribute("value") == "A draft"
+    chat.release()
+    chat.ended()
+    assert chat.text(".answer .text") == WHOLE
+    assert chat.texts(".bubble") == [states.WHY]
+    assert len(chat.questions()) == 1
+
+
+def test_a_reload_before_the_first_word_asks_nothing_again(chat: Chat) -> None:
+    chat.upstream.before_headers = 1.0
+    chat.ask()
+    chat.upstream.wait(lambda: len(chat.questions()) == 1)
+    chat.browser.refresh()
+    chat.ended()
+    assert chat.text(".answer .text") == WHOLE
+    assert len(chat.questions()) == 1
+
+
+def test_conversations_are_opened_from_the_list_and_their_answers_go_on_unseen(chat: Chat) -> None:
+    chat.hold(20)
+    chat.ask("First?")
+    chat.wait_text(".answer", "word19")
+    chat.click("nav .new")
+    assert chat.texts(".bubble") == []
+    chat.upstream.gate_at = -1
+    chat.release()
+    chat.asked_and_ended("Second?")
+    assert chat.texts(TITLES) == ["Second?", "First?"]
+    chat.click(TITLES)
+    chat.wait_text(".bubble", "First?")
+    chat.ended()
+    assert chat.text(".answer .text") == WHOLE
+    assert chat.text("nav [aria-current]") == "First?"
+    assert len(chat.questions()) == 2
+
+
+def test_a_deleted_conversation_comes_back_with_undo(chat: Chat) -> None:
+    chat.asked_and_ended("First?")
+    chat.click("nav li .tool")
+    assert chat.texts(TITLES) == []
+    assert chat.texts(".bubble") == []
+    chat.said("Deleted.")
+    chat.click(".undo button")
+    chat.click(TITLES)
+    assert chat.texts(".bubble") == ["First?"]
+    chat.browser.refresh()
+    chat.wait_text(".bubble", "First?")
+
+
+def test_all_are_deleted_only_after_a_question(chat: Chat) -> None:
+    for question in ("First?", "Second?"):
+        chat.asked_and_ended(question)
+        chat.click("nav .new")
+    chat.click(".kept .link")
+    assert chat.text(".kept p:first-child") == "Delete all conversations in this browser?"
+    chat.click(".answers button")
+    assert len(chat.texts(TITLES)) == 2
+    chat.click(".kept .link")
+    chat.click(".answers .danger")
+    assert chat.texts(TITLES) == []
+    chat.click(".undo button")
+    assert chat.texts(TITLES) == ["Second?", "First?"]
+
+
+def test_an_edited_question_replaces_what_was_below_until_undo(chat: Chat) -> None:
+    chat.asked_and_ended("First?")
+    chat.asked_and_ended("Second?")
+    chat.type("A draft")
+    chat.run("document.querySelector('[data-edit]').click()")
+    assert chat.text(".editing span") == "Editing: the answers below will be replaced."
+    assert chat.find("#message").get_attribute("value") == "First?"
+    chat.ask(" Again?")
+    chat.ended()
+    assert chat.texts(".bubble") == chat.texts(TITLES) == ["First? Again?"]
+    assert chat.find("#message").get_attribute("value") == "A draft"
+    assert [message["content"] for message in chat.questions()[-1]] == ["First? Again?"]
+    chat.click(".undo button")
+    assert chat.texts(".bubble") == ["First?", "Second?"]
+    chat.browser.refresh()
+    chat.wait_text(".bubble", "Second?")
+    assert chat.texts(".answer .text") == [WHOLE, WHOLE]
+
+
+def test_cancelled_editing_gives_the_draft_back(chat: Chat) -> None:
+    chat.asked_and_ended("First?")
+    chat.type("A draft")
+    chat.click("[data-edit]")
+    chat.click(".editing button")
+    assert chat.find("#message").get_attribute("value") == "A draft"
+    assert not chat.find(".editing").is_displayed()
+
+
+def test_ask_again_replaces_the_answer_and_undo_stops_the_new_one(chat: Chat) -> None:
+    chat.asked_and_ended("First?")
+    left = chat.upstream.left
+    chat.upstream.tokens = ["Another ", "answer."]
+    chat.hold(1)
+    chat.click("[data-again]")
+    chat.wait_text(".answer .text", "Another")
+    chat.click(".undo button")
+    assert chat.upstream.wait(lambda: chat.upstream.left == left + 1)
+    assert chat.texts(".answer .text") == [WHOLE]
+    assert chat.find(".go").get_attribute("aria-label") == "Send"
+
+
+def test_drafts_belong_to_their_conversations(chat: Chat) -> None:
+    chat.asked_and_ended("First?")
+    chat.type("Draft one")
+    chat.click("nav .new")
+    chat.type("Draft two")
+    chat.click(TITLES)
+    assert chat.find("#message").get_attribute("value") == "Draft one"
+    chat.click("nav .new")
+    chat.browser.refresh()
+    chat.wait("document.querySelector('.go')")
+    assert chat.find("#message").get_attribute("value") == "Draft two"
+
+
+FULL = "Storage.prototype.setItem = function () { throw new DOMException('full', 'QuotaExceededError'); };"
+FORBIDDEN = (
+    "Object.defineProperty(window, '{}', {{get: function () {{ throw new DOMException('no', 'SecurityError'); }}}});"
+)
+
+
+@pytest.mark.parametrize(
+    ("broken", "survives"),
+    [
+        (FULL, False),
+        (FORBIDDEN.format("localStorage"), True),
+        (FORBIDDEN.format("localStorage") + FORBIDDEN.format("sessionStorage"), False),
+    ],
+    ids=["full", "no localStorage", "no storage"],
+)
+def test_where_nothing_can_be_kept_the_page_works_and_says_so(chat: Chat, broken: str, survives: bool) -> None:
+    script = chat.browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": broken})
+    try:
+        chat.browser.refresh()
+        chat.asked_and_ended("First?")
+        assert chat.text(".kept").startswith("This browser keeps no more")
+        chat.click("nav .new")
+        chat.asked_and_ended("Second?")
+        chat.click(TITLES)
+        assert chat.texts(".bubble") == ["First?"]
+        chat.browser.refresh()
+        chat.wait("document.querySelector('nav .new')")
+        assert chat.texts(TITLES) == (["Second?", "First?"] if survives else [])
+    finally:
+        identifier = {"identifier": script["identifier"]}
+        chat.browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", identifier)
+
+
+def test_a_really_full_storage_keeps_what_it_has(chat: Chat) -> None:
+    chat.asked_and_ended("First?")
+    chat.run(
+        """for (var size = 1 << 22; size > 64; size /= 2)
+          try { for (;;) localStorage['f' + Math.random()] = new Array(size).join('x'); } catch (error) {}"""
+    )
+    chat.click("nav .new")
+    chat.asked_and_ended("Second" + " long" * 300)
+    assert chat.text(".kept").startswith("This browser keeps no more")
+    chat.browser.refresh()  # sessionStorage has taken it
+    chat.wait_text(".bubble", "Second")
+    assert [title[:6] for title in chat.texts(TITLES)] == ["Second", "First?"]
+
+
+def test_a_megabyte_is_refused_in_words_and_stays_in_the_box(chat: Chat) -> None:
+    chat.run(
+        """var box = document.getElementById('message');
+        box.value = new Array(1100001).join('x');
+        box.dispatchEvent(new Event('input', {bubbles: true}));"""
+    )
+    chat.click(".go")
+    chat.wait_text(".notice b", "This message is too long.")
+    assert chat.run("return document.getElementById('message').value.length") == 1100000
+    assert chat.questions() == []
+
+
+@pytest.mark.parametrize("nothing", ["", "  "])
+def test_an_empty_question_is_not_sent(chat: Chat, nothing: str) -> None:
+    chat.type(nothing + "\n")
+    chat.click(".go")
+    assert chat.find(".go").get_attribute("aria-disabled") == "true"
+    assert chat.texts(".bubble") == []
+
+
+def test_theme_and_language_are_kept_and_drawn_by_the_server(chat: Chat) -> None:
+    chat.asked_and_ended("First?")
+    states.settings(chat)
+    chat.click("input[value=dark]")
+    assert chat.run("return getComputedStyle(document.body).backgroundColor") == "rgb(21, 24, 23)"
+    chat.run(
+        """var select = document.getElementById('language');
+        select.value = 'ru';
+        select.dispatchEvent(new Event('change'));"""
+    )
+    chat.wait("document.documentElement.lang === 'ru'")
+    chat.wait_text(".answer h2, .reply h2", "Ответ")
+    assert chat.run("return document.documentElement.getAttribute('data-theme')") == "dark"
+    assert chat.text("nav .new") == "Новая беседа"
+
+
+def test_the_model_that_was_picked_is_asked(chat: Chat) -> None:
+    chat.run("var m = document.getElementById('model'); m.value = 'second'; m.dispatchEvent(new Event('change'));")
+    chat.browser.refresh()
+    chat.wait("document.querySelector('.go')")
+    chat.asked_and_ended()
+    assert chat.upstream.asked[-1]["model"] == "second"
+
+
+@pytest.mark.parametrize("transport", ["fetch", "eventsource", "xhr", "poll"])
+def test_the_page_answers_over_each_transport(chat: Chat, transport: str) -> None:
+    chat.fresh(f"/?transport={transport}")
+    chat.asked_and_ended()
+    assert chat.text(".answer .text") == WHOLE
+    assert chat.text(".facts").endswith(f" · {transport}")
+
+
+def test_a_server_that_was_restarted_in_mid_answer_is_told_and_can_be_asked_again(chat: Chat) -> None:
+    with Emulator(WORDS) as upstream, Server(upstreams={"emulated": upstream.table}, retry=50) as server:
+        upstream.gate, upstream.gate_at = threading.Event(), 20
+        chat.browser.get(server.url.replace("127.0.0.1", "localhost"))
+        chat.ask()
+        chat.wait_text(".answer", "word19")
+        for process in (server.process.pid, *server.worker_pids()):
+            os.kill(process, signal.SIGKILL)
+        server.process.wait()
+        chat.wait("document.querySelector('.state.lost')")
+        with Server(upstreams={"emulated": upstream.table}, port=server.port, **server.settings):
+            chat.wait("document.querySelector('.notice.failed')")
+            assert chat.text(".notice .small") == "interrupted · What came is kept above."
+            assert chat.text(".answer .text").endswith("word19")
+            upstream.gate = None
+            chat.click(".notice button")
+            chat.ended()
+            assert chat.text(".answer .text") == WHOLE
+
+
+def test_what_is_copied_is_the_text_as_it_was_written(chat: Chat) -> None:
+    chat.upstream.tokens = ["**Bold** ", "and *not*."]
+    chat.browser.execute_cdp_cmd("Browser.grantPermissions", {"permissions": ["clipboardReadWrite"]})
+    chat.asked_and_ended()
+    chat.click(".reply .actions button:first-child")
+    chat.said("Copied")
+    read = "navigator.clipboard.readText().then(arguments[0])"
+    assert chat.browser.execute_async_script(read) == "**Bold** and *not*."

@@ -1,0 +1,213 @@
+"""Each state of the chat page: what is seen, what is said aloud, and how it ends."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.browser import states
+from tests.browser.chat import WORDS, Chat
+from tests.system.in_turn import InTurn
+
+pytestmark = pytest.mark.browser
+
+WHY = states.WHY
+
+
+def test_the_empty_page_offers_examples_that_are_not_sent(chat: Chat) -> None:
+    states.empty(chat)
+    assert chat.text("h2") == "What would you like to know?"
+    chat.click(".example")
+    assert chat.find("#message").get_attribute("value") == "Write a polite reminder in Chinese"
+    assert chat.find(".go").get_attribute("aria-disabled") == "false"
+    assert chat.questions() == []
+
+
+def test_waiting_tells_the_seconds_after_a_while(chat: Chat) -> None:
+    states.waiting(chat)
+    assert chat.find(".answer").get_attribute("aria-busy") == "true"
+    chat.run("var now = Date.now; Date.now = function () { return now() + 7000; };")
+    chat.wait_text(".state", "Waiting for the model… 7 s")
+    chat.release()
+    chat.ended()
+
+
+def test_each_word_is_shown_before_the_next_is_written(chat: Chat) -> None:
+    chat.upstream.tokens = turns = InTurn(WORDS)
+    chat.ask()
+    for n in range(1, len(WORDS) + 1):
+        chat.wait_text(".answer .text", "".join(WORDS[:n]).strip())
+        turns.seen()
+    chat.ended()
+    assert chat.text(".answer .text") == "".join(WORDS).strip()
+    assert chat.questions() == [[{"role": "user", "content": WHY}]]
+
+
+def test_streaming_tells_tokens_and_speed_and_the_end_the_facts(chat: Chat) -> None:
+    states.streaming(chat)
+    chat.wait_text(".state", "Writing… 20 tokens")
+    assert chat.find(".state").get_attribute("aria-hidden") == "true"
+    chat.said("Answer started.")
+    chat.release()
+    chat.said("Answer finished, 30 tokens.")
+    assert chat.text(".facts").startswith("emulated-1 · ")
+    assert "30 tokens" in chat.text(".facts")
+    assert "fetch" in chat.text(".facts")
+    assert chat.text(".state") == ""
+
+
+def test_thoughts_are_folded_above_the_answer(chat: Chat) -> None:
+    states.thinking(chat)
+    assert chat.text(".thoughts summary") == "Thinking…"
+    chat.release()
+    chat.ended()
+    assert chat.text(".thoughts summary") == "Thought for 1 s"
+    assert chat.find(".thoughts").get_attribute("open") is None
+    assert chat.text(".thoughts") == "Thought for 1 sThe wheel turns the stone."
+    assert chat.text(".answer > .text") == "A mill turns."
+
+
+def test_stop_keeps_what_came_and_ends_the_upstream(chat: Chat) -> None:
+    left = chat.upstream.left
+    states.stopped(chat)
+    assert chat.text(".notice") == "Stopped."
+    assert chat.text(".answer .text").endswith("word19")
+    chat.said("Stopped.")
+    assert chat.upstream.wait(lambda: chat.upstream.left == left + 1)
+
+
+def test_a_failure_stands_in_the_answer_and_can_be_tried_again(chat: Chat) -> None:
+    states.failed(chat)
+    assert chat.text(".notice .what").startswith("The answer broke off.")
+    assert chat.text(".notice .small") == "upstream_broke · What came is kept above."
+    assert chat.text(".answer .text") == "".join(WORDS[:5]).strip()
+    chat.wait("document.querySelector('.dock [role=alert]').textContent.indexOf('The answer broke off.') === 0")
+    chat.upstream.cut_after = None
+    chat.click(".notice button")
+    chat.ended()
+    assert chat.texts(".answer .text") == ["".join(WORDS).strip()]
+    assert [messages[-1]["content"] for messages in chat.questions()] == [WHY, WHY]
+
+
+def test_a_refused_question_is_in_the_box_again_and_can_be_sent_when_its_time_comes(chat: Chat) -> None:
+    states.refused(chat)
+    chat.wait_text(".notice b", "Too many requests. Try again in ")
+    assert chat.find(".notice button").get_attribute("aria-disabled") == "true"
+    assert chat.find("#message").get_attribute("value") == WHY
+    chat.click(".notice button")
+    chat.run("var now = Date.now; Date.now = function () { return now() + 31000; };")
+    chat.wait("document.querySelector('.notice button').getAttribute('aria-disabled') === 'false'")
+    chat.click(".notice button")
+    chat.ended()
+    assert chat.find("#message").get_attribute("value") == ""
+    assert chat.texts(".bubble") == [WHY]
+    assert len(chat.questions()) == 1
+
+
+def test_sending_from_the_box_replaces_what_was_refused(chat: Chat) -> None:
+    states.refused(chat)
+    chat.ask(" Please.")
+    chat.ended()
+    assert chat.texts(".bubble") == [WHY + " Please."]
+    assert chat.texts(".notice") == []
+
+
+def test_a_lost_connection_is_told_and_loses_nothing(chat: Chat) -> None:
+    states.reconnecting(chat)
+    assert "Nothing is lost." in chat.text(".state")
+    assert chat.text(".answer").startswith("word0")
+    chat.said("Connection lost, trying again.")
+    chat.door.open()
+    chat.wait_text(".state", "Writing…")
+    chat.release()
+    chat.ended()
+    assert chat.text(".answer .text") == "".join(WORDS).strip()
+    assert len(chat.questions()) == 1
+
+
+def test_offline_nothing_can_be_sent_and_the_draft_stays(chat: Chat) -> None:
+    states.offline(chat)
+    assert chat.text(".state") == "You are offline. What you wrote is kept."
+    assert chat.find(".go").get_attribute("aria-disabled") == "true"
+    chat.type("\n")
+    states.network(chat, offline=False)
+    chat.wait("!document.querySelector('.state.offline')")
+    assert chat.find("#message").get_attribute("value") == "A draft"
+    assert chat.find(".go").get_attribute("aria-disabled") == "false"
+    assert len(chat.questions()) == 1
+
+
+def test_a_machine_without_a_network_still_asks_its_own_server(chat: Chat) -> None:
+    chat.run("Object.defineProperty(navigator, 'onLine', {value: false}); dispatchEvent(new Event('offline'))")
+    chat.asked_and_ended()
+    assert chat.text(".answer .text") == "".join(WORDS).strip()
+
+
+def test_who_is_signed_out_signs_in_and_goes_on_with_the_draft(chat: Chat) -> None:
+    states.signed_out(chat)
+    assert not chat.find(".dock").is_displayed()
+    chat.door.says("/login", 401, "invalid_key")
+    chat.find("#key").send_keys("wrong\n")
+    chat.wait_text(".relogin .error", "This key is not known here.")
+    chat.door.says("/login", 429, "login", retry_after=7)
+    chat.find("#key").send_keys("\n")
+    chat.wait_text(".relogin .error", "Try again in 7 s.")
+    chat.door.says("/login", 204)
+    chat.find("#key").send_keys("\n")
+    chat.wait("!document.querySelector('.relogin')")
+    assert chat.find("#message").get_attribute("value") == WHY
+    chat.type("\n")
+    chat.ended()
+    assert len(chat.questions()) == 1
+
+
+def test_an_answer_goes_on_after_the_session_was_lost_in_it(chat: Chat) -> None:
+    states.streaming(chat)
+    chat.type("My next question")
+    chat.door.shut()
+    chat.wait("document.querySelector('.state.lost')")
+    for _ in range(4):
+        chat.door.says("/streams/", 401, "missing_key")
+    chat.door.open()
+    chat.wait("document.querySelector('.relogin')")
+    chat.door.forget()
+    chat.door.says("/login", 204)
+    chat.find("#key").send_keys("right\n")
+    chat.release()
+    chat.ended()
+    assert chat.text(".answer .text") == "".join(WORDS).strip()
+    assert chat.find("#message").get_attribute("value") == "My next question"
+    assert len(chat.questions()) == 1
+
+
+def test_an_answer_without_text_says_so(chat: Chat) -> None:
+    chat.upstream.tokens = []
+    chat.ask()
+    chat.wait_text(".notice", "The model gave no text.")
+
+
+def test_an_answer_that_is_gone_says_so(chat: Chat) -> None:
+    states.streaming(chat)
+    chat.run(
+        """var key = 'millstream:talk.' + JSON.parse(sessionStorage['millstream:open']);
+        MillstreamPage.conversation.keep();
+        var talk = localStorage[key].replace(/streams\\/[^"]{22}/, 'streams/AAAAAAAAAAAAAAAAAAAAAA');
+        MillstreamPage.talks.save = function () {};
+        localStorage[key] = talk;"""
+    )
+    chat.browser.refresh()
+    chat.wait_text(".notice b", "This answer is no longer on the server.")
+    assert chat.text(".answer .text").startswith("word0")
+
+
+@pytest.mark.parametrize(
+    ("name", "lang"), [("empty", "ru"), ("failed", "zh"), ("reconnecting", "ru"), ("settings", "ru")]
+)
+def test_nothing_is_wider_than_the_window(chat: Chat, name: str, lang: str) -> None:
+    chat.fresh(lang=lang)
+    states.STATES[name](chat)
+    try:
+        for width in (320, 390, 768, 1280, 2000):
+            chat.resize(width)
+            assert chat.run("return document.documentElement.scrollWidth - innerWidth") <= 0, width
+    finally:
+        chat.resize(None)

@@ -1,0 +1,185 @@
+"""An answer drawn as markdown while it grows, in Chromium under the pages' own policy."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from selenium.webdriver import Chrome
+
+from tests.system.server import Server
+
+pytestmark = pytest.mark.browser
+
+CASES = [
+    '# Title *it*\n\nA **bold** and `code` [link](https://a.example/c "t") word.\n\nNext\n===\n\nlast',
+    "- one\n- two **b**\n  - [x] done `x`\n  - [ ] todo\n\n\n- loose\n\n1. a\n2. b\n\n   c\n",
+    "1. First\n   ```js\n   let a = 1;\n   ```\n2. Second\n\n> quote\nlazy\n> - more\n\n***\n\nend",
+    "text\n\n```python\ndef f(x):\n    return 'a'  # ``` no\n```\n\n~~~~\n```\n~~~\n~~~~\nafter\n",
+    "| a | b |  |\n|---|:-:|---|\n| x<br>y | 1 | 12 % |\n| **q** | 2 | 3.5 ms |\n\nafter",
+    "Use [one][1] here, and [two].\n\n```\nx\n```\n\n[1]: https://a.example/\n[two]: <https://b.example> 'T'\n",
+    "**注意：**请看，这是**“引用”**的。\n\n*重点。*后面",
+    "* a\n-x\n\n* a\n- b\n\n    indented\n\n\tcode\n",
+    "2 * 3 * 4, snake_case, a_b_c, **open and `open",
+    "![alt](https://a.example/x.png) [![i](https://a.example/b)](https://c.example) [rel](a/b.md) https://bare.example.",
+    "line\r\nline\r\n\r\n\U0001f600 emoji \U0001f468\u200d\U0001f469 &amp; &copy; a & b <br> c\\*d\\\n",
+    "```\nopen **fence**",
+    "   ```sh\n   $ ls\n  - x\n   ```\nx\n\n[not a link] (x) [x",
+]
+# Links in forms, and tags in what is around them: what a model may be made to write by somebody else's words.
+TABLE = json.loads(Path(__file__).with_name("hostile.json").read_text("utf-8"))
+HOSTILE = [
+    *(form.replace("{}", link) for form, link in itertools.product(TABLE["in"], TABLE["links"])),
+    *(around.replace("{}", tag) for around, tag in itertools.product(TABLE["around"], TABLE["tags"])),
+    *TABLE["odd"],
+]
+DEEP = [">" * 10_000, "> " * 10_000 + "a", "[" * 10_000, "- " * 10_000 + "a", "*a _b " * 5_000 + "b_ a*" * 5_000]
+
+SET_UP = """
+const done = arguments[0];
+window.failures = [];
+window.fail = () => failures.push("ran");
+window.alert = fail;
+document.addEventListener("securitypolicyviolation", (event) => failures.push(event.violatedDirective));
+window.WORDS = {
+  code: "Code, {lang}", table: "Table", image: "Image, not loaded: {alt}", copy: "Copy", copied: "Copied",
+};
+window.draw = (text, each) => {
+  document.body.replaceChildren(document.createElement("div"));
+  const element = document.body.firstChild, steps = [];
+  const drawing = MillstreamRich.drawing(element, {words: WORDS});
+  for (const piece of each ? text.split("") : [text]) {
+    drawing.write(piece);
+    drawing.flush();
+    if (each) steps.push(element.textContent);
+  }
+  drawing.end();
+  return [element.outerHTML, steps, element];
+};
+import("/static/rich.js").then(() => done(null), (error) => done(String(error)));
+"""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with Server() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def page(browser: Chrome, server: Server) -> Chrome:
+    browser.get(f"{server.url}/no-such-page")  # which has the policy, and no script of its own
+    assert browser.execute_async_script(SET_UP) is None
+    return browser
+
+
+@pytest.mark.parametrize("text", CASES)
+def test_a_character_at_a_time_ends_as_the_whole_does(page: Chrome, text: str) -> None:
+    whole, by_character, plain = page.execute_script(
+        "const a = draw(arguments[0])[0], b = draw(arguments[0], true)[0]; return [a, b, /class=.plain/.test(a)]",
+        text,
+    )
+    assert whole == by_character
+    assert not plain
+
+
+def test_shown_text_is_hardly_ever_taken_back(page: Chrome) -> None:
+    steps = page.execute_script("return draw(arguments[0], true)[1]", "\n\n".join(CASES[:5]))
+    back = [(old, new) for old, new in itertools.pairwise(steps) if not new.startswith(old)]
+    assert len(back) <= 2, back
+
+
+@pytest.mark.parametrize(
+    ("text", "selector", "found"),
+    [
+        ("**注意：**请看", "strong", "注意："),
+        ("# A", "h3.h1", "A"),
+        ("###### A", "h6.h4", "A"),
+        ("```js\nlet a\n```", ".code[aria-label='Code, js'] pre[tabindex='0'] .key", "let"),
+        ("```\na\n```", ".code[aria-label='Code'] .copy", "Copy"),
+        ("|a|b|\n|-|-|\n|x|12|", ".table[tabindex='0'][aria-label=Table] td.right", "12"),
+        ("- [x] b", "li.task", "b"),
+        ("![c](https://x.example/)", "a.image[target=_blank][rel='noopener noreferrer']", "Image, not loaded: c"),
+    ],
+)
+def test_what_is_drawn(page: Chrome, text: str, selector: str, found: str) -> None:
+    script = "return draw(arguments[0])[2].querySelector(arguments[1])?.textContent"
+    assert page.execute_script(script, text, selector) == found
+
+
+def test_blocks_that_are_final_never_change(page: Chrome) -> None:
+    changes = page.execute_script(
+        """
+        document.body.replaceChildren(document.createElement("div"));
+        const element = document.body.firstChild;
+        const drawing = MillstreamRich.drawing(element, {words: WORDS});
+        drawing.write(arguments[0] + "\\n\\nnext\\n");
+        drawing.flush();
+        const blocks = [...element.children].slice(0, -1);
+        const observer = new MutationObserver(() => {});
+        for (const block of blocks) {
+          observer.observe(block, {subtree: true, childList: true, characterData: true, attributes: true});
+        }
+        for (const piece of arguments[1].split("")) { drawing.write(piece); drawing.flush(); }
+        drawing.end();
+        const same = blocks.every((block, i) => block === element.children[i]);
+        return [blocks.length, observer.takeRecords().length, same];
+        """,
+        CASES[0],
+        "\n\n".join(CASES[1:5]),
+    )
+    assert changes[0] > 2
+    assert changes[1:] == [0, True]
+
+
+def test_nothing_hostile_runs_or_is_fetched(page: Chrome) -> None:
+    assert len(HOSTILE) >= 300
+    bad = page.execute_script(
+        """
+        performance.clearResourceTimings();
+        const bad = [];
+        const allowed = new Set(("div p h3 h4 h5 h6 ul ol li blockquote pre code em strong del a br hr table thead " +
+          "tbody tr th td span button input").split(" "));
+        for (const text of [...arguments[0], "\\ud83d", "**a\\udc00b"]) for (const each of [false, true]) {
+          const [, , element] = draw(text, each);
+          for (const one of element.querySelectorAll("*")) {
+            const odd = [...one.attributes].some((a) => /^(on|style|src|srcdoc|action)/.test(a.name));
+            const link = one.tagName !== "A" || /^(https?|mailto):$/.test(one.protocol);
+            if (!allowed.has(one.localName) || odd || !link) bad.push([text, one.outerHTML]);
+          }
+          for (const one of element.querySelectorAll("button")) one.focus();
+        }
+        return bad;
+        """,
+        HOSTILE,
+    )
+    assert bad == []
+    assert page.execute_script(
+        "return [failures, performance.getEntriesByType('resource').map((one) => one.name)]"
+    ) == [[], []]
+    assert page.current_url.endswith("/no-such-page")
+
+
+@pytest.mark.parametrize("text", DEEP, ids=lambda text: text[:4])
+def test_deep_nesting_is_drawn_as_plain_text(page: Chrome, text: str) -> None:
+    shown = page.execute_script("return draw(arguments[0])[2].textContent", text)
+    assert shown == text
+
+
+def test_write_draws_in_a_frame_and_tells_of_the_height(page: Chrome) -> None:
+    shown = page.execute_async_script(
+        """
+        const done = arguments[0];
+        document.body.replaceChildren(document.createElement("div"));
+        const element = document.body.firstChild;
+        const onheight = () => done([before, element.textContent]);
+        const drawing = MillstreamRich.drawing(element, {words: WORDS, onheight});
+        drawing.write("**Hel");
+        drawing.write("lo");
+        const before = element.textContent;
+        """
+    )
+    assert shown == ["", "Hello"]

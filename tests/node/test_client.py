@@ -1,0 +1,49 @@
+"""static/millstream.js without a browser: its parser in Node, its language by ESLint, its size."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.system.nginx import ROOT
+
+pytestmark = pytest.mark.system
+
+CLIENT = ROOT / "static/millstream.js"
+EVERYWHERE = [CLIENT]  # what old browsers load, too
+NODE = ROOT / "tests/node"
+
+
+def lint(script: str) -> subprocess.CompletedProcess[str]:
+    eslint, config = NODE / "node_modules/eslint/bin/eslint.js", NODE / "eslint.config.js"
+    command = ["node", str(eslint), "--config", str(config), "--stdin", "--stdin-filename", "static/any.js"]
+    return subprocess.run(command, cwd=ROOT, input=script, capture_output=True, text=True, timeout=60)
+
+
+def test_the_parser_reads_the_cases_that_the_server_reads() -> None:
+    ran = subprocess.run(["node", "parser.js"], cwd=NODE, capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+    found = json.loads(ran.stdout)
+    assert found["wrong"] == []
+    assert found["reads"] > 1000
+
+
+@pytest.mark.parametrize("script", EVERYWHERE, ids=lambda script: script.name)
+def test_what_all_browsers_load_is_es5_and_needs_no_newer_global(script: Path) -> None:
+    ran = lint(script.read_text("utf-8"))
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize("newer", ["[].map(a => a);", "new Promise(open);"])
+def test_the_linter_refuses_what_old_browsers_can_not_read(newer: str) -> None:
+    ran = lint(newer)
+    assert ran.returncode == 1, ran.stdout + ran.stderr
+
+
+def test_the_client_has_one_global_and_less_than_20_kilobytes() -> None:
+    text = CLIENT.read_bytes()
+    assert len(text) < 20_000
+    assert text.count(b"window.Millstream =") == 1

@@ -1,0 +1,103 @@
+"""docs/behind-a-proxy.md: its own text, in a real Apache, Caddy and HAProxy; the doctor has nothing to say."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+
+from millstream.doctor.examination import Report, begin_at, examine
+from millstream.doctor.probe import Target
+from tests.system.backend import DEADLINE, Backend
+from tests.system.server import Server
+from tests.system.ways import Process, apache
+
+pytestmark = pytest.mark.system
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "behind-a-proxy.md").read_text("utf-8")
+PROXIES = ("apache", "caddyfile", "haproxy")
+
+
+def printed(language: str, backend: int) -> str:
+    (block,) = re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.M | re.S)
+    assert "127.0.0.1:8000" in block
+    return block.replace("127.0.0.1:8000", f"127.0.0.1:{backend}")
+
+
+def escaped(text: str) -> str:
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+def proxy(language: str, backend: int) -> Process:
+    """The page's text with ports of this test's own; for Caddy without certificates, and with nothing to steer it."""
+    text = printed(language, backend)
+    if language == "apache":
+        return apache(text)
+    if language == "haproxy":
+        text = text.replace("maxconn 20000", "maxconn 200")  # more descriptors than a test may have
+        return Process(
+            escaped(text).replace(" check\n", "\n").replace("bind :80", "bind 127.0.0.1:{port}"),
+            [shutil.which("haproxy") or "/usr/sbin/haproxy", "-db", "-f", "CONF"],
+        )
+    conf = "{{ \n admin off \n auto_https off \n}}\n" + escaped(text)
+    return Process(
+        conf.replace("chat.example.org", "http://:{port}", 1).replace(
+            "{{\n    @op", "{{\n    bind 127.0.0.1\n    @op"
+        ),
+        [shutil.which("caddy") or "/usr/bin/caddy", "run", "--adapter", "caddyfile", "--config", "CONF"],
+    )
+
+
+@pytest.fixture(scope="module")
+def reports() -> Iterator[dict[str, Report]]:
+    with ExitStack() as stack, ThreadPoolExecutor(3) as pool:
+        server = stack.enter_context(Server(open=1, trusted_proxies=1))
+        fronts = {name: stack.enter_context(proxy(name, server.port)) for name in PROXIES}
+        asked = {
+            name: pool.submit(examine, Target(f"http://127.0.0.1:{front.port}"), begin_at(server.url, ""), 3.0)
+            for name, front in fronts.items()
+        }
+        yield {name: report.result() for name, report in asked.items()}
+
+
+@pytest.mark.parametrize("name", PROXIES)
+def test_the_doctor_has_nothing_to_say(reports: dict[str, Report], name: str) -> None:
+    assert reports[name].findings == []
+    assert "keepalive" not in [note.symptom for note in reports[name].notes] or name == "apache"
+
+
+@pytest.fixture(scope="module")
+def fronts() -> Iterator[tuple[Backend, dict[str, Process]]]:
+    """The same before a backend that shows what reaches it."""
+    with ExitStack() as stack:
+        backend = stack.enter_context(Backend())
+        yield backend, {name: stack.enter_context(proxy(name, backend.port)) for name in PROXIES}
+
+
+@pytest.mark.parametrize("name", PROXIES)
+def test_what_a_client_claims_does_not_get_through(fronts: tuple[Backend, dict[str, Process]], name: str) -> None:
+    backend, ways = fronts
+    claims = dict.fromkeys(
+        ["Forwarded", *(f"X-Forwarded-{part}" for part in ("For", "Host", "Prefix", "Proto"))], "me"
+    )
+    with closing(HTTPConnection("127.0.0.1", ways[name].port, timeout=DEADLINE)) as client:
+        client.request("GET", "/chat", headers=claims)
+        exchange = backend.next()
+        exchange.close()
+    assert "me" not in exchange.headers.values()
+    assert exchange.headers["x-forwarded-for"] == "127.0.0.1"
+
+
+@pytest.mark.parametrize("name", PROXIES)
+@pytest.mark.parametrize("path", ["/metrics", "/doctor", "/doctor/marks"])
+def test_what_is_the_operators_is_closed(fronts: tuple[Backend, dict[str, Process]], name: str, path: str) -> None:
+    with closing(HTTPConnection("127.0.0.1", fronts[1][name].port, timeout=DEADLINE)) as client:
+        client.request("GET", path)
+        assert client.getresponse().status == 403
