@@ -75,6 +75,8 @@ class Streams:
         Unavailable (full, draining, store_unavailable), RequestError (idempotency_key_reused)."""
         if (trouble := self.trouble()) == "draining":
             raise Unavailable(trouble, "This worker is about to leave. Try again.", retry_after=1)
+        if trouble == "store_unavailable":
+            raise Unavailable(trouble, "Streams can't be kept at the moment. Try again.", retry_after=2)
         if trouble:
             raise Unavailable(trouble, f"The server is full ({self._settings.max_streams} streams). Try again.")
         meta = Meta(
