@@ -7,7 +7,6 @@ import re
 import time
 from collections.abc import Callable
 
-import gevent
 import msgspec
 
 from millstream.errors import NotFound

@@ -19,7 +19,7 @@ class Script:
 
     def __init__(self, text: str) -> None:
         self.text = _SHARED + text
-        self._sha = sha1(self.text.encode()).hexdigest()  # noqa: S324 (the name that Redis gives it)
+        self._sha = sha1(self.text.encode()).hexdigest()
 
     def command(self, keys: list[str], *arguments: object) -> tuple[object, ...]:
         return ("EVALSHA", self._sha, len(keys), *keys, *arguments)
