@@ -51,7 +51,7 @@ def redis_url(redis_server: RedisServer) -> str:
     return redis_server.url
 
 
-@pytest.fixture(params=["memory", "file", "redis"])
+@pytest.fixture(params=["memory", "file", pytest.param("redis", marks=pytest.mark.system)])
 def workers(request: pytest.FixtureRequest, directory: Path) -> Iterator[Workers]:
     """Each store under the contract; a new one is one line here."""
     stores = {
@@ -78,9 +78,31 @@ def process(directory: Path) -> Iterator[type[OtherWorker] | object]:
     made: list[OtherWorker] = []
 
     def make(**options: object) -> OtherWorker:
-        made.append(OtherWorker(directory, **options))
+        made.append(OtherWorker(f"file:{directory}", **options))
         return made[-1]
 
     yield make
     for worker in made:
         worker.kill()
+
+
+@pytest.fixture
+def redis_process(redis_url: str) -> Iterator[type[OtherWorker] | object]:
+    """The same for Redis."""
+    made: list[OtherWorker] = []
+
+    def make() -> OtherWorker:
+        made.append(OtherWorker(redis_url))
+        return made[-1]
+
+    yield make
+    for worker in made:
+        worker.kill()
+
+
+@pytest.fixture
+def shared(redis_url: str) -> Iterator[Workers]:
+    """Two workers on one Redis, in this process."""
+    made = Workers([open_store(redis_url, ttl=TTL, workers=2) for _ in range(2)])
+    yield made
+    made.close()

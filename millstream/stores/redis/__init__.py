@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import msgspec
 
-from millstream.errors import NotFound
+from millstream.errors import NotFound, Unavailable
 from millstream.events import Event, Meta
 from millstream.stores import Inbox, StoreLost, Word
 from millstream.stores.memory import worker_name
@@ -93,10 +94,12 @@ class RedisStore:
             if isinstance(error, Away):
                 raise unavailable(error) from error
             raise
-        if answer != b"made":
-            del self._writer.logs[meta.id]
-            return _meta.decode(older[0])
-        return meta
+        if answer == b"made":
+            return meta
+        del self._writer.logs[meta.id]
+        if not older:
+            raise unavailable("it was undone before it was made")
+        return _meta.decode(older[0])
 
     def meta(self, id: str) -> Meta:
         log = self._writer.logs.get(id)
@@ -128,13 +131,12 @@ class RedisStore:
         owner = self._neighbours.watches.owner(id)
         if self.away or not _ID.fullmatch(id) or (owner and not self._neighbours.dead(owner)):
             return False
-        dead = self._neighbours.all_dead()
         try:
             meta = self.meta(id)
-            found = self._link.call(
-                *SEIZE.command([names.log(id)], self.worker, int(VOID * 1000), self.worker, *dead)
-            )
-        except (NotFound, Away):
+            found = self._seize(id, self._neighbours.all_dead())
+            if isinstance(found, bytes) and (gone := self._neighbours.gone([found.decode()])):
+                found = self._seize(id, gone)
+        except (NotFound, Unavailable, Away):
             return False
         if isinstance(found, list):
             epoch, n = found
@@ -143,6 +145,9 @@ class RedisStore:
         if found:
             self._neighbours.suspect(found.decode())
         return False
+
+    def _seize(self, id: str, dead: Iterable[str]) -> Any:
+        return self._link.call(*SEIZE.command([names.log(id)], self.worker, int(VOID * 1000), *dead))
 
     def orphans(self) -> list[str]:
         try:
@@ -162,6 +167,7 @@ class RedisStore:
         self._neighbours.watches.wake([id])
 
     def sweep(self, now: float) -> int:
+        self._writer.refresh()
         try:
             return sweep(self._link, self._channels, self._neighbours, now - time.time() - self._ttl)
         except Away:

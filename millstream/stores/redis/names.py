@@ -12,10 +12,6 @@ def log(id: str) -> str:
     return LOGS + id
 
 
-def claim(claim: str) -> str:
-    return CLAIMS + claim
-
-
 def grave(id: str) -> str:
     """Of a stream that must not be made any more."""
     return f"{PREFIX}undone:{id}"

@@ -141,6 +141,12 @@ class Neighbours:
         """Looks at it from now on, though nobody watches a stream of it here."""
         self._suspects[worker] = monotonic() + FORGET
 
+    def gone(self, workers: Iterable[str]) -> set[str]:
+        """Those of them that said good-bye, or died long ago. Raises Away."""
+        found = self.look(workers)
+        settled = self._owners.settled(monotonic())
+        return {worker for worker, connected, beat in found if settled and not connected and beat is None}
+
     def look(self, workers: Iterable[str]) -> list[tuple[str, bool, bytes | None]]:
         """For each other worker whether it is connected, and its beat. Raises Away."""
         asked = [worker for worker in workers if worker != self._worker]

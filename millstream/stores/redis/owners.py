@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 TICK = 0.5  # s between two looks
-GONE = (
-    1.0  # s without a connection and without a beat: the process has died, or the kernel of its machine has said so
-)
+GONE = 1.0  # s with neither connection nor beat: the process has died
 SILENT = 5.0  # s without a beat on a connection that stands: its machine is off the network, or it was stopped
 GAP = 3 * TICK  # s between two looks: then it was this worker, or Redis, that stood still
 SETTLE = 3.0  # s after a reconnection, in which others come back, too
@@ -44,6 +42,10 @@ class Owners:
         self._dead = set()
         self._settled = now + (SETTLE if again else 0)
 
+    def settled(self, now: float) -> bool:
+        """Who is not connected now would be if it lived."""
+        return now >= self._settled
+
     def look(self, now: float, found: Iterable[tuple[str, bool, bytes | None]]) -> set[str]:
         """`found`: for each worker whether it is connected, and its beat. Gives those that are dead."""
         if now - self._looked > GAP:
@@ -57,7 +59,7 @@ class Owners:
                 sign.beat, sign.since = beat, now
             sign.connected = connected
         self._signs = signs
-        self._dead = {worker for worker, sign in signs.items() if now >= self._settled and _is_dead(sign, now)}
+        self._dead = {worker for worker, sign in signs.items() if self.settled(now) and _is_dead(sign, now)}
         return self._dead
 
 

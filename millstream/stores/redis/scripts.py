@@ -34,6 +34,14 @@ local function owner(log, last)
   return at(log, '1-0')[2][4], nil
 end
 local function ended(last) return last[2][3] == 'end' end
+local function keep(log, signs, claims, id, ms)
+  redis.call('PEXPIRE', log, ms)
+  redis.call('ZADD', signs, now(), id)
+  local first = at(log, '1-0')
+  if first[2][5] == 'c' and redis.call('GET', claims .. first[2][6]) == id then
+    redis.call('PEXPIRE', claims .. first[2][6], ms)
+  end
+end
 local function unclaim(log, claims, id)
   local first = at(log, '1-0')
   if first and first[2][5] == 'c' and redis.call('GET', claims .. first[2][6]) == id then
@@ -76,12 +84,7 @@ end
 local id = epoch .. '-' .. ARGV[5]
 if ARGV[8] then
   redis.call('XADD', KEYS[1], id, 'e', ARGV[6], 'end', '1')
-  redis.call('PEXPIRE', KEYS[1], ARGV[8])
-  redis.call('ZADD', KEYS[2], now(), ARGV[1])
-  local first = at(KEYS[1], '1-0')
-  if first[2][5] == 'c' and redis.call('GET', ARGV[7] .. first[2][6]) == ARGV[1] then
-    redis.call('PEXPIRE', ARGV[7] .. first[2][6], ARGV[8])
-  end
+  keep(KEYS[1], KEYS[2], ARGV[7], ARGV[1], ARGV[8])
 else
   redis.call('XADD', KEYS[1], id, 'e', ARGV[6])
 end
@@ -89,7 +92,7 @@ redis.call('PUBLISH', ARGV[2], ARGV[6])
 return 'ok'
 """)
 
-# KEYS: log. ARGV: number of the first event wanted, bytes wanted. Gives entries' events, or nil: there is no such log.
+# KEYS: log. ARGV: number of the first event wanted, bytes wanted. Gives entries' events, nil if there is no such log.
 READ = Script("""
 local out, size, from = {}, 0, '1-' .. ARGV[1]
 repeat
@@ -111,7 +114,7 @@ return out
 """)
 
 # KEYS: log. ARGV: this worker, ms after which a seizure that ended nothing is void, the dead workers.
-# Gives {epoch, number of the last event} to exactly one; else the owner's name, or nil where there is nothing to seize.
+# Gives {epoch, number of the last event} to exactly one; else the owner's name, nil where there is nothing to seize.
 SEIZE = Script("""
 local last = top(KEYS[1])
 if not last or ended(last) then return false end
@@ -140,6 +143,12 @@ if not last then return false end
 return (owner(KEYS[1], last))
 """)
 
+# A sign of life. KEYS: log, signs. ARGV: id, ms to live, prefix of claims.
+REFRESH = Script("""
+if redis.call('EXISTS', KEYS[1]) == 1 then keep(KEYS[1], KEYS[2], ARGV[3], ARGV[1], ARGV[2]) end
+return 'ok'
+""")
+
 # KEYS: log. ARGV: id, prefix of claims.
 RELEASE = Script("""
 unclaim(KEYS[1], ARGV[2], ARGV[1])
@@ -164,4 +173,4 @@ redis.call('PUBLISH', ARGV[2], '')
 return redis.call('ZREM', KEYS[2], ARGV[1])
 """)
 
-ALL = (CREATE, APPEND, READ, SEIZE, OWNER, HOLDER, RELEASE, ERASE, UNDO)
+ALL = (CREATE, APPEND, READ, SEIZE, OWNER, HOLDER, REFRESH, RELEASE, ERASE, UNDO)

@@ -18,7 +18,7 @@ def sweep(link: Link, channels: names.Channels, neighbours: Neighbours, since: f
     found = link.call("ZRANGEBYSCORE", names.SIGNS, "-inf", until, "LIMIT", 0, AT_ONCE, read=True)
     owners = {id.decode(): link.call(*OWNER.command([names.log(id.decode())]), read=True) for id in found}
     running = {owner.decode() for owner in owners.values() if owner}
-    dead = _dead(neighbours, running)
+    dead = neighbours.gone(running)
     erased = 0
     for id, owner in owners.items():
         if not owner or owner.decode() in dead:
@@ -30,9 +30,5 @@ def orphans(link: Link, neighbours: Neighbours) -> list[str]:
     """The streams of dead workers, running and ended. Raises Away."""
     ids = [id.decode() for id in link.call("ZRANGE", names.SIGNS, 0, -1, read=True)]
     holders = {id: link.call(*HOLDER.command([names.log(id)]), read=True) for id in ids}
-    dead = _dead(neighbours, {worker.decode() for worker in holders.values() if worker})
+    dead = neighbours.gone({worker.decode() for worker in holders.values() if worker})
     return [id for id, worker in holders.items() if worker and worker.decode() in dead]
-
-
-def _dead(neighbours: Neighbours, workers: set[str]) -> set[str]:
-    return {worker for worker, connected, beat in neighbours.look(workers) if not connected and beat is None}

@@ -15,7 +15,7 @@ from millstream.stores.redis.address import LIMIT
 from millstream.stores.redis.link import Link
 from millstream.stores.redis.log import Entry, Log
 from millstream.stores.redis.pipe import Away
-from millstream.stores.redis.scripts import APPEND, UNDO
+from millstream.stores.redis.scripts import APPEND, REFRESH, UNDO
 
 SPARE = 300.0  # s that a log outlives its last refreshment, beside its ttl
 GRAVE = 60_000  # ms
@@ -66,10 +66,8 @@ class Writer:
 
     def refresh(self) -> None:
         """Keeps running streams from expiring."""
-        for id, log in self.logs.items():
-            self._link.post(("PEXPIRE", names.log(id), self.lifetime))
-            if log.meta.claim is not None:
-                self._link.post(("PEXPIRE", names.claim(log.meta.claim), self.lifetime))
+        for id in self.logs:
+            self._link.post(REFRESH.command([names.log(id), names.SIGNS], id, self.lifetime, names.CLAIMS))
 
     def flush(self) -> None:
         """Before leaving: waits a moment for what is not written yet."""
