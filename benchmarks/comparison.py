@@ -17,10 +17,12 @@ from statistics import median
 from contenders import HERE, OTHER_CORE, Relay, Upstream, free_port, nginx, pinned, relays
 from report import write
 
+SATURATED = 0.95  # of a core
 PACE = 20_000  # µs: 50 tokens a second for each stream
 MAIN = ["nginx", "millstream", "flask", "starlette", "fastapi"]
 VARIANTS = ["nginx", "millstream", "text", "v1", "memory"]
 TLS = ["nginx", "millstream", "flask"]
+OPEN = [0, 500, 2000]  # streams
 
 
 @dataclass(frozen=True)
@@ -98,15 +100,19 @@ def compare(load: Load, upstream: Upstream, names: list[str], cases: list[Case],
     for number in range(rounds):
         for name in names:
             relay = relays()[name].started(upstream)
+            saturated = False
             try:
                 for case in cases:
-                    if not case.every and not case.answers and case is not cases[0]:
-                        # Some relays go on with what nobody follows any more.
+                    if saturated and case.every:
+                        continue  # more streams would only wait longer
+                    if case is not cases[0]:  # some relays go on with what nobody follows any more
                         relay.stop()
                         relay.started(upstream)
                     print(f"round {number + 1}: {relay.name}, {case.name}", flush=True)
                     try:
-                        all_[name][case.name].append(measure(load, relay, case))
+                        found = measure(load, relay, case)
+                        all_[name][case.name].append(found)
+                        saturated = bool(case.every) and found["busy"] > SATURATED
                     except RuntimeError as error:  # a contender that breaks down: that is a result, too
                         print(f"  {str(error).strip()[:300]}")
             finally:
@@ -192,7 +198,7 @@ def main() -> None:
             results["tls"] = compare(
                 load, with_tls(stack, upstream), TLS, [BY_NAME["200"], BY_NAME["flat × 20"]], rounds
             )
-            taken = memory(load, upstream, ["nginx", "millstream", "flask"], [0, 500, 2000])
+            taken = memory(load, upstream, TLS, OPEN)
         write({name: relay.name for name, relay in relays().items()}, results, taken, found["first_us"], rounds)
 
 

@@ -21,7 +21,7 @@ def write(
         parts.append(_memory(names, memory))
     text = "\n".join(parts)
     print(text)
-    if "variants" in results and rounds >= 3:
+    if rounds >= 3:
         head = (
             f"# Results\n\n{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores; `python benchmarks/run.py`, medians "
             f"of {rounds} rounds that took turns. µs are CPU of the relay's processes; events of 255 bytes. Only "
@@ -52,7 +52,7 @@ def _head(case: str) -> str:
 
 def _cell(case: str, value: dict[str, float] | None, nginx: dict[str, float] | None, direct: float) -> str:
     if value is None:
-        return "broke down"
+        return "saturated" if case.isdigit() else "broke down"
     if case == "start":
         return f"{value['start_ms']:.2f}"
     if case == "first":
@@ -86,6 +86,8 @@ def _plot(names: dict[str, str], found: Found, memory: dict[str, list[float]]) -
         name: [(n, k / 1024) for n, k in zip([0, 500, 2000], taken, strict=True)] for name, taken in memory.items()
     }
     for file, title, series in (("cpu.svg", "CPU per token, µs", cpu), ("memory.svg", "Memory, MiB", kept)):
+        if not series:
+            continue
         figure, axes = pyplot.subplots(figsize=(7, 4))
         for name, points in series.items():
             if points:

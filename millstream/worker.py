@@ -98,7 +98,8 @@ class StreamWorker(GeventWorker):  # type: ignore[misc]
     @property
     def _services(self) -> Any:
         """What create_app put into the Flask application; other applications have nothing to wait for."""
-        return getattr(self.wsgi, "extensions", {}).get("millstream")
+        # A signal may come before there is an application at all.
+        return getattr(getattr(self, "wsgi", None), "extensions", {}).get("millstream")
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Requests that are no HTTP get the one error shape, too, instead of gunicorn's HTML."""

@@ -84,7 +84,7 @@ class Client:
         """
         if self._socket is None or not self._chunks:
             return False
-        frame = b"%x\r\n%b\r\n" % (len(piece), piece)
+        frame = b"%X\r\n%b\r\n" % (len(piece), piece)
         try:
             sent = self._socket._sock.send(frame)
         except BlockingIOError:

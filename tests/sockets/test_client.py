@@ -241,7 +241,7 @@ def test_a_piece_that_the_client_takes_slowly_arrives_whole(pair):
     while not got.endswith(piece + b"\r\n"):
         got += client.recv(1 << 20)
     assert sending.get(timeout=WAIT)
-    assert got.endswith(b"%x\r\n%b\r\n" % (len(piece), piece))
+    assert got.endswith(b"%X\r\n%b\r\n" % (len(piece), piece))
 
 
 @pytest.mark.parametrize(
