@@ -51,3 +51,11 @@ def open_store(url: str, *, ttl: float, workers: int) -> Store:
         # Only the first word is shown: what is behind it may hold a password.
         raise SettingError(f"MILLSTREAM_STORE begins with {kind!r}; it has to be memory:, file:DIR or redis://…")
     return STORES[kind](place, ttl, workers)
+
+
+def try_store(url: str, *, ttl: float, workers: int) -> None:
+    """Before anything is started: raises SettingError for what would keep the store from working until somebody mends
+    it. A Redis that can't be reached is no such thing: workers wait for it."""
+    store = open_store(url, ttl=ttl, workers=workers)
+    getattr(store, "check", lambda: None)()
+    store.close()

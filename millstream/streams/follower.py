@@ -132,8 +132,8 @@ class Follower:
 
     def _unlogged(self) -> list[Event]:
         """The end of a stream whose log could not be written."""
-        terminal = self._live.terminal if self._live else None
-        return [terminal] if terminal and terminal.n > self.after else []
+        end = self._live.unlogged if self._live else None
+        return [end] if end and end.n > self.after else []
 
     def _park(self, timeout: float | None) -> bool:
         """Waits for news. False: there is none, and something else is due."""

@@ -60,6 +60,7 @@ class Live:
         self.accepted = False
         self.settled = Signal()  # the upstream has accepted, or the stream has ended
         self.terminal: Event | None = None  # numbered as soon as it is being logged
+        self.unlogged: Event | None = None  # the same where the log could not take it
         self._store = store
         self._turn = BoundedSemaphore()  # logging may take a moment: what comes meanwhile comes behind
         self._ended = ended
@@ -148,7 +149,7 @@ class Live:
             log.warning("stream %s: its end could not be logged: %r", self.meta.id, error)
             if before:  # they never had these: that is no end which all is well with
                 event = Event("failed", end=replace(end, finish_reason=None, failure=_lost().failure()))
-            self.terminal = replace(event, n=self.n + 1)
+            self.terminal = self.unlogged = replace(event, n=self.n + 1)
             for follower in tuple(self._local):
                 follower.wake()
         self.settled.set()

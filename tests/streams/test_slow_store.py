@@ -40,7 +40,7 @@ class Slow(MemoryStore):
             def read(_, limit=65536):
                 if self.away:
                     raise Unavailable("store_unavailable", "on purpose")
-                return read(limit)
+                return read(limit) if self.answered.is_set() else []  # what is being logged is not there yet
 
         return Away()
 
@@ -91,6 +91,17 @@ def test_a_stop_while_a_batch_is_being_logged_comes_behind_it(slow, running):
     slow.answered.set()
     stop.join(WAIT)
     assert seen(follower) == in_log(streams, meta) == [(1, "in between"), (2, "done")]
+
+
+def test_who_follows_while_a_whole_answer_is_being_logged_gets_all_of_it(slow, running):
+    streams, upstream, meta, _ = running
+    slow.answered.clear()
+    upstream.finish_with("all of ", "it")
+    assert slow.asked.wait(WAIT)
+    late = streams.follow(meta)
+    assert late.take(0) == []
+    slow.answered.set()
+    assert seen(late) == [(1, "all of "), (2, "it"), (3, "done")]
 
 
 def test_two_who_end_it_at_once_end_it_once(slow, running, rows):

@@ -16,8 +16,9 @@ DEADLINE = 30.0  # s
 
 
 class RedisServer:
-    """`with RedisServer() as redis:` serves at redis.url; keeps nothing on disk, unless `aof`: then each write is there
-    before it is answered. After `kill`, as kill -9, `start` goes on with what was kept. `options` are redis-server's."""
+    """`with RedisServer() as redis:` serves at redis.url; keeps nothing on disk, unless `aof`: then each write is
+    there before it is answered. After `kill`, as kill -9, `start` goes on with what was kept. `options` are
+    redis-server's."""
 
     def __init__(self, *options: str, aof: bool = False) -> None:
         self._options = [*options, *(["--appendonly", "yes", "--appendfsync", "always"] if aof else [])]

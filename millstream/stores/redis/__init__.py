@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import time
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
+from redis import RedisError
 
 from millstream.errors import NotFound, Unavailable
 from millstream.events import Event, Meta
@@ -28,6 +30,7 @@ from millstream.stores.redis.writer import Writer
 VOID = 5.0  # s after which a seizure that was not followed by the end counts for nothing
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_logger = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
 _meta = msgspec.json.Decoder(Meta)
 
@@ -46,12 +49,15 @@ class RedisStore:
         self._neighbours = Neighbours(self._link, self._channels, self._writer.logs)
 
     def check(self) -> None:
-        """Asks Redis once. Raises SettingError for what no waiting mends, OSError or RedisError for what it may."""
-        self._address.check()
+        """Asks Redis once. Raises SettingError for what no waiting mends."""
+        try:
+            self._address.check()
+        except (RedisError, OSError) as error:
+            _logger.warning("Redis at %s can't be reached yet (%s)", self._address.shown, error)
 
     @property
     def away(self) -> bool:
-        return not self._link.up
+        return self._link.away
 
     def start(self, inbox: Inbox) -> None:
         if not self.worker.startswith(f"{os.getpid()}-"):  # made before the fork: the siblings have the same name

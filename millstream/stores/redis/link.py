@@ -44,6 +44,11 @@ class Link:
         self._keeper: Any = None
         self._said_away = False
 
+    @property
+    def away(self) -> bool:
+        """A worker that has just begun, and is connecting, is not."""
+        return self._tried.is_set() and not self.up
+
     def start(self, channel: str) -> None:
         """`channel` is listened to before `back` is called."""
         self._keeper = gevent.spawn(self._keep, channel)
@@ -105,8 +110,8 @@ class Link:
                 gevent.sleep(RETRY)
                 continue
             self.up = True
-            self._back()
             self._tried.set()
+            self._back()
             if self._said_away:
                 self._said_away = False
                 _logger.warning("Redis at %s is back", self._address.shown)
