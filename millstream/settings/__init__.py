@@ -69,6 +69,7 @@ class Settings:
     store: str = _setting(
         "file:instance/streams",
         "where streams are kept: `memory:`, `file:DIR`, `redis://…`; `REDIS_URL` if that is set",
+        secret=True,
     )
     ttl: float = _setting(600.0, "how long an ended stream can still be read", "s", 1)
     grace: float = _setting(15.0, "how long a stream goes on when nobody follows it any more", "s", 0)
@@ -106,6 +107,7 @@ class Settings:
     limits_store: str = _setting(
         "sqlite:instance/limits.db",
         "where limits are counted: `sqlite:FILE`, `redis://…`; `REDIS_URL` if that is set",
+        secret=True,
     )
     requests_per_minute: int = _setting(
         0, "answers that a key may begin in a minute; also per key; 0: any number", "", 0

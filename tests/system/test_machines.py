@@ -28,7 +28,7 @@ HALF = 10  # tokens that come before the gate
 
 
 class Sse(clients.Sse):
-    """As the project's own client in the browser: what a proxy says of a dead machine is no answer; it tries again."""
+    """As our own client in the browser: what a proxy says of a dead machine is no answer; it tries again."""
 
     def _get(self, connection: HTTPConnection, query: str = "", **headers: str) -> HTTPResponse:
         response = super()._get(connection, query, **headers)
@@ -68,7 +68,9 @@ def servers(cables: list[Machine], redis: RedisServer, upstream: Emulator) -> It
         servers = []
         for cable in cables:
             table = {**upstream.table, "base_url": f"http://{cable.ours}:{upstream.port}/v1"}
-            server = Server({"emulated": table}, store=f"redis://{cable.ours}:{redis.port}/0", open=1, trusted_proxies=1)
+            server = Server(
+                {"emulated": table}, store=f"redis://{cable.ours}:{redis.port}/0", open=1, trusted_proxies=1
+            )
             server.host, server.within = cable.address, cable.within
             servers.append(stack.enter_context(server))
         until(lambda: all(map(ready, servers)))

@@ -207,7 +207,9 @@ def test_a_wrong_address_stops_the_start_with_a_sentence(redis, url):
     command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
     with RedisServer("--requirepass", "other") as closed:
         environ["REDIS_URL"] = url.format(port=closed.port)
-        ended = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=False)
+        ended = subprocess.run(
+            command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=False
+        )
     assert ended.returncode
     assert "Millstream can't start: " in ended.stderr and "Redis" in ended.stderr
     assert "hunter2" not in ended.stderr + ended.stdout

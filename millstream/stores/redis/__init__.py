@@ -36,8 +36,8 @@ _meta = msgspec.json.Decoder(Meta)
 
 
 class RedisStore:
-    """While Redis is away nothing here waits for it: `create` and what reads other workers' streams raise Unavailable,
-    `append` keeps events in memory and writes them when Redis is back."""
+    """While Redis is away nothing here waits for it: `create`, and what reads other workers' streams, raises
+    Unavailable; `append` keeps events in memory and writes them when Redis is back."""
 
     def __init__(self, url: str, ttl: float) -> None:
         self.worker = worker_name()
@@ -191,7 +191,7 @@ class RedisStore:
             return
         self._neighbours.tell(owner, word, id)
 
-    def _ask(self, *command: object) -> object:
+    def _ask(self, *command: object) -> Any:
         try:
             return self._link.call(*command, read=command[0] in ("XRANGE", "EXISTS"))
         except Away as away:

@@ -23,8 +23,8 @@ _logger = logging.getLogger(__name__)
 
 
 class Link:
-    """One connection for writing, one for reading, so that long logs don't hold short writes up, and one that listens,
-    however many streams and followers there are.
+    """One connection for writing, one for reading, so that long logs don't hold short writes up, and one that
+    listens, however many streams and followers there are.
 
     `back()` is called each time Redis can be asked (again), before anybody else asks; `heard` is a Listener's.
     While Redis is away nobody waits for it.

@@ -41,7 +41,7 @@ class Listener:
         self._ready.set()
 
     def ping(self) -> None:
-        """Its answer shows that the connection still brings something. It has to be subscribed to a channel already."""
+        """Its answer shows that the connection still brings something. There has to be a channel already."""
         self._unsaid.append(("PING", ""))
         self._ready.set()
 

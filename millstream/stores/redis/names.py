@@ -1,4 +1,4 @@
-"""What keys and channels are called. Channels carry the database's number: Redis itself has them for all databases."""
+"""What keys and channels are called. Channels carry the database's number: Redis has them for all databases."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ local function unclaim(log, claims, id)
 end
 """
 
-# KEYS: log, signs, grave. ARGV: id, Meta, worker, ms to live, prefix of logs, prefix of claims, claim if there is one.
+# KEYS: log, signs, grave. ARGV: id, Meta, worker, ms to live, prefixes of logs and of claims, the claim if there is.
 # Gives the older Meta if the claim is taken, "undone" if UNDO came before it.
 CREATE = Script("""
 if redis.call('EXISTS', KEYS[3]) == 1 then return {'undone'} end
