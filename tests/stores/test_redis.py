@@ -15,7 +15,7 @@ from millstream.stores import StoreLost
 from millstream.stores.redis import RedisStore
 from millstream.stores.redis.address import Address
 from millstream.stores.table import open_store
-from tests.stores.samples import ID, OTHER, TTL, done, log, message, meta, until
+from tests.stores.samples import DEADLINE, ID, OTHER, TTL, done, log, message, meta, until
 from tests.stores.test_doorbell import Woken, heard_of
 from tests.system.redis_server import RedisServer
 
@@ -77,7 +77,9 @@ def test_a_reader_that_lags_behind_the_news_misses_nothing(shared):
     for n in range(1, 500):
         shared.one.append(ID, [message(n)])
     seen = []
-    until(lambda: seen.extend(reader.read(1)) or len(seen) == 499)
+    with gevent.Timeout(DEADLINE):
+        while len(seen) < 499:
+            seen += reader.read(1)
     assert [event.n for event in seen] == list(range(1, 500))
 
 
@@ -198,7 +200,7 @@ def test_a_paused_owner_is_not_dead(shared, redis_process):
     owner.ask("create", ID)
     shared.two.watch(ID, lambda: None)
     owner.process.send_signal(signal.SIGSTOP)
-    for _ in range(30):
+    for _ in range(22):
         gevent.sleep(0.1)
         assert shared.two.seize(ID) is False
     owner.process.send_signal(signal.SIGCONT)

@@ -12,6 +12,7 @@ from redis import Redis
 from millstream.errors import NotFound, Unavailable
 from millstream.stores import StoreLost
 from millstream.stores.redis.address import LIMIT
+from millstream.stores.redis.link import RETRY
 from millstream.stores.table import open_store
 from tests.stores.conftest import Workers
 from tests.stores.samples import ID, OTHER, TTL, done, everything, log, message, meta, until
@@ -253,7 +254,7 @@ def test_a_redis_that_takes_no_writes_is_away(shared, server, refusing):
 def test_it_says_once_that_redis_is_away_and_once_that_it_is_back(shared, server, caplog):
     server.freeze()
     until(lambda: shared.one.away)
-    gevent.sleep(1)
+    gevent.sleep(3 * RETRY)
     server.thaw()
     until(lambda: "is back" in caplog.text)
     away = [record.message for record in caplog.records if "is away" in record.message]

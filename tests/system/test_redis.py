@@ -220,7 +220,7 @@ def test_a_server_starts_without_redis_and_serves_when_it_comes(emulator):
     with RedisServer() as late:
         late.kill()
         with Server({"emulated": emulator.table}, store=late.url) as server:
-            assert server.get("/readyz")[0] == 503
+            until(lambda: not ready(server))
             assert post(server)[0] == 503
             late.start()
             until(lambda: ready(server))

@@ -65,7 +65,7 @@ class Address:
             socket_connect_timeout=LIMIT,
             socket_timeout=limit,
         )
-        connection.connect()
+        connection.connect()  # type: ignore[no-untyped-call]
         return connection
 
     def check(self) -> None:
