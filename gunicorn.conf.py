@@ -30,7 +30,7 @@ from millstream.access.sessions import open_secret
 from millstream.limits.table import open_storage
 from millstream.settings import SettingError, Settings, load
 from millstream.sockets.client import Aborted
-from millstream.stores.table import open_store
+from millstream.stores.table import try_store
 from millstream.upstreams.router import Router, prepare
 from millstream.usage import Ledger
 
@@ -43,7 +43,7 @@ def _read_settings() -> tuple[Settings, str, int]:
     settings = load()
     # gunicorn itself has refused what is no number.
     workers = int(os.environ.get("WEB_CONCURRENCY") or (1 if settings.store.startswith("memory:") else 2))
-    open_store(settings.store, ttl=settings.ttl, workers=workers).close()
+    try_store(settings.store, ttl=settings.ttl, workers=workers)
     open_storage(settings.limits_store).close()
     if settings.keys:
         open_secret(settings.session_secret)

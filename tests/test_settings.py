@@ -378,6 +378,7 @@ def test_the_usual_variable_names_the_database_unless_ours_does(read, environ, w
 
 def test_no_repr_shows_the_database(read):
     assert KEY not in repr(read(DATABASE_URL=f"postgresql://me:{KEY}@h/db"))
+    assert KEY not in repr(read(REDIS_URL=f"redis://me:{KEY}@h/0"))
 
 
 # -- secrets ----------------------------------------------------------------------------------------------------

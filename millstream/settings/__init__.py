@@ -66,7 +66,11 @@ def _setting(
 class Settings:
     """Everything that can be set. Times are in seconds unless the unit says otherwise."""
 
-    store: str = _setting("file:instance/streams", "where streams are kept: `memory:`, `file:DIR`")
+    store: str = _setting(
+        "file:instance/streams",
+        "where streams are kept: `memory:`, `file:DIR`, `redis://…`; `REDIS_URL` if that is set",
+        secret=True,
+    )
     ttl: float = _setting(600.0, "how long an ended stream can still be read", "s", 1)
     grace: float = _setting(15.0, "how long a stream goes on when nobody follows it any more", "s", 0)
     grace_new: float = _setting(60.0, "how long a stream waits for its first follower", "s", 0)
@@ -103,6 +107,7 @@ class Settings:
     limits_store: str = _setting(
         "sqlite:instance/limits.db",
         "where limits are counted: `sqlite:FILE`, `redis://…`; `REDIS_URL` if that is set",
+        secret=True,
     )
     requests_per_minute: int = _setting(
         0, "answers that a key may begin in a minute; also per key; 0: any number", "", 0
@@ -152,7 +157,8 @@ def load(environ: Mapping[str, str] | None = None, path: Path | None = None) -> 
                 value = from_environment(item.name, value, environ)
             values[item.name] = _convert(item.name, value, item.default, item.metadata)
     if environ.get("REDIS_URL"):
-        values.setdefault("limits_store", environ["REDIS_URL"])
+        for name in ("store", "limits_store"):
+            values.setdefault(name, environ["REDIS_URL"])
     _check_names(document, environ)
     values["cors"] = origins("cors", values.get("cors", ()))
     defaults = Settings(**values)

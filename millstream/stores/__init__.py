@@ -24,9 +24,9 @@ class Reader(Protocol):
     """Reads one stream's log from a place on; cheap to keep, opens nothing until it reads."""
 
     def read(self, limit: int = 65536) -> list[Event]:
-        """The next events, about `limit` bytes of them; [] where there is nothing more yet. Never blocks.
+        """The next events, about `limit` bytes of them; [] where there is nothing more yet. Doesn't wait for more.
 
-        Raises NotFound if the stream is gone and nothing of it is left to this reader.
+        Raises NotFound if the stream is gone and nothing of it is left to this reader; Unavailable.
         """
         ...
 
@@ -44,9 +44,18 @@ class Store(Protocol):
 
     A log is a Meta and then events numbered from 1, the last of them terminal. Exactly one worker owns a
     running stream; only the owner appends. `tell`, `seize`, `release` and `delete` do nothing to an absent stream.
+
+    A store that is reached over a network may be away. Then `append` and `release` are made up for later, `seize` is
+    False, `orphans` and `sweep` find nothing, and all else, Reader.read too, raises Unavailable (store_unavailable)
+    where it can't do without. No call takes longer than 2 s; other greenlets may run during each but `watch`'s end.
     """
 
     worker: str  # this worker's name, unique over all workers and restarts
+
+    @property
+    def away(self) -> bool:
+        """Nothing can be started now; what runs goes on. It comes back by itself."""
+        ...
 
     def start(self, inbox: Inbox) -> None:
         """Begins to listen to other workers; called once, in the worker itself (after a fork)."""

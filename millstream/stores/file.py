@@ -33,6 +33,8 @@ _logger = logging.getLogger(__name__)
 class FileStore:
     """`DIR/{id}.log` is a stream, `DIR/claims/…` an Idempotency-Key, `DIR/{worker}.sock` a doorbell."""
 
+    away = False
+
     def __init__(self, directory: Path, ttl: float) -> None:
         private(directory)
         self.worker = worker_name()

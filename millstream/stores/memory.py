@@ -39,6 +39,8 @@ class _Log:
 class MemoryStore:
     """One worker owns everything, so nobody has to be told, and nothing can be seized."""
 
+    away = False
+
     def __init__(self, ttl: float) -> None:
         self.worker = worker_name()
         self._ttl = ttl

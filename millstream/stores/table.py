@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from millstream.settings import ROOT, SettingError
 from millstream.stores import Store
@@ -28,13 +29,33 @@ def _file(place: str, ttl: float, workers: int) -> Store:
     return FileStore(ROOT / directory, ttl)
 
 
-STORES: dict[str, Callable[[str, float, int], Store]] = {"memory": _memory, "file": _file}
+def _redis(scheme: str, place: str, ttl: float, workers: int) -> Store:
+    from millstream.stores.redis import RedisStore  # only servers that use it pay for the import
+
+    return RedisStore(f"{scheme}:{place}", ttl)
+
+
+STORES: dict[str, Callable[[str, float, int], Store]] = {
+    "memory": _memory,
+    "file": _file,
+    "redis": partial(_redis, "redis"),
+    "rediss": partial(_redis, "rediss"),
+}
 
 
 def open_store(url: str, *, ttl: float, workers: int) -> Store:
-    """`memory:`, or `file:DIR` where a relative DIR is beside app.py. `ttl` is in seconds. Raises SettingError."""
+    """`memory:`, `redis://…`, or `file:DIR` where a relative DIR is beside app.py. `ttl` is in seconds.
+    Raises SettingError."""
     kind, _, place = url.partition(":")
     if kind not in STORES:
         # Only the first word is shown: what is behind it may hold a password.
-        raise SettingError(f"MILLSTREAM_STORE begins with {kind!r}; it has to be memory: or file:DIR")
+        raise SettingError(f"MILLSTREAM_STORE begins with {kind!r}; it has to be memory:, file:DIR or redis://…")
     return STORES[kind](place, ttl, workers)
+
+
+def try_store(url: str, *, ttl: float, workers: int) -> None:
+    """Before anything is started: raises SettingError for what would keep the store from working until somebody mends
+    it. A Redis that can't be reached is no such thing: workers wait for it."""
+    store = open_store(url, ttl=ttl, workers=workers)
+    getattr(store, "check", lambda: None)()
+    store.close()

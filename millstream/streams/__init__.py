@@ -62,10 +62,12 @@ class Streams:
         self._store.start(self._hear)
         self._greenlets = [gevent.spawn(self._watch_the_clock), gevent.spawn(self._sweep)]
 
-    def trouble(self) -> Literal["draining", "full"] | None:
+    def trouble(self) -> Literal["draining", "store_unavailable", "full"] | None:
         """Why no new stream would be taken now."""
         if self._draining:
             return "draining"
+        if self._store.away:
+            return "store_unavailable"
         return "full" if len(self.live) >= self._settings.max_streams else None
 
     # -- starting -----------------------------------------------------------------------------------------------
@@ -85,6 +87,8 @@ class Streams:
         Unavailable (full, draining, store_unavailable), RequestError (idempotency_key_reused)."""
         if (trouble := self.trouble()) == "draining":
             raise Unavailable(trouble, "This worker is about to leave. Try again.", retry_after=1)
+        if trouble == "store_unavailable":
+            raise Unavailable(trouble, "Streams can't be kept at the moment. Try again.", retry_after=2)
         if trouble:
             raise Unavailable(trouble, f"The server is full ({self._settings.max_streams} streams). Try again.")
         meta = Meta(

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from gevent.event import Event as Signal
 
-from millstream.errors import NotFound
+from millstream.errors import NotFound, Unavailable
 from millstream.events import TERMINAL, Event, Meta
 from millstream.stores import Reader
 from millstream.streams.live import Live
@@ -55,6 +55,7 @@ class Follower:
         self._signal = Signal()
         self._inbox: list[tuple[int, list[Event]]] | None = None
         self._current = False  # the log has been read to its end since the inbox began
+        self._stalled = False  # the store is away: the log is tried again and again
         self._dismissed = False
         self._left = False
         self._parked = False
@@ -83,9 +84,12 @@ class Follower:
                 batch = self._from_inbox() or self._from_log() or self._unlogged()
                 if not batch and self._live is None and self.orphaned():
                     continue
+                self._stalled = False
             except NotFound:  # erased under us
                 self.leave()
                 return None
+            except Unavailable:
+                batch, self._stalled = [], True
             if batch:
                 self.after = batch[-1].n
                 return batch
@@ -128,8 +132,8 @@ class Follower:
 
     def _unlogged(self) -> list[Event]:
         """The end of a stream whose log could not be written."""
-        terminal = self._live.terminal if self._live else None
-        return [terminal] if terminal and terminal.n > self.after else []
+        end = self._live.unlogged if self._live else None
+        return [end] if end and end.n > self.after else []
 
     def _park(self, timeout: float | None) -> bool:
         """Waits for news. False: there is none, and something else is due."""
@@ -172,10 +176,12 @@ class Follower:
             self._live.leave(self)
 
     def check(self, now: float) -> None:
-        """Called by the sweeper: a heartbeat where it is silent, the end for a client that takes nothing."""
+        """Called by the sweeper: a heartbeat where it is silent, another try where the store was away, the end for a
+        client that takes nothing."""
         if self._parked:
             if now - self._wrote >= self._heartbeat:
                 self._beat = True
+            if self._beat or self._stalled:
                 self._signal.set()
             return
         unsent = self._peer.unsent() if self._peer else None

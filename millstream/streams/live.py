@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Protocol
 
 import gevent
 from gevent.event import Event as Signal
+from gevent.lock import BoundedSemaphore
 from msgspec.structs import replace
 
-from millstream.errors import MillstreamError, NotFound, UpstreamError
+from millstream.errors import MillstreamError, UpstreamError
 from millstream.events import TERMINAL, Call, End, Event, Meta, Usage, number
 from millstream.settings import Settings
 from millstream.settings.prices import cost
@@ -58,8 +59,10 @@ class Live:
         self.first: float | None = None  # when the first event came
         self.accepted = False
         self.settled = Signal()  # the upstream has accepted, or the stream has ended
-        self.terminal: Event | None = None
+        self.terminal: Event | None = None  # numbered as soon as it is being logged
+        self.unlogged: Event | None = None  # the same where the log could not take it
         self._store = store
+        self._turn = BoundedSemaphore()  # logging may take a moment: what comes meanwhile comes behind
         self._ended = ended
         self._meter = meter
         self._cancelled: float | None = None  # when nobody wanted the rest any more
@@ -87,10 +90,10 @@ class Live:
                     self.end(batch[-1], before=batch[:-1])
                     return
                 else:
-                    self._deliver(number(batch, self.n))
+                    self._deliver(batch)
             raise UpstreamError("upstream_broke", f"{self.upstream.name}: the answer has no end.")
         except StoreLost:
-            self.fail(MillstreamError("lost", "The log of this answer can't be written any more. Ask again."))
+            self.fail(_lost())
         except MillstreamError as error:
             self.fail(error)
         except Exception:
@@ -101,7 +104,26 @@ class Live:
             if self._cancelled is not None:
                 self._meter.cancelled(self.upstream.name, monotonic() - self._cancelled)
 
-    def _deliver(self, batch: list[Event]) -> None:
+    def _deliver(self, events: list[Event], terminal: Event | None = None) -> None:
+        """Numbers, logs and passes on. `terminal` is the last of them, if it is."""
+        with self._turn:
+            if terminal is not self.terminal:
+                return  # somebody ended the stream while the pump waited for its turn
+            batch = number(events, self.n)
+            self._note(batch)
+            # Before it is logged: a pump that is killed meanwhile must leave the right number behind.
+            before, self.n = self.n, batch[-1].n
+            if terminal:
+                self.terminal = batch[-1]
+            try:
+                position = self._store.append(self.meta.id, batch)
+            except Exception:
+                self.n = before  # what is not logged would leave a gap
+                raise
+            for follower in tuple(self._local):
+                follower.push(position, batch)
+
+    def _note(self, batch: list[Event]) -> None:
         heard = monotonic()
         if tokens := len(batch) - (self.terminal is not None):
             self._meter.batch(self.upstream.name, tokens, None if self.first is None else heard - self._heard)
@@ -110,10 +132,6 @@ class Live:
             self.first = self._heard
             self.accepted = True
             self.settled.set()
-        position = self._store.append(self.meta.id, batch)
-        self.n = batch[-1].n  # not before: what could not be logged would leave a gap
-        for follower in tuple(self._local):
-            follower.push(position, batch)
 
     # -- the end ------------------------------------------------------------------------------------------------
 
@@ -121,13 +139,17 @@ class Live:
         """Logs the terminal event, tells everybody, closes the upstream. Once; later calls do nothing."""
         if self.terminal is not None:
             return
-        event = replace(event, end=self._counted(event.end or self._facts()))
-        batch = number([*(before or []), event], self.n)
-        self.terminal = batch[-1]
+        end = self._counted(event.end or self._facts())
+        if self.terminal is not None:
+            return  # while the log was asked
+        self.terminal = event = replace(event, end=end)
         try:
-            self._deliver(batch)
+            self._deliver([*(before or []), event], event)
         except Exception as error:  # whatever the log's trouble is, those who listen hear the end
             log.warning("stream %s: its end could not be logged: %r", self.meta.id, error)
+            if before:  # they never had these: that is no end which all is well with
+                event = Event("failed", end=replace(end, finish_reason=None, failure=_lost().failure()))
+            self.terminal = self.unlogged = replace(event, n=self.n + 1)
             for follower in tuple(self._local):
                 follower.wake()
         self.settled.set()
@@ -181,7 +203,7 @@ class Live:
     def _usage(self) -> Usage:
         try:
             return history(self._store.reader(self.meta.id)).usage(self.meta.prompt)
-        except (NotFound, OSError):  # erased by another worker, unreadable: mostly an event is a token
+        except (MillstreamError, OSError):  # erased by another worker, unreadable, away: mostly an event is a token
             return Usage(self.meta.prompt, self.n, "estimated")
 
     # -- who follows --------------------------------------------------------------------------------------------
@@ -238,3 +260,7 @@ class Live:
 
     def _late(self, code: str, message: str) -> None:
         self.fail(UpstreamError(code, message))
+
+
+def _lost() -> MillstreamError:
+    return MillstreamError("lost", "The log of this answer can't be written any more. Ask again.")

@@ -5,12 +5,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from redis import Redis
 
 from millstream.stores import Store
 from millstream.stores.file import FileStore
 from millstream.stores.table import open_store
 from tests.stores.other_worker import OtherWorker
 from tests.stores.samples import TTL
+from tests.system.redis_server import RedisServer
 
 
 class Workers:
@@ -35,12 +37,27 @@ def directory() -> Iterator[Path]:
         yield Path(folder) / "parent" / "streams"
 
 
-@pytest.fixture(params=["memory", "file"])
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    """Of an empty database."""
+    with Redis.from_url(redis_server.url) as client:
+        client.flushall()
+    return redis_server.url
+
+
+@pytest.fixture(params=["memory", "file", pytest.param("redis", marks=pytest.mark.system)])
 def workers(request: pytest.FixtureRequest, directory: Path) -> Iterator[Workers]:
     """Each store under the contract; a new one is one line here."""
     stores = {
         "memory": lambda: [open_store("memory:", ttl=TTL, workers=1)],
         "file": lambda: [open_store(f"file:{directory}", ttl=TTL, workers=2) for _ in range(2)],
+        "redis": lambda: [open_store(request.getfixturevalue("redis_url"), ttl=TTL, workers=2) for _ in range(2)],
     }
     made = Workers(stores[request.param]())
     yield made
@@ -61,9 +78,31 @@ def process(directory: Path) -> Iterator[type[OtherWorker] | object]:
     made: list[OtherWorker] = []
 
     def make(**options: object) -> OtherWorker:
-        made.append(OtherWorker(directory, **options))
+        made.append(OtherWorker(f"file:{directory}", **options))
         return made[-1]
 
     yield make
     for worker in made:
         worker.kill()
+
+
+@pytest.fixture
+def redis_process(redis_url: str) -> Iterator[type[OtherWorker] | object]:
+    """The same for Redis."""
+    made: list[OtherWorker] = []
+
+    def make() -> OtherWorker:
+        made.append(OtherWorker(redis_url))
+        return made[-1]
+
+    yield make
+    for worker in made:
+        worker.kill()
+
+
+@pytest.fixture
+def shared(redis_url: str) -> Iterator[Workers]:
+    """Two workers on one Redis, in this process."""
+    made = Workers([open_store(redis_url, ttl=TTL, workers=2) for _ in range(2)])
+    yield made
+    made.close()

@@ -21,9 +21,9 @@ ROOT = Path(__file__).resolve().parents[2]
 class OtherWorker:
     """The test's end. Waiting for an answer lets this process's greenlets run."""
 
-    def __init__(self, directory: Path, **options: Any) -> None:
+    def __init__(self, store: str, **options: Any) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-W", "error", "-m", "tests.stores.other_worker", str(directory)],
+            [sys.executable, "-W", "error", "-m", "tests.stores.other_worker", store],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -59,14 +59,14 @@ class OtherWorker:
         self.process.stdout.close()
 
 
-def _serve(directory: Path) -> None:
+def _serve(url: str) -> None:
     import gevent
     from gevent.fileobject import FileObjectThread
 
-    from millstream.stores.file import FileStore
+    from millstream.stores.table import open_store
     from tests.stores import samples
 
-    store = FileStore(directory, samples.TTL)
+    store = open_store(url, ttl=samples.TTL, workers=2)
     ends: dict[str, Any] = {}
 
     def create(id: str) -> str:
@@ -124,4 +124,4 @@ if __name__ == "__main__":
     from gevent import monkey
 
     monkey.patch_all()
-    _serve(Path(sys.argv[1]))
+    _serve(sys.argv[1])

@@ -44,7 +44,12 @@ class Led:
         self._steps.put([Event(text=text) for text in texts])
 
     def finish(self) -> None:
-        self._steps.put([Event("done", end=End("m", "led", finish_reason="stop", usage=Usage(1, 2)))])
+        self.finish_with()
+
+    def finish_with(self, *texts: str) -> None:
+        """The end, and what one read brought with it."""
+        done = Event("done", end=End("m", "led", finish_reason="stop", usage=Usage(1, 2)))
+        self._steps.put([*(Event(text=text) for text in texts), done])
 
     def break_off(self, code: str = "upstream_broke") -> None:
         self._steps.put(UpstreamError(code, "It broke."))

@@ -19,6 +19,8 @@ class Emulator:
     `cut_after` (tokens, then the connection is closed without an end) are read anew for each request.
     """
 
+    host = "127.0.0.1"
+
     def __init__(self, tokens: list[str] | None = None, pace: float = 0.0) -> None:
         self.tokens = tokens if tokens is not None else [f"word{n} " for n in range(50)]
         self.pace = pace
@@ -35,7 +37,7 @@ class Emulator:
         self._stopping = threading.Event()
 
     def __enter__(self) -> Emulator:
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        self._listener = socket.create_server((self.host, 0), backlog=1024)
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
         return self
@@ -49,7 +51,7 @@ class Emulator:
     @property
     def table(self) -> dict[str, object]:
         """The settings of an upstream that asks here."""
-        return {"kind": "openai", "base_url": f"http://127.0.0.1:{self.port}/v1", "models": ["emulated"]}
+        return {"kind": "openai", "base_url": f"http://{self.host}:{self.port}/v1", "models": ["emulated"]}
 
     @property
     def text(self) -> str:

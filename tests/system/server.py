@@ -39,6 +39,7 @@ class Server:
         **settings: object,
     ) -> None:
         self.host = "127.0.0.1"
+        self.within: tuple[str, ...] = ()  # a command that runs the server, in a network of its own perhaps
         self.port = port or free_port()
         self.workers = workers
         self.folder = Path(tempfile.mkdtemp(prefix="millstream-"))
@@ -75,7 +76,7 @@ class Server:
         """Once more after it has ended: with the same folder, port and log."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"],
+                [*self.within, sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"],
                 cwd=ROOT,
                 env=self.environ,
                 stdin=subprocess.DEVNULL,

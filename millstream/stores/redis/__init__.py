@@ -1,0 +1,204 @@
+"""Streams kept in Redis (6 or newer) or Valkey, shared by the workers of several machines."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+from redis import RedisError
+
+from millstream.errors import NotFound, Unavailable
+from millstream.events import Event, Meta
+from millstream.stores import Inbox, StoreLost, Word
+from millstream.stores.memory import worker_name
+from millstream.stores.redis import names
+from millstream.stores.redis.address import Address
+from millstream.stores.redis.link import Link
+from millstream.stores.redis.log import Log
+from millstream.stores.redis.neighbours import Neighbours
+from millstream.stores.redis.pipe import Away
+from millstream.stores.redis.reader import RedisReader, unavailable
+from millstream.stores.redis.scripts import CREATE, ERASE, RELEASE, SEIZE
+from millstream.stores.redis.sweeping import orphans, sweep
+from millstream.stores.redis.writer import Writer
+
+VOID = 5.0  # s after which a seizure that was not followed by the end counts for nothing
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_logger = logging.getLogger(__name__)
+_encode = msgspec.json.Encoder().encode
+_meta = msgspec.json.Decoder(Meta)
+
+
+class RedisStore:
+    """While Redis is away nothing here waits for it: `create`, and what reads other workers' streams, raises
+    Unavailable; `append` keeps events in memory and writes them when Redis is back."""
+
+    def __init__(self, url: str, ttl: float) -> None:
+        self.worker = worker_name()
+        self._address = Address(url)
+        self._channels = names.Channels(self._address.database)
+        self._ttl = ttl
+        self._link = Link(self._address, self._back, self._heard)
+        self._writer = Writer(self._link, self._channels, ttl)
+        self._neighbours = Neighbours(self._link, self._channels, self._writer.logs)
+
+    def check(self) -> None:
+        """Asks Redis once. Raises SettingError for what no waiting mends."""
+        try:
+            self._address.check()
+        except (RedisError, OSError) as error:
+            _logger.warning("Redis at %s can't be reached yet (%s)", self._address.shown, error)
+
+    @property
+    def away(self) -> bool:
+        return self._link.away
+
+    def start(self, inbox: Inbox) -> None:
+        if not self.worker.startswith(f"{os.getpid()}-"):  # made before the fork: the siblings have the same name
+            self.worker = worker_name()
+        self._neighbours.start(self.worker, inbox)
+        self._link.start(self._channels.words(self.worker))
+
+    def close(self) -> None:
+        """What still runs is left to others to seize."""
+        self._writer.flush()
+        self._neighbours.close()
+        self._link.close()
+
+    def _back(self) -> None:
+        self._writer.back()
+        self._neighbours.back()
+
+    def _heard(self, channel: str, message: bytes | None) -> None:
+        id = self._channels.id(channel)
+        if id is not None:
+            self._neighbours.watches.news(id, message)
+        elif message:
+            self._neighbours.heard(message)
+
+    # Logs
+
+    def create(self, meta: Meta) -> Meta:
+        self._writer.logs[meta.id] = Log(meta)
+        claim = [] if meta.claim is None else [meta.claim]
+        try:
+            answer, *older = self._link.call(
+                *CREATE.command(
+                    [names.log(meta.id), names.SIGNS, names.grave(meta.id)],
+                    *(meta.id, _encode(meta), self.worker, self._writer.lifetime, names.LOGS, names.CLAIMS, *claim),
+                )
+            )
+        except BaseException as error:
+            del self._writer.logs[meta.id]
+            self._writer.undo(meta.id)  # it may be made all the same, and nobody would ever end it
+            if isinstance(error, Away):
+                raise unavailable(error) from error
+            raise
+        if answer == b"made":
+            return meta
+        del self._writer.logs[meta.id]
+        if not older:
+            raise unavailable("it was undone before it was made")
+        return _meta.decode(older[0])
+
+    def meta(self, id: str) -> Meta:
+        log = self._writer.logs.get(id)
+        if log and self.away:
+            return log.meta
+        found = self._ask("XRANGE", names.log(_checked(id)), "1-0", "1-0")  # another worker may have erased it
+        if not found:
+            raise NotFound
+        return _meta.decode(found[0][1][1])
+
+    def append(self, id: str, batch: list[Event]) -> int:
+        log = self._writer.logs.get(id)
+        if log is None or log.ended:
+            raise StoreLost(f"stream {id} has ended, is erased or another worker's; nothing can be added to it")
+        self._writer.append(log, batch)
+        self._neighbours.watches.wake([id])
+        return log.last
+
+    def reader(self, id: str, after: int = 0) -> RedisReader:
+        held = id in self._writer.logs and self.away
+        if not held and not self._ask("EXISTS", names.log(_checked(id))):
+            raise NotFound
+        return RedisReader(id, self._link, self._writer.logs, self._neighbours.watches, after)
+
+    def seize(self, id: str) -> bool:
+        if log := self._writer.logs.get(id):
+            # A seizure of ours whose end could not be written: once more.
+            return log.seized is not None and time.monotonic() - log.seized > VOID
+        owner = self._neighbours.watches.owner(id)
+        if self.away or not _ID.fullmatch(id) or (owner and not self._neighbours.dead(owner)):
+            return False
+        try:
+            meta = self.meta(id)
+            found = self._seize(id, self._neighbours.all_dead())
+            if isinstance(found, bytes) and (gone := self._neighbours.gone([found.decode()])):
+                found = self._seize(id, gone)
+        except (NotFound, Unavailable, Away):
+            return False
+        if isinstance(found, list):
+            epoch, n = found
+            self._writer.logs[id] = Log(meta, epoch.decode(), int(n), time.monotonic())
+            return True
+        if found:
+            self._neighbours.suspect(found.decode())
+        return False
+
+    def _seize(self, id: str, dead: Iterable[str]) -> Any:
+        return self._link.call(*SEIZE.command([names.log(id)], self.worker, int(VOID * 1000), *dead))
+
+    def orphans(self) -> list[str]:
+        try:
+            return orphans(self._link, self._neighbours) if self._link.up else []
+        except Away:
+            return []
+
+    def release(self, id: str) -> None:
+        if _ID.fullmatch(id):
+            self._writer.later(RELEASE.command([names.log(id)], id, names.CLAIMS))
+
+    def delete(self, id: str) -> None:
+        if not _ID.fullmatch(id):
+            return
+        self._writer.logs.pop(id, None)
+        self._ask(*ERASE.command([names.log(id), names.SIGNS], id, self._channels.news(id), names.CLAIMS))
+        self._neighbours.watches.wake([id])
+
+    def sweep(self, now: float) -> int:
+        self._writer.refresh()
+        try:
+            return sweep(self._link, self._channels, self._neighbours, now - time.time() - self._ttl)
+        except Away:
+            return 0
+
+    # Workers
+
+    def watch(self, id: str, wake: Callable[[], None]) -> Callable[[], None]:
+        return self._neighbours.watches.add(id, self.meta(id).worker, wake)
+
+    def tell(self, id: str, word: Word) -> None:
+        try:
+            owner = self.worker if id in self._writer.logs else self.meta(id).worker
+        except NotFound:
+            return
+        self._neighbours.tell(owner, word, id)
+
+    def _ask(self, *command: object) -> Any:
+        try:
+            return self._link.call(*command, read=command[0] in ("XRANGE", "EXISTS"))
+        except Away as away:
+            raise unavailable(away) from away
+
+
+def _checked(id: str) -> str:
+    if not _ID.fullmatch(id):
+        raise NotFound
+    return id

@@ -1,0 +1,106 @@
+"""Where Redis is: https://www.iana.org/assignments/uri-schemes/prov/redis, read by redis-py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import redis.connection
+from gevent import socket
+from redis import exceptions
+
+from millstream.settings import SettingError
+
+LIMIT = 1.5  # s for anything that is asked of Redis; what takes longer counts as away
+OLDEST = 6
+OPTIONS = {"db", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname"}
+LOOKS_LIKE = (
+    "redis://:PASSWORD@HOST:6379/0, or rediss:// for TLS; write @ / : # % in a password as %40 %2F %3A %23 %25"
+)
+
+
+class _Plain(redis.connection.Connection):
+    """On gevent's own sockets, whether the process is patched or not. (TLS wants a patched one.)"""
+
+    def _connect(self) -> Any:
+        connected = socket.create_connection((self.host, self.port), self.socket_connect_timeout)
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        connected.settimeout(self.socket_timeout)
+        return connected
+
+
+class Address:
+    """`shown` names it in logs, without user and password."""
+
+    def __init__(self, url: str) -> None:
+        """Raises SettingError, which never quotes the address: anything in it may be a part of the password."""
+        try:
+            found = dict(redis.connection.parse_url(url))
+        except ValueError:
+            raise SettingError(f"the address of Redis can't be read; it has to look like {LOOKS_LIKE}") from None
+        tls = found.pop("connection_class", None) is not None
+        known = {"username", "password", "host", "port"} | OPTIONS
+        if unknown := set(found) - known:
+            raise SettingError(
+                f"the address of Redis has the unknown option {sorted(unknown)[0]!r}; possible are"
+                f" {', '.join(sorted(OPTIONS))}"
+            )
+        path = url.partition("?")[0].partition("://")[2].partition("/")[2]
+        if "host" not in found or (path and not path.isdigit()):
+            raise SettingError(
+                f"the address of Redis has no host, or a wrong database; it has to look like {LOOKS_LIKE}"
+            )
+        self.database = int(found.setdefault("db", 0))
+        self.shown = f"{found['host']}:{found.get('port', 6379)}/{self.database}"
+        self._class = redis.connection.SSLConnection if tls else _Plain
+        self._options = found
+
+    def connect(self, limit: float = LIMIT) -> redis.connection.AbstractConnection:
+        """A connection that is ready to use. Raises RedisError, OSError."""
+        connection = self._class(
+            **self._options,
+            protocol=2,
+            driver_info=None,  # what an old server does not know is not worth a round trip
+            maint_notifications_config=None,
+            socket_connect_timeout=LIMIT,
+            socket_timeout=limit,
+        )
+        connection.connect()  # type: ignore[no-untyped-call]
+        return connection
+
+    def check(self) -> None:
+        """Raises SettingError for what no waiting mends, and OSError or RedisError for what it may."""
+        try:
+            connection = self.connect()
+        except (exceptions.AuthenticationError, exceptions.ResponseError) as error:
+            raise SettingError(
+                f"Redis at {self.shown} refuses us ({_kind(error)}); check user, password and database in its address"
+            ) from None
+        try:
+            connection.send_command("INFO", "server")
+            version = _version(connection.read_response())
+            connection.send_command("PING")
+            connection.read_response()
+        except exceptions.AuthenticationError as error:
+            raise SettingError(
+                f"Redis at {self.shown} wants a password ({_kind(error)}); put it into its address"
+            ) from None
+        except exceptions.NoPermissionError:
+            return  # it may not ask for INFO: nothing is known against it
+        finally:
+            connection.disconnect()
+        if version < OLDEST:
+            raise SettingError(f"Redis at {self.shown} has the version {version}; it has to be {OLDEST} or newer")
+
+
+def _kind(error: Exception) -> str:
+    return str(error).partition(",")[0] or type(error).__name__
+
+
+def _version(info: bytes) -> int:
+    """The first number of redis_version; Valkey has that line, too."""
+    for line in info.decode("utf-8", "replace").splitlines():
+        name, _, value = line.partition(":")
+        if name == "redis_version":
+            return int(value.partition(".")[0])
+    return OLDEST

@@ -1,0 +1,161 @@
+"""This worker's three connections to Redis, made anew as one whenever one of them breaks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+from gevent.event import AsyncResult, Event
+from redis import exceptions
+from redis.connection import AbstractConnection
+
+from millstream.stores.redis.address import LIMIT, Address
+from millstream.stores.redis.listener import Listener
+from millstream.stores.redis.pipe import Away, Heard, Pipe
+from millstream.stores.redis.scripts import ALL
+
+RETRY = 0.2  # s between two tries to connect
+SILENCE = 2 * LIMIT  # s without so much as an answer to a ping
+
+_logger = logging.getLogger(__name__)
+
+
+class Link:
+    """One connection for writing, one for reading, so that long logs don't hold short writes up, and one that
+    listens, however many streams and followers there are.
+
+    `back()` is called each time Redis can be asked (again), before anybody else asks; `heard` is a Listener's.
+    While Redis is away nobody waits for it.
+    """
+
+    def __init__(
+        self, address: Address, back: Callable[[], None], heard: Callable[[str, bytes | None], None]
+    ) -> None:
+        self.up = False
+        self._address = address
+        self._back = back
+        self._heard = heard
+        self._tried = Event()  # the first try to connect is over
+        self._broken: AsyncResult = AsyncResult()
+        self._pipes: dict[bool, Pipe] = {}  # [True] reads
+        self._listener: Listener | None = None
+        self._keeper: Any = None
+        self._said_away = False
+
+    @property
+    def away(self) -> bool:
+        """A worker that has just begun, and is connecting, is not."""
+        return self._tried.is_set() and not self.up
+
+    def start(self, channel: str) -> None:
+        """`channel` is listened to before `back` is called."""
+        self._keeper = gevent.spawn(self._keep, channel)
+
+    def close(self) -> None:
+        if self._keeper is not None:
+            self._keeper.kill()
+            self._keeper = None
+        self._disconnect(Away("this worker leaves"))
+
+    def call(self, *command: object, read: bool = False) -> Any:
+        """The answer. Raises Away after LIMIT at the latest."""
+        if not self.up and not self._tried.wait(LIMIT):
+            raise Away("the connection is still being made")
+        answer: AsyncResult = AsyncResult()
+        self.post(command, answer.set, read=read)
+        with gevent.Timeout(LIMIT) as limit:
+            try:
+                heard = answer.get()
+            except gevent.Timeout as late:
+                if late is not limit:
+                    raise
+                heard = self.fail(f"no answer within {LIMIT:g} s")
+        if isinstance(heard, Away):
+            raise heard
+        return heard
+
+    def post(self, command: tuple[object, ...], heard: Heard = lambda _: None, *, read: bool = False) -> None:
+        """Never blocks. `heard` is called with the answer or an Away; it must neither block nor raise."""
+        if self.up:
+            self._pipes[read].post(command, heard)
+        else:
+            heard(Away("Redis is away"))
+
+    def subscribe(self, channel: str) -> None:
+        if self._listener:
+            self._listener.subscribe(channel)
+
+    def unsubscribe(self, channel: str) -> None:
+        if self._listener:
+            self._listener.unsubscribe(channel)
+
+    def ping(self) -> None:
+        if self._listener:
+            self._listener.ping()
+
+    def fail(self, why: object) -> Away:
+        """Gives the connections up."""
+        self._broken.set(why)
+        return Away(str(why))
+
+    def _keep(self, channel: str) -> None:
+        while True:
+            try:
+                self._connect(channel)
+            except (exceptions.RedisError, OSError) as error:
+                self._disconnect(self._away(error))
+                self._tried.set()
+                gevent.sleep(RETRY)
+                continue
+            self.up = True
+            self._tried.set()
+            self._back()
+            if self._said_away:
+                self._said_away = False
+                _logger.warning("Redis at %s is back", self._address.shown)
+            self._disconnect(self._away(self._broken.get()))
+
+    def _connect(self, channel: str) -> None:
+        self._broken = AsyncResult()
+        made: list[AbstractConnection] = []
+        try:
+            for limit in (LIMIT, LIMIT, SILENCE):
+                made.append(self._address.connect(limit))
+            writer, reader, listener = made
+            for script in ALL:
+                writer.send_command("SCRIPT", "LOAD", script.text)
+                writer.read_response()
+            # Shows that Redis takes writes: a replica or a full one does not.
+            writer.send_command("SET", channel, "", "PX", 1)
+            writer.read_response()
+            listener.send_command("SUBSCRIBE", channel)
+            listener.read_response()
+        except BaseException:
+            for connection in made:
+                connection.disconnect()
+            raise
+        broken = self._broken.set  # of these connections: a late word must not break the next ones
+        self._pipes = {False: Pipe(writer, broken), True: Pipe(reader, broken)}
+        self._listener = Listener(listener, self._heard, broken)
+
+    def _away(self, why: object) -> Away:
+        if not self._said_away:
+            self._said_away = True
+            _logger.warning(
+                "Redis at %s is away (%s): new streams are refused, running ones go on in memory for the clients of"
+                " this worker; trying again",
+                self._address.shown,
+                why,
+            )
+        return Away(str(why))
+
+    def _disconnect(self, why: Away) -> None:
+        self.up = False
+        listener, self._listener = self._listener, None
+        if listener:
+            listener.close()
+        pipes, self._pipes = self._pipes, {}
+        for pipe in pipes.values():
+            pipe.close(why)

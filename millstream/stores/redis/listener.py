@@ -1,0 +1,81 @@
+"""The connection on which this worker hears news and words: https://redis.io/docs/latest/develop/pubsub/"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+from gevent.event import Event
+from redis import exceptions
+from redis.connection import AbstractConnection
+
+CHANNELS = 200  # in one command
+
+
+class Listener:
+    """`heard(channel, message)` is called for each message, and with None when a subscription has begun: what came
+    before it has to be looked for. It must neither block nor raise."""
+
+    def __init__(
+        self,
+        connection: AbstractConnection,
+        heard: Callable[[str, bytes | None], None],
+        broken: Callable[[Exception], None],
+    ) -> None:
+        self._connection = connection
+        self._heard = heard
+        self._broken = broken
+        self._unsaid: deque[tuple[str, str]] = deque()  # (command, channel)
+        self._ready = Event()
+        self._greenlets = [gevent.spawn(self._guarded, work) for work in (self._listen, self._say)]
+
+    def subscribe(self, channel: str) -> None:
+        """Never blocks; nor does `unsubscribe`."""
+        self._unsaid.append(("SUBSCRIBE", channel))
+        self._ready.set()
+
+    def unsubscribe(self, channel: str) -> None:
+        self._unsaid.append(("UNSUBSCRIBE", channel))
+        self._ready.set()
+
+    def ping(self) -> None:
+        """Its answer shows that the connection still brings something. There has to be a channel already."""
+        self._unsaid.append(("PING", ""))
+        self._ready.set()
+
+    def close(self) -> None:
+        for greenlet in self._greenlets:
+            greenlet.kill(block=False)
+        self._connection.disconnect()
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except (exceptions.RedisError, OSError, ValueError) as error:  # ValueError: closed under a read
+            self._broken(error)
+
+    def _listen(self) -> None:
+        while True:
+            answer: Any = self._connection.read_response()
+            if not isinstance(answer, list) or len(answer) != 3:
+                continue  # of a ping
+            kind, channel, message = answer
+            if kind == b"message":
+                self._heard(channel.decode(), message)
+            elif kind == b"subscribe":
+                self._heard(channel.decode(), None)
+
+    def _say(self) -> None:
+        while True:
+            self._ready.wait()
+            self._ready.clear()
+            while self._unsaid:
+                verb, channel = self._unsaid.popleft()
+                channels = [channel] if channel else []
+                while self._unsaid and self._unsaid[0][0] == verb != "PING" and len(channels) < CHANNELS:
+                    channels.append(self._unsaid.popleft()[1])
+                self._connection.send_packed_command(
+                    self._connection.pack_command(verb, *channels), check_health=False
+                )

@@ -1,0 +1,79 @@
+"""A log as its owner knows it: how far Redis has it, and what is still to be written."""
+
+from __future__ import annotations
+
+import msgspec
+from gevent.event import Event as Signal
+
+from millstream.events import TERMINAL, Event, Meta
+from millstream.stores.log import decode
+
+MERGED = 1 << 14  # bytes of an entry that batches gather in while Redis is away
+
+_encode_lines = msgspec.json.Encoder().encode_lines
+
+
+class Entry:
+    """One or more batches, to be written as one entry. Once it was sent it never changes: it may be there already."""
+
+    __slots__ = ("before", "data", "ends", "last", "sent")
+
+    def __init__(self, before: int, batch: list[Event]) -> None:
+        self.before = before  # the number before its first event
+        self.last = before
+        self.data = b""
+        self.ends = False  # its last event is the terminal one
+        self.sent = False
+        self.add(batch)
+
+    def add(self, batch: list[Event]) -> None:
+        self.last = batch[-1].n
+        self.data += _encode_lines(batch)
+        self.ends = batch[-1].type in TERMINAL
+
+
+class Log:
+    """Nobody else appends to it as long as its `epoch` is the newest."""
+
+    __slots__ = ("changed", "ended", "epoch", "last", "lost", "meta", "seized", "unwritten", "written")
+
+    def __init__(self, meta: Meta, epoch: str = "1", last: int = 0, seized: float | None = None) -> None:
+        self.meta = meta
+        self.epoch = epoch
+        self.last = last  # number of the last event
+        self.written = last  # number of the last event that Redis has
+        self.unwritten: list[Entry] = []
+        self.ended = False
+        self.lost = ""  # why nothing can be added any more
+        self.seized = seized  # when; None once something was appended
+        self.changed = Signal()  # set when Redis has answered, or is away
+
+    def add(self, batch: list[Event]) -> None:
+        """Events whose number is already there are dropped."""
+        batch = [event for event in batch if event.n > self.last]
+        if not batch:
+            return
+        newest = self.unwritten[-1] if self.unwritten else None
+        if newest is not None and not newest.sent and len(newest.data) < MERGED:
+            newest.add(batch)
+        else:
+            self.unwritten.append(Entry(self.last, batch))
+        self.last = batch[-1].n
+        self.ended = batch[-1].type in TERMINAL
+        self.seized = None
+
+    def wrote(self, entry: Entry) -> None:
+        """Redis has it."""
+        if self.unwritten and self.unwritten[0] is entry:
+            del self.unwritten[0]
+            self.written = entry.last
+
+    def held(self, after: int, away: bool) -> list[Event] | None:
+        """The events after this number, if they need not be asked of Redis. What is not written yet counts only
+        while Redis is away: before that a client might see what would be lost with this worker."""
+        if after >= (self.last if away else self.written):
+            return []
+        if after < self.written:
+            return None
+        events = [event for entry in self.unwritten for event in decode(entry.data)[0]]
+        return [event for event in events if event.n > after]

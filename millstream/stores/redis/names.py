@@ -1,0 +1,40 @@
+"""What keys and channels are called. Channels carry the database's number: Redis has them for all databases."""
+
+from __future__ import annotations
+
+PREFIX = "millstream:1:"  # the number changes when an older release could not read what a newer one writes
+LOGS = f"{PREFIX}log:"  # a Redis Stream for each stream
+CLAIMS = f"{PREFIX}claim:"  # the id that an Idempotency-Key belongs to
+SIGNS = f"{PREFIX}signs"  # when each stream gave its last sign: a sorted set of ids, in ms
+
+
+def log(id: str) -> str:
+    return LOGS + id
+
+
+def grave(id: str) -> str:
+    """Of a stream that must not be made any more."""
+    return f"{PREFIX}undone:{id}"
+
+
+def beat(worker: str) -> str:
+    """Counts up while the worker lives."""
+    return f"{PREFIX}beat:{worker}"
+
+
+class Channels:
+    def __init__(self, database: int) -> None:
+        self._news = f"{PREFIX}{database}:news:"
+        self._words = f"{PREFIX}{database}:words:"
+
+    def news(self, id: str) -> str:
+        """Each entry of the stream as it is added; an empty message when it is gone."""
+        return self._news + id
+
+    def words(self, worker: str) -> str:
+        """What others tell a worker: `word worker id id …`."""
+        return self._words + worker
+
+    def id(self, channel: str) -> str | None:
+        """The stream whose news come here."""
+        return channel.removeprefix(self._news) if channel.startswith(self._news) else None

@@ -1,0 +1,120 @@
+"""Writes what this worker owns: in order, once, and after Redis was away what came meanwhile."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import Any
+
+import gevent
+
+from millstream.events import Event
+from millstream.stores import StoreLost
+from millstream.stores.redis import names
+from millstream.stores.redis.address import LIMIT
+from millstream.stores.redis.link import Link
+from millstream.stores.redis.log import Entry, Log
+from millstream.stores.redis.pipe import Away
+from millstream.stores.redis.scripts import APPEND, REFRESH, UNDO
+
+SPARE = 300.0  # s that a log outlives its last refreshment, beside its ttl
+GRAVE = 60_000  # ms
+LAST_WORDS = 1.0  # s to write what is left when the worker leaves
+
+_logger = logging.getLogger(__name__)
+
+
+class Writer:
+    """`logs` are those that this worker owns and whose end Redis does not have yet."""
+
+    def __init__(self, link: Link, channels: names.Channels, ttl: float) -> None:
+        self.logs: dict[str, Log] = {}
+        self.lifetime = round((ttl + SPARE) * 1000)  # ms; refreshed long before
+        self._ttl = round(ttl * 1000)
+        self._link = link
+        self._channels = channels
+        self._later: dict[int, tuple[object, ...]] = {}  # commands, in order, until Redis has answered them
+        self._count = 0
+
+    def append(self, log: Log, batch: list[Event]) -> None:
+        """Waits until Redis has it, but not where Redis is away. Raises StoreLost."""
+        log.add(batch)
+        if self._link.up:
+            self._send(log)
+            self._wait(log)
+        if log.lost:
+            self.logs.pop(log.meta.id, None)
+            raise StoreLost(f"stream {log.meta.id} can't go on: {log.lost}")
+
+    def later(self, command: tuple[object, ...]) -> None:
+        """Does it as soon as Redis can be asked. It has to be one that may be done twice."""
+        self._count += 1
+        self._later[self._count] = command
+        self._try(self._count)
+
+    def undo(self, id: str) -> None:
+        keys = [names.log(id), names.SIGNS, names.grave(id)]
+        self.later(UNDO.command(keys, id, self._channels.news(id), names.CLAIMS, GRAVE))
+
+    def back(self) -> None:
+        """Redis can be asked again."""
+        for number in list(self._later):
+            self._try(number)
+        for log in list(self.logs.values()):
+            self._send(log, again=True)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Keeps running streams from expiring."""
+        for id in self.logs:
+            self._link.post(REFRESH.command([names.log(id), names.SIGNS], id, self.lifetime, names.CLAIMS))
+
+    def flush(self) -> None:
+        """Before leaving: waits a moment for what is not written yet."""
+        with gevent.Timeout(LAST_WORDS, False):
+            while self._link.up and (self._later or any(log.unwritten for log in self.logs.values())):
+                gevent.sleep(0.005)
+        if left := sum(bool(log.unwritten) for log in self.logs.values()):
+            _logger.warning("Redis is away: the last events of %d streams are lost", left)
+
+    def _try(self, number: int) -> None:
+        def heard(answer: Any) -> None:
+            if not isinstance(answer, Away):
+                self._later.pop(number, None)
+
+        self._link.post(self._later[number], heard)
+
+    def _send(self, log: Log, again: bool = False) -> None:
+        for entry in log.unwritten:
+            if again or not entry.sent:
+                entry.sent = True
+                self._link.post(self._command(log, entry), partial(self._answered, log, entry))
+
+    def _command(self, log: Log, entry: Entry) -> tuple[object, ...]:
+        id = log.meta.id
+        ends = (self._ttl,) if entry.ends else ()
+        return APPEND.command(
+            [names.log(id), names.SIGNS],
+            *(id, self._channels.news(id), log.epoch, entry.before, entry.last, entry.data, names.CLAIMS, *ends),
+        )
+
+    def _answered(self, log: Log, entry: Entry, answer: Any) -> None:
+        if answer == b"ok":
+            log.wrote(entry)
+            if entry.ends:
+                self.logs.pop(log.meta.id, None)
+        elif not isinstance(answer, Away):
+            log.lost = (
+                "Redis has lost it" if answer == b"lost" else "this worker stood still, and another one ended it"
+            )
+            log.unwritten.clear()
+            if log.ended:  # nobody appends any more who could be told
+                self.logs.pop(log.meta.id, None)
+        log.changed.set()
+
+    def _wait(self, log: Log) -> None:
+        while log.unwritten and self._link.up and not log.lost:
+            log.changed.clear()
+            if not log.changed.wait(LIMIT):
+                self._link.fail(f"an entry was not written within {LIMIT:g} s")
+                return

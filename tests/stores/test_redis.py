@@ -1,0 +1,316 @@
+"""Workers that share streams through Redis: what the contract of all stores can't say. Without Redis:
+test_redis_away.py."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import gevent
+import pytest
+from redis import Redis
+
+from millstream.settings import SettingError
+from millstream.stores import StoreLost
+from millstream.stores.redis import RedisStore
+from millstream.stores.redis.address import Address
+from millstream.stores.table import open_store
+from tests.stores.samples import DEADLINE, ID, OTHER, TTL, done, log, message, meta, until
+from tests.stores.test_doorbell import Woken, heard_of
+from tests.system.redis_server import RedisServer
+
+pytestmark = pytest.mark.system
+
+
+def test_what_dead_workers_left_are_orphans_running_or_ended(redis_url):
+    dead, living = RedisStore(redis_url, TTL), RedisStore(redis_url, TTL)
+    dead.start(lambda *_: None)
+    living.start(lambda *_: None)
+    try:
+        dead.create(meta(dead))
+        dead.create(meta(dead, OTHER))
+        dead.append(OTHER, [done(1)])
+        living.create(meta(living, "c" * 22))
+        assert living.orphans() == dead.orphans() == []
+        dead.close()
+        until(living.orphans)
+        assert set(living.orphans()) == {ID, OTHER}
+        living.delete(OTHER)
+        assert living.orphans() == [ID]
+    finally:
+        living.close()
+
+
+def after(woken, what, *arguments):
+    """Waits until it was woken by this. (It may be while `what` waits for Redis.)"""
+    times = woken.times
+    what(*arguments)
+    until(lambda: woken.times > times)
+
+
+# -- news and words ---------------------------------------------------------------------------------------------
+
+
+def test_a_watcher_is_woken_by_each_append_and_has_it_without_asking(shared, redis_url):
+    shared.one.create(meta(shared.one))
+    woken = Woken()
+    reader = shared.two.reader(ID)
+    shared.two.watch(ID, woken)
+    woken.again()  # the subscription has begun
+    after(woken, shared.one.append, ID, [message(1)])
+    with Redis.from_url(redis_url) as client:
+        before = client.info("commandstats").get("cmdstat_xrange", {"calls": 0})["calls"]
+        for n in range(2, 200):
+            shared.one.append(ID, [message(n)])
+            until(lambda n=n: (read := reader.read()) and read[-1] == message(n))
+        # The owner's append looks at the end alone (XREVRANGE); the readers had all they wanted in the news.
+        assert client.info("commandstats")["cmdstat_xrange"]["calls"] - before <= 2
+    assert reader.read() == []
+
+
+def test_a_reader_that_lags_behind_the_news_misses_nothing(shared):
+    shared.one.create(meta(shared.one))
+    woken = Woken()
+    reader = shared.two.reader(ID)
+    shared.two.watch(ID, woken)
+    woken.again()
+    for n in range(1, 500):
+        shared.one.append(ID, [message(n)])
+    seen = []
+    with gevent.Timeout(DEADLINE):
+        while len(seen) < 499:
+            seen += reader.read(1)
+    assert [event.n for event in seen] == list(range(1, 500))
+
+
+def test_the_owner_hears_of_the_first_watcher_and_of_the_last(shared):
+    shared.one.create(meta(shared.one))
+    ends = [shared.two.watch(ID, lambda: None) for _ in range(3)]
+    until(lambda: shared.said == [(shared.two.worker, ID, "join")])
+    for end in ends:
+        end()
+    until(lambda: shared.said[1:] == [(shared.two.worker, ID, "leave")])
+
+
+def test_words_that_were_lost_are_made_up_for(shared, monkeypatch):
+    monkeypatch.setattr("millstream.stores.redis.neighbours.SYNC", 1)
+    say = shared.two._neighbours._say
+    monkeypatch.setattr(shared.two._neighbours, "_say", lambda to, word, ids: word == "all" and say(to, word, ids))
+    shared.one.create(meta(shared.one))
+    end = shared.two.watch(ID, lambda: None)
+    until(lambda: shared.said == [(shared.two.worker, ID, "join")])
+    end()
+    until(lambda: shared.said[1:] == [(shared.two.worker, ID, "leave")])
+
+
+def test_a_stop_from_another_process_comes_to_the_owner(shared, redis_process):
+    worker = redis_process()
+    worker.ask("create", ID)
+    shared.two.tell(ID, "stop")
+    assert worker.hear() == f"told {shared.two.worker} {ID} stop"
+
+
+def test_an_erased_log_wakes_its_watchers(shared):
+    shared.one.create(meta(shared.one))
+    shared.one.append(ID, [message(1)])
+    woken = Woken()
+    shared.two.watch(ID, woken)
+    woken.again()
+    after(woken, shared.one.delete, ID)
+
+
+def test_other_databases_of_the_same_redis_hear_nothing(shared, redis_url):
+    elsewhere = open_store(redis_url.removesuffix("0") + "1", ttl=TTL, workers=2)
+    elsewhere.start(lambda *_: None)
+    try:
+        for store in (shared.one, elsewhere):
+            store.create(meta(store))
+        woken = Woken()
+        shared.two.watch(ID, woken)
+        woken.again()
+        times = woken.times
+        elsewhere.append(ID, [message(1)])
+        shared.one.append(ID, [message(1, "ours")])
+        until(lambda: log(shared.two) == [message(1, "ours")])
+        gevent.sleep(0.05)
+        assert woken.times == times + 1
+    finally:
+        elsewhere.close()
+
+
+def test_a_worker_has_three_connections_however_much_it_follows(shared, redis_url):
+    ids = [f"{n:022d}" for n in range(2000)]
+    woken = {id: Woken() for id in ids}
+    for id in ids:
+        shared.one.create(meta(shared.one, id))
+        shared.two.watch(id, woken[id])
+    until(lambda: all(each.times for each in woken.values()))
+    for each in woken.values():
+        each.times = 0
+    for id in ids:
+        shared.one.append(id, [message(1)])
+    until(lambda: all(each.times for each in woken.values()))
+    with Redis.from_url(redis_url) as client:
+        assert len(client.client_list()) - 1 == 2 * 3
+    assert log(shared.two, ids[7]) == [message(1)]
+
+
+# -- life and death ---------------------------------------------------------------------------------------------
+
+
+def test_a_killed_owner_wakes_its_watchers_within_two_seconds_and_exactly_one_seizes(shared, redis_process):
+    owner, third = redis_process(), redis_process()
+    owner.ask("create", ID)
+    owner.ask("append", ID, 1)
+    woken = Woken()
+    shared.two.watch(ID, woken)
+    assert owner.hear() == f"told {shared.two.worker} {ID} join"
+    third.ask("watch", ID)
+    owner.kill()
+    killed = time.monotonic()
+    assert shared.two.seize(ID) is False  # nothing is known yet
+    until(lambda: shared.two._neighbours.dead(owner.name))
+    assert time.monotonic() - killed < 2
+    third.say("seize", ID, 20)
+    tries = [gevent.spawn(store.seize, ID) for _ in range(20) for store in (shared.one, shared.two)]
+    gevent.joinall(tries, raise_error=True)
+    while not (heard := third.hear()).isdigit():  # the words of its watch
+        pass
+    if not (got := sum(each.value for each in tries) + int(heard)):
+        until(lambda: shared.two.seize(ID))  # `third` did not know yet
+        got = 1
+    assert got == 1
+
+
+def test_what_a_killed_owner_left_is_ended_by_the_one_who_seizes(shared, redis_process):
+    owner = redis_process()
+    owner.ask("create", ID)
+    owner.ask("append", ID, 1)
+    shared.two.watch(ID, lambda: None)
+    owner.kill()
+    until(lambda: shared.two.seize(ID))
+    assert shared.two.seize(ID) is False
+    shared.two.append(ID, [done(2)])
+    assert log(shared.one) == [message(1), done(2)]
+    assert shared.one.seize(ID) is False
+
+
+def test_a_paused_owner_is_not_dead(shared, redis_process):
+    owner = redis_process()
+    owner.ask("create", ID)
+    shared.two.watch(ID, lambda: None)
+    owner.process.send_signal(signal.SIGSTOP)
+    for _ in range(22):
+        gevent.sleep(0.1)
+        assert shared.two.seize(ID) is False
+    owner.process.send_signal(signal.SIGCONT)
+    while owner.ask("append", ID, 1) != "1":  # what it has been told comes first
+        pass
+    until(lambda: log(shared.two) == [message(1)])  # its connections may have timed out
+
+
+def test_what_an_owner_appends_after_it_was_taken_for_dead_is_refused(shared, redis_process, monkeypatch):
+    monkeypatch.setattr("millstream.stores.redis.owners.SILENT", 1.5)
+    owner = redis_process()
+    owner.ask("create", ID)
+    owner.ask("append", ID, 1)
+    shared.two.watch(ID, lambda: None)
+    assert owner.hear().endswith("join")
+    owner.process.send_signal(signal.SIGSTOP)
+    until(lambda: shared.two.seize(ID))
+    owner.process.send_signal(signal.SIGCONT)
+    assert owner.ask("append", ID, 2).startswith("StoreLost")
+    shared.two.append(ID, [done(2)])
+    assert log(shared.one) == [message(1), done(2)]
+
+
+def test_a_killed_follower_is_a_leave_for_each_running_stream(shared, redis_process):
+    worker = redis_process()
+    for id in (ID, OTHER):
+        shared.one.create(meta(shared.one, id))
+        worker.say("watch", id)
+    until(lambda: len(shared.said) == 2)
+    worker.kill()
+    until(lambda: len(shared.said) == 4)
+    assert sorted(shared.said[2:]) == [(worker.name, ID, "leave"), (worker.name, OTHER, "leave")]
+
+
+def test_of_several_processes_exactly_one_gets_each_claim(shared, redis_process):
+    others = [redis_process() for _ in range(3)]
+    for other in others:
+        other.say("claim", 300)
+    assert sum(int(other.hear()) for other in others) == 300
+
+
+def test_a_watcher_in_another_process_is_woken(shared, redis_process):
+    worker = redis_process()
+    shared.one.create(meta(shared.one))
+    worker.say("watch", ID)
+    heard_of(worker, [ID])
+    shared.one.append(ID, [message(1, "hello")])
+    heard_of(worker, [ID])
+    assert worker.ask("read", ID) == "hello"
+
+
+# -- keeping and losing -----------------------------------------------------------------------------------------
+
+
+def keys(redis_url):
+    with Redis.from_url(redis_url) as client:
+        return {key.decode(): client.pttl(key) / 1000 for key in client.keys("*:log:*") + client.keys("*:claim:*")}
+
+
+def test_every_log_and_claim_expires_by_itself(shared, redis_url):
+    shared.one.create(meta(shared.one, claim="key"))
+    assert len(keys(redis_url)) == 2
+    assert all(TTL < left <= TTL + 300 for left in keys(redis_url).values())
+    with Redis.from_url(redis_url) as client:
+        for key in keys(redis_url):
+            client.pexpire(key, 60_000)
+    shared.one.sweep(time.time())  # once a minute
+    until(lambda: all(left > TTL for left in keys(redis_url).values()))
+    shared.one.append(ID, [done(1)])
+    assert all(0 < left <= TTL for left in keys(redis_url).values())
+
+
+@pytest.mark.parametrize("loss", ["all", "half"])
+def test_a_stream_whose_log_is_lost_is_lost_for_everybody(shared, redis_url, loss):
+    shared.one.create(meta(shared.one))
+    shared.one.append(ID, [message(1)])
+    shared.one.append(ID, [message(2)])
+    woken = Woken()
+    reader = shared.two.reader(ID)
+    shared.two.watch(ID, woken)
+    woken.again()
+    with Redis.from_url(redis_url) as client:
+        (key,) = client.keys("*:log:*")
+        kept = client.xrange(key, count=2)
+        client.delete(key)
+        for id, fields in kept if loss == "half" else []:  # as after a restart with an older snapshot
+            client.xadd(key, fields, id)
+    with pytest.raises(StoreLost, match="Redis has lost it"):
+        after(woken, shared.one.append, ID, [message(3)])
+    until(lambda: woken.times > 1)
+    with pytest.raises(Exception, match="no such stream"):
+        while True:
+            reader.read()
+    assert keys(redis_url) == {}
+
+
+# -- addresses --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("redis://:wrong-hunter2@127.0.0.1:{port}/0", "refuses us .*; check user, password"),
+        ("redis://127.0.0.1:{port}/0", "wants a password .*; put it into its address"),
+        ("redis://:hunter2@127.0.0.1:{port}/99", "refuses us .*database"),
+    ],
+)
+def test_an_address_that_no_waiting_mends_is_refused_with_a_sentence(url, says):
+    with RedisServer("--requirepass", "hunter2") as server:
+        Address(f"redis://:hunter2@127.0.0.1:{server.port}/1").check()
+        with pytest.raises(SettingError, match=says) as refused:
+            Address(url.format(port=server.port)).check()
+        assert "hunter2" not in str(refused.value)

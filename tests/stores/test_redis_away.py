@@ -1,0 +1,277 @@
+"""What the Redis store promises while Redis is frozen, killed, full or empty."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import gevent
+import pytest
+from redis import Redis
+
+from millstream.errors import NotFound, Unavailable
+from millstream.stores import StoreLost
+from millstream.stores.redis.address import LIMIT
+from millstream.stores.redis.link import RETRY
+from millstream.stores.table import open_store
+from tests.stores.conftest import Workers
+from tests.stores.samples import ID, OTHER, TTL, done, everything, log, message, meta, until
+from tests.stores.test_doorbell import Woken
+from tests.stores.test_redis import after
+from tests.system.redis_server import RedisServer
+
+pytestmark = pytest.mark.system
+
+PROMISED = 2.0  # s for which nothing blocks longer
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[RedisServer]:
+    """One that keeps what it has acknowledged."""
+    with RedisServer(aof=True) as server:
+        yield server
+
+
+@pytest.fixture
+def shared(server) -> Iterator[Workers]:
+    with Redis.from_url(server.url) as client:
+        client.flushall()
+    made = Workers([open_store(server.url, ttl=TTL, workers=2) for _ in range(2)])
+    until(lambda: not (made.one.away or made.two.away))
+    yield made
+    server.thaw()
+    made.close()
+
+
+def freeze(server):
+    server.freeze()
+    return server.thaw
+
+
+def kill(server):
+    server.kill()
+    return server.start
+
+
+def ended(store):
+    """Whether the stream's end can be read; the store may just be noticing that Redis went and came."""
+    try:
+        return log(store)[-1:] and log(store)[-1].type == "done"
+    except Unavailable:
+        return False
+
+
+class Stopwatch:
+    """The longest of what it has timed, and whether the other greenlets ran meanwhile."""
+
+    def __init__(self):
+        self.longest = 0.0
+
+    def __call__(self, what, *arguments):
+        began = time.monotonic()
+        try:
+            return what(*arguments)
+        except Unavailable as error:
+            return error
+        finally:
+            self.longest = max(self.longest, time.monotonic() - began)
+
+
+@pytest.mark.parametrize("trouble", [freeze, kill])
+def test_what_is_appended_while_redis_is_away_is_written_once_and_in_order_when_it_is_back(shared, server, trouble):
+    shared.one.create(meta(shared.one))
+    shared.one.append(ID, [message(1), message(2)])
+    local = shared.one.reader(ID)
+    assert everything(local) == [message(1), message(2)]
+    timed = Stopwatch()
+    mend = trouble(server)
+    for n in range(3, 300):
+        position = timed(shared.one.append, ID, [message(n)])
+    assert shared.one.away
+    assert [event.n for event in everything(local)] == list(range(3, 300))  # for those who follow here
+    late = shared.one.reader(ID, after=250)
+    late.seek(position - 10)
+    assert [event.n for event in everything(late)] == list(range(position - 9, 300))
+    assert timed.longest < PROMISED
+    mend()
+    until(lambda: not shared.one.away)
+    shared.one.append(ID, [done(300)])
+    until(lambda: ended(shared.two))
+    whole = [*(message(n) for n in range(1, 300)), done(300)]
+    assert log(shared.two) == log(shared.one) == whole
+
+
+@pytest.mark.parametrize("trouble", [freeze, kill])
+def test_what_ended_while_redis_was_away_is_whole_later(shared, server, trouble):
+    shared.one.create(meta(shared.one))
+    shared.one.append(ID, [message(1)])
+    mend = trouble(server)
+    shared.one.append(ID, [message(2)])
+    shared.one.append(ID, [done(3)])
+    with pytest.raises(StoreLost):
+        shared.one.append(ID, [message(4)])
+    assert log(shared.one, after=1) == [message(2), done(3)]
+    mend()
+    until(lambda: ended(shared.two))
+    assert log(shared.two) == [message(1), message(2), done(3)]
+    until(lambda: shared.one._writer.logs == {})
+
+
+@pytest.mark.parametrize("trouble", [freeze, kill])
+def test_what_needs_redis_says_so_in_time_and_then_at_once(shared, server, trouble):
+    shared.one.create(meta(shared.one))
+    shared.one.append(ID, [message(1)])
+    asks = [
+        lambda: shared.two.create(meta(shared.two, OTHER)),
+        lambda: shared.two.meta(ID),
+        lambda: shared.two.reader(ID),
+        lambda: shared.two.watch(ID, lambda: None),
+        lambda: shared.two.tell(ID, "stop"),
+        lambda: shared.two.delete(ID),
+        reader_of(shared.two).read,
+        reader_of(shared.one).read,
+    ]
+    trouble(server)
+    timed = Stopwatch()
+    together = [gevent.spawn(timed, ask) for ask in asks]
+    gevent.joinall(together, raise_error=True)
+    answers = [greenlet.value for greenlet in together]
+    assert [getattr(answer, "code", answer) for answer in answers] == ["store_unavailable"] * len(asks)
+    assert timed.longest < PROMISED
+    again = Stopwatch()
+    assert all(again(ask).headers == {"Retry-After": "2"} for ask in asks)
+    assert again.longest < LIMIT / 2
+    assert shared.two.seize(ID) is False
+    assert shared.two.sweep(time.time()) == 0
+    assert shared.two.orphans() == []
+    shared.one.release(ID)
+    server.thaw()
+    if trouble is kill:
+        server.start()
+
+
+def reader_of(store):
+    return store.reader(ID)
+
+
+def test_other_greenlets_run_while_redis_is_asked(shared, server):
+    server.freeze()
+    ticks = []
+    ticking = gevent.spawn(lambda: [ticks.append(gevent.sleep(0.01)) for _ in range(1000)])
+    with pytest.raises(Unavailable):
+        shared.one.create(meta(shared.one))
+    assert len(ticks) > LIMIT / 0.01 / 4
+    ticking.kill()
+
+
+@pytest.mark.parametrize("trouble", [freeze, kill])
+def test_a_stream_that_was_refused_is_not_made_after_all(shared, server, trouble):
+    mend = trouble(server)
+    with pytest.raises(Unavailable):
+        shared.one.create(meta(shared.one, claim="key"))
+    mend()
+    until(lambda: not (shared.one.away or shared.two.away))
+    mine = meta(shared.two, OTHER, claim="key")
+    until(lambda: shared.one._writer._later == {})
+    assert shared.two.create(mine) is mine
+    with pytest.raises(NotFound):
+        shared.two.meta(ID)
+
+
+@pytest.mark.parametrize("trouble", [freeze, kill])
+def test_nobody_is_taken_for_dead_because_redis_was_away(shared, server, trouble):
+    shared.one.create(meta(shared.one))
+    woken = Woken()
+    shared.two.watch(ID, woken)
+    woken.again()
+    mend = trouble(server)
+    until(lambda: shared.one.away and shared.two.away)
+    mend()
+    until(lambda: not shared.two.away)
+    for _ in range(40):
+        assert shared.two.seize(ID) is False
+        gevent.sleep(0.05)
+    until(lambda: not shared.one.away)
+    after(woken, shared.one.append, ID, [message(1)])
+    assert log(shared.two) == [message(1)]
+    assert shared.said[0] == (shared.two.worker, ID, "join")
+
+
+def test_a_claim_freed_while_redis_was_away_is_free_when_it_is_back(shared, server):
+    shared.one.create(meta(shared.one, claim="key"))
+    server.freeze()
+    until(lambda: shared.one.away)
+    shared.one.release(ID)
+    server.thaw()
+    until(lambda: not shared.two.away and shared.one._writer._later == {})
+    mine = meta(shared.two, OTHER, claim="key")
+    assert shared.two.create(mine) is mine
+
+
+def test_streams_that_redis_lost_are_lost_and_never_half_there(shared, server):
+    for id in (ID, OTHER):
+        shared.one.create(meta(shared.one, id))
+        shared.one.append(id, [message(1)])
+    shared.one.append(OTHER, [done(2)])
+    woken = Woken()
+    shared.two.watch(ID, woken)
+    woken.again()
+    reader = shared.two.reader(ID, after=1)
+    times = woken.times
+    with Redis.from_url(server.url) as client:
+        client.flushall()
+    server.kill()
+    server.start()
+    until(lambda: woken.times > times and not (shared.one.away or shared.two.away))
+    with pytest.raises(NotFound):
+        reader.read()
+    with pytest.raises(StoreLost):
+        shared.one.append(ID, [message(2)])
+    for store in (shared.one, shared.two):
+        for id in (ID, OTHER):
+            with pytest.raises(NotFound):
+                store.meta(id)
+
+
+@pytest.mark.parametrize("refusing", [("maxmemory", "1", "0"), ("min-replicas-to-write", "3", "0")])
+def test_a_redis_that_takes_no_writes_is_away(shared, server, refusing):
+    name, bad, good = refusing
+    shared.one.create(meta(shared.one))
+    with Redis.from_url(server.url) as client:
+        client.config_set(name, bad)
+        try:
+            shared.one.append(ID, [message(1)])
+            assert shared.one.away
+            assert log(shared.one) == [message(1)]
+            with pytest.raises(Unavailable):
+                shared.one.create(meta(shared.one, OTHER))
+        finally:
+            client.config_set(name, good)
+    until(lambda: not (shared.one.away or shared.two.away))
+    until(lambda: log(shared.two) == [message(1)])
+
+
+def test_it_says_once_that_redis_is_away_and_once_that_it_is_back(shared, server, caplog):
+    server.freeze()
+    until(lambda: shared.one.away)
+    gevent.sleep(3 * RETRY)
+    server.thaw()
+    until(lambda: "is back" in caplog.text)
+    away = [record.message for record in caplog.records if "is away" in record.message]
+    assert 1 <= len(away) <= 2  # each of the two workers
+    assert server.url.removeprefix("redis://") in away[0]
+
+
+def test_a_worker_starts_without_redis_and_goes_on_when_it_comes(server):
+    server.kill()
+    store = open_store(server.url, ttl=TTL, workers=2)
+    began = time.monotonic()
+    store.start(lambda *_: None)
+    with pytest.raises(Unavailable):
+        store.create(meta(store))
+    assert time.monotonic() - began < PROMISED
+    server.start()
+    until(lambda: not store.away)
+    mine = meta(store, OTHER)
+    assert store.create(mine) is mine
+    store.close()

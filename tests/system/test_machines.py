@@ -1,0 +1,160 @@
+"""Two machines with gunicorn, on cables of their own, and this one with nginx and Redis between them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from http.client import HTTPConnection, HTTPException, HTTPResponse
+
+import pytest
+from redis import Redis
+
+from tests.system import clients, network
+from tests.system.clients import until
+from tests.system.emulator import Emulator
+from tests.system.network import Machine
+from tests.system.nginx import Nginx
+from tests.system.redis_server import RedisServer
+from tests.system.server import Server
+from tests.system.test_redis import processes, ready
+
+pytestmark = pytest.mark.system
+
+HALF = 10  # tokens that come before the gate
+
+
+class Sse(clients.Sse):
+    """As our own client in the browser: what a proxy says of a dead machine is no answer; it tries again."""
+
+    def _get(self, connection: HTTPConnection, query: str = "", **headers: str) -> HTTPResponse:
+        response = super()._get(connection, query, **headers)
+        if response.status in (502, 504):
+            raise HTTPException("the machine is away")
+        return response
+
+
+@pytest.fixture(scope="module")
+def cables() -> Iterator[list[Machine]]:
+    why = network.refused()
+    if why and not os.environ.get("CI"):
+        pytest.skip(why)
+    with ExitStack() as stack:
+        yield [stack.enter_context(Machine()) for _ in range(2)]
+
+
+@pytest.fixture
+def upstream() -> Iterator[Emulator]:
+    upstream = Emulator([f"word{n} " for n in range(2 * HALF)])
+    upstream.host = "0.0.0.0"  # both cables' ends are ours
+    upstream.gate, upstream.gate_at = threading.Event(), HALF
+    with upstream:
+        yield upstream
+
+
+@pytest.fixture
+def redis(cables: list[Machine]) -> Iterator[RedisServer]:
+    ends = [cable.ours for cable in cables]
+    with RedisServer("--bind", "127.0.0.1", *ends, "--protected-mode", "no", aof=True) as redis:
+        yield redis
+
+
+@pytest.fixture
+def servers(cables: list[Machine], redis: RedisServer, upstream: Emulator) -> Iterator[list[Server]]:
+    with ExitStack() as stack:
+        servers = []
+        for cable in cables:
+            table = {**upstream.table, "base_url": f"http://{cable.ours}:{upstream.port}/v1"}
+            server = Server(
+                {"emulated": table}, store=f"redis://{cable.ours}:{redis.port}/0", open=1, trusted_proxies=1
+            )
+            server.host, server.within = cable.address, cable.within
+            servers.append(stack.enter_context(server))
+        until(lambda: all(map(ready, servers)))
+        yield servers
+
+
+@pytest.fixture
+def nginx(servers: list[Server]) -> Iterator[Nginx]:
+    both = " ".join(f"server {server.host}:{server.port};" for server in servers)
+    with Nginx(servers[0].port, times={f"server 127.0.0.1:{servers[0].port};": both}) as nginx:
+        yield nginx
+
+
+def begin(nginx: Nginx) -> Sse:
+    client = Sse(nginx.port, "Hi").start()
+    until(lambda: client.last == HALF)
+    return client
+
+
+def owner(servers: list[Server], client: Sse, redis: RedisServer) -> int:
+    """Which machine makes the answer."""
+    with Redis.from_url(redis.url) as asked:
+        fields = asked.xrange(f"millstream:1:log:{client.id}", count=1)[0][1]
+    pid = int(json.loads(fields[b"m"])["worker"].partition("-")[0])
+    (found,) = [n for n, server in enumerate(servers) if pid in server.worker_pids()]
+    return found
+
+
+def log_of(server: Server, id: str) -> list[tuple[int, str, str]]:
+    client = clients.Polling(server.port, "")
+    client.id, client.open = id, server.connect
+    return client.run().events
+
+
+def whole(client: Sse, failure: str) -> None:
+    assert client.wait().failure == failure
+    assert [n for n, _, _ in client.events] == list(range(1, client.last + 1))
+
+
+def test_a_client_of_a_killed_machine_goes_on_with_the_other_through_nginx(servers, nginx, redis, upstream):
+    client = begin(nginx)
+    dead = owner(servers, client, redis)
+    for process in processes(servers[dead]):
+        process.send_signal(signal.SIGKILL)
+    whole(client, "interrupted")
+    assert client.events[:HALF] == [(n + 1, "message", token) for n, token in enumerate(upstream.tokens[:HALF])]
+    assert client.events == log_of(servers[1 - dead], client.id)
+    assert len(upstream.asked) == 1
+    servers[dead].process.wait(clients.DEADLINE)
+
+
+def test_a_machine_that_is_cut_off_loses_its_answer_to_the_others_once(cables, servers, nginx, redis, upstream):
+    client = begin(nginx)
+    dead = owner(servers, client, redis)
+    other = servers[1 - dead]
+    following = clients.Ndjson(other.port, "")
+    following.id, following.open = client.id, other.connect
+    following.start()
+    until(lambda: following.last == HALF)
+    cables[dead].unplug()
+    assert following.wait().failure == "interrupted"
+    client.ended = True  # nginx doesn't know: this client hears nothing more, and has to come back by itself
+    cables[dead].plug()
+    upstream.gate.set()
+    until(lambda: ready(servers[dead]))
+    until(lambda: log_of(servers[dead], client.id) == following.events)
+    assert [n for n, _, _ in following.events] == list(range(1, HALF + 2))
+    assert following.events[:HALF] == client.events[:HALF]
+    assert len(upstream.asked) == 1
+
+
+def test_an_answer_goes_on_after_redis_was_killed_and_started_again(servers, nginx, redis, upstream):
+    client = begin(nginx)
+    other = servers[1 - owner(servers, client, redis)]
+    following = clients.Ndjson(other.port, "")
+    following.id, following.open = client.id, other.connect
+    following.start()
+    until(lambda: following.last == HALF)
+    redis.kill()
+    until(lambda: not any(map(ready, servers)))
+    upstream.gate.set()
+    whole(client, "")  # it did not notice
+    assert client.connections == 1
+    redis.start()
+    assert following.wait().events == client.events
+    assert client.text == upstream.text
+    assert len(upstream.asked) == 1
