@@ -1,0 +1,213 @@
+"""Two servers, nginx and Redis under a steady load, while one thing in a hundred fails:
+
+    .venv/bin/python benchmarks/soak.py [--minutes 10] [--seed N]
+
+Nothing may be lost, come twice or be asked twice; each answer has its row in the ledger; memory and descriptors stay.
+Prints what it saw; the exit status is 1 if anything was wrong. Needs what `scripts/test` has installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import secrets
+import sqlite3
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+
+from askers import Asker, formats  # noqa: E402
+from faults import KINDS, Trouble, Upstream  # noqa: E402
+from tests.system.clients import Waiting, until  # noqa: E402
+from tests.system.nginx import Nginx  # noqa: E402
+from tests.system.redis_server import RedisServer  # noqa: E402
+from tests.system.server import Server  # noqa: E402
+
+RATE = 0.01
+AT_ONCE = 40
+TOKENS = 40
+MORE_MEMORY = 0.1  # of what a server had after the warm-up
+MORE_DESCRIPTORS = 10
+SHOWN = 20  # findings
+
+
+@dataclass(frozen=True)
+class Size:
+    """Of one server at rest."""
+
+    memory: int  # bytes, PSS
+    descriptors: int
+
+    @classmethod
+    def of(cls, server: Server) -> Size:
+        """Once it does not change any more."""
+        sizes: list[Size] = []
+        while len(sizes) < 20 and (len(sizes) < 3 or len({size.descriptors for size in sizes[-3:]}) > 1):
+            time.sleep(0.5)
+            found = [psutil.Process(pid) for pid in (server.process.pid, *server.worker_pids())]
+            sizes.append(
+                cls(sum(one.memory_full_info().pss for one in found), sum(one.num_fds() for one in found))
+            )
+        return sizes[-1]
+
+
+class Load:
+    """AT_ONCE clients, one question after the other, while `flowing`; trouble after each hundred."""
+
+    def __init__(self, seed: object, doors: list[int], trouble: Trouble) -> None:
+        self.askers: list[Asker] = []
+        self.found: list[str] = []
+        self._seed, self._doors, self._trouble = seed, doors, trouble
+        self._random = random.Random(f"{seed} questions")
+        self._lock = threading.Lock()
+        self._begun = 0
+        self._running = 0
+        self._due = 0
+
+    def run(self, seconds: float) -> None:
+        """Gives back when the last answer has ended."""
+        self._until = time.monotonic() + seconds
+        threads = [threading.Thread(target=self._ask, daemon=True) for _ in range(AT_ONCE)]
+        for thread in threads:
+            thread.start()
+        while time.monotonic() < self._until:
+            if len(self.askers) >= self._due + 1 / RATE:
+                self._due = len(self.askers)
+                self._trouble.make()
+            time.sleep(0.05)
+        for thread in threads:
+            thread.join()
+
+    def _ask(self) -> None:
+        while time.monotonic() < self._until:
+            with self._lock:
+                self._begun += 1
+                kind = self._random.choice(KINDS) if self._random.random() < RATE else "whole"
+                asker = Asker(self._seed, self._begun, self._doors, RATE, TOKENS, kind)
+            try:
+                asker.run().check()
+            except Exception as error:
+                self.found.append(f"{asker}: {type(error).__name__}: {error}")
+            self.askers.append(asker)
+
+
+def rows_of(database: Path) -> dict[str, sqlite3.Row]:
+    with closing(sqlite3.connect(database)) as connection:
+        connection.row_factory = sqlite3.Row
+        return {row["id"]: row for row in connection.execute("SELECT * FROM usage")}
+
+
+REASONS = {"cut": "upstream_broke", "refuse": "upstream_refused", "stall": "silence_timeout"}
+
+
+def wrong_in(row: sqlite3.Row, asker: Asker, kills: list[float]) -> str:
+    """What is, between a row of the ledger and the answer that its client got; "" if nothing."""
+    killed = any(asker.began <= kill <= asker.ended for kill in kills)
+    expected = {"stop"} if not asker.status else {REASONS.get(asker.kind, ""), "interrupted" if killed else ""}
+    if row["reason"] not in expected:
+        return f"ended as {row['reason']}, with {asker.status or 'everything'}"
+    tokens = asker.logged.count("🌊")
+    if not asker.status and (row["source"], row["output"]) != ("upstream", tokens):
+        return f"counted as {row['output']} tokens ({row['source']}) instead of {tokens}"
+    return "" if bool(row["output"]) == bool(tokens) else f"counted as {row['output']} tokens with {tokens}"
+
+
+def wrong(askers: list[Asker], database: Path, upstream: Upstream, kills: list[float]) -> list[str]:
+    """What the ledger and the upstream's count show."""
+    known = {asker.client.id: asker for asker in askers if asker.client.id}
+    with_rows(database, known)
+    rows = rows_of(database)
+    found = [f"{known[id]}: no row" for id in known.keys() - rows.keys()]
+    for id in known.keys() & rows.keys():
+        if what := wrong_in(rows[id], known[id], kills):
+            found.append(f"{known[id]}: {what}")
+    # A stream whose worker died before its first event frees its key: who had not heard of it asks anew.
+    silent = [row for id, row in rows.items() if id not in known]
+    # Who waits for the whole answer never hears of an id: where its worker died it gets an error alone.
+    nameless = sum(isinstance(asker.client, Waiting) and not asker.client.id for asker in askers)
+    if sum(bool(row["output"]) for row in silent) > nameless:
+        found.append(f"{silent}: tokens that nobody got")
+    again = sum(times - 1 for times in upstream.times.values())
+    if again > len(silent):
+        found.append(f"{again} questions were asked again, {len(silent)} had to be")
+    return found
+
+
+def with_rows(database: Path, ids: dict[str, Asker]) -> None:
+    """Waits for them: what a worker that died had not written is found by another one within two minutes."""
+    end = time.monotonic() + 120
+    while ids.keys() - rows_of(database).keys() and time.monotonic() < end:
+        time.sleep(0.5)
+
+
+def soak(seconds: float, seed: object) -> list[str]:
+    """Says what it does, and gives what was wrong."""
+    with ExitStack() as stack:
+        redis = stack.enter_context(RedisServer(aof=True))
+        upstream = stack.enter_context(Upstream(TOKENS))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="millstream-soak-")))
+        tables = {"emulated": {**upstream.table, "silence": 6}}
+        shared = {"store": redis.url, "database": f"sqlite:///{folder}/usage.db", "ttl": 60}
+        troubled, spared = (
+            stack.enter_context(Server(tables, workers=workers, open=1, trusted_proxies=1, **shared))
+            for workers in (2, 1)
+        )
+        both = f"server 127.0.0.1:{troubled.port}; server 127.0.0.1:{spared.port};"
+        times = {f"server 127.0.0.1:{troubled.port};": both, "keepalive_timeout 20s": "keepalive_timeout 1s"}
+        nginx = stack.enter_context(Nginx(troubled.port, times=times))
+        until(lambda: all(server.get("/readyz")[0] == 200 for server in (troubled, spared)))
+        trouble = Trouble(seed, troubled, [troubled, spared], redis)
+        load = Load(seed, [troubled.port, spared.port, nginx.port], trouble)
+        warm_up = min(seconds / 3, 120)
+        load.run(warm_up)
+        before = Size.of(spared)
+        load.run(seconds - warm_up)
+        after = Size.of(spared)
+        found = load.found + wrong(load.askers, folder / "usage.db", upstream, trouble.kills)
+        if after.memory > before.memory * (1 + MORE_MEMORY):
+            found.append("memory grows")
+        if after.descriptors > before.descriptors + MORE_DESCRIPTORS:
+            found.append("descriptors grow")
+        found += [f"a traceback in {server.log}" for server in (troubled, spared) if "Traceback" in server.text()]
+        say(load.askers, trouble, before, after)
+        return found
+
+
+def say(askers: list[Asker], trouble: Trouble, before: Size, after: Size) -> None:
+    def listed(counted: Counter[str]) -> str:
+        return ", ".join(f"{count} {name}" for name, count in sorted(counted.items()))
+
+    print(f"{len(askers)} answers: {listed(formats(askers))}")
+    print(f"ended: {listed(Counter(asker.status or 'whole' for asker in askers))}")
+    kinds = Counter(asker.kind for asker in askers if asker.kind != "whole")
+    print(f"connections cut: {sum(asker.cuts for asker in askers)}; upstream: {listed(kinds)}")
+    print(f"trouble: {listed(trouble.done)}")
+    sizes = [f"{size.memory / 2**20:.1f} MiB and {size.descriptors} descriptors" for size in (before, after)]
+    print(f"the server that was spared, at rest: {sizes[0]} after the warm-up, {sizes[1]} at the end")
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--minutes", type=float, default=10)
+    arguments.add_argument("--seed", default=secrets.token_hex(4))
+    given = arguments.parse_args()
+    print(f"seed {given.seed}", flush=True)
+    found = soak(given.minutes * 60, given.seed)
+    for what in found[:SHOWN]:
+        print(what)
+    print(f"{len(found)} things wrong" if found else "nothing lost, nothing twice, one row each")
+    return bool(found)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
