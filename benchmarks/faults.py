@@ -12,6 +12,7 @@ import time
 from collections import Counter
 
 from askers import token
+
 from tests.system.clients import until
 from tests.system.emulator import DEADLINE, HEAD, Emulator
 from tests.system.redis_server import RedisServer
@@ -19,7 +20,7 @@ from tests.system.server import Server
 
 KINDS = ("cut", "refuse", "stall")
 BRIEFLY, LONG = (0.3, 1.9), (2.2, 4.0)  # s that Redis is frozen
-REFUSAL = b'HTTP/1.1 500 Oh\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}'
+REFUSAL = b"HTTP/1.1 500 Oh\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 
 
 class Upstream(Emulator):
@@ -75,7 +76,7 @@ class Trouble:
         self._coming: list[str] = []
         self._kinds = {
             "worker killed": self._kill,
-            "reload": self._reload,
+            "reload": self.reload,
             "redis killed": self._restart,
             "redis frozen < 2 s": lambda: self._freeze(*BRIEFLY),
             "redis frozen > 2 s": lambda: self._freeze(*LONG),
@@ -94,7 +95,7 @@ class Trouble:
         self.kills.append(time.monotonic())
         os.kill(self._random.choice(sorted(self._troubled.worker_pids())), signal.SIGKILL)
 
-    def _reload(self) -> None:
+    def reload(self) -> None:
         """Over when the old workers have gone."""
         old = set(self._troubled.worker_pids())
         self._troubled.process.send_signal(signal.SIGHUP)

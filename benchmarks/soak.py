@@ -17,6 +17,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Collection
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from askers import Asker, formats  # noqa: E402
 from faults import KINDS, Trouble, Upstream  # noqa: E402
+
 from tests.system.clients import Waiting, until  # noqa: E402
 from tests.system.nginx import Nginx  # noqa: E402
 from tests.system.redis_server import RedisServer  # noqa: E402
@@ -55,9 +57,7 @@ class Size:
         while len(sizes) < 20 and (len(sizes) < 3 or len({size.descriptors for size in sizes[-3:]}) > 1):
             time.sleep(0.5)
             found = [psutil.Process(pid) for pid in (server.process.pid, *server.worker_pids())]
-            sizes.append(
-                cls(sum(one.memory_full_info().pss for one in found), sum(one.num_fds() for one in found))
-            )
+            sizes.append(cls(sum(one.memory_full_info().pss for one in found), sum(one.num_fds() for one in found)))
         return sizes[-1]
 
 
@@ -122,19 +122,18 @@ def wrong_in(row: sqlite3.Row, asker: Asker, kills: list[float]) -> str:
     return "" if bool(row["output"]) == bool(tokens) else f"counted as {row['output']} tokens with {tokens}"
 
 
-def wrong(askers: list[Asker], database: Path, upstream: Upstream, kills: list[float]) -> list[str]:
+def wrong(load: Load, database: Path, upstream: Upstream, trouble: Trouble) -> list[str]:
     """What the ledger and the upstream's count show."""
-    known = {asker.client.id: asker for asker in askers if asker.client.id}
-    with_rows(database, known)
-    rows = rows_of(database)
+    known = {asker.client.id: asker for asker in load.askers if asker.client.id}
+    rows = with_rows(database, known, trouble)
     found = [f"{known[id]}: no row" for id in known.keys() - rows.keys()]
     for id in known.keys() & rows.keys():
-        if what := wrong_in(rows[id], known[id], kills):
+        if what := wrong_in(rows[id], known[id], trouble.kills):
             found.append(f"{known[id]}: {what}")
     # A stream whose worker died before its first event frees its key: who had not heard of it asks anew.
     silent = [row for id, row in rows.items() if id not in known]
     # Who waits for the whole answer never hears of an id: where its worker died it gets an error alone.
-    nameless = sum(isinstance(asker.client, Waiting) and not asker.client.id for asker in askers)
+    nameless = sum(isinstance(asker.client, Waiting) and not asker.client.id for asker in load.askers)
     if sum(bool(row["output"]) for row in silent) > nameless:
         found.append(f"{silent}: tokens that nobody got")
     again = sum(times - 1 for times in upstream.times.values())
@@ -143,11 +142,14 @@ def wrong(askers: list[Asker], database: Path, upstream: Upstream, kills: list[f
     return found
 
 
-def with_rows(database: Path, ids: dict[str, Asker]) -> None:
-    """Waits for them: what a worker that died had not written is found by another one within two minutes."""
-    end = time.monotonic() + 120
-    while ids.keys() - rows_of(database).keys() and time.monotonic() < end:
-        time.sleep(0.5)
+def with_rows(database: Path, ids: Collection[str], trouble: Trouble) -> dict[str, sqlite3.Row]:
+    """Waits for them. What a killed worker had not written is found by one that begins, once that has been dead for
+    10 s (or by any, within a minute more)."""
+    end = time.monotonic() + 30
+    while set(ids) - (rows := rows_of(database)).keys() and time.monotonic() < end:
+        time.sleep(3)
+        trouble.reload()
+    return rows
 
 
 def soak(seconds: float, seed: object) -> list[str]:
@@ -156,8 +158,8 @@ def soak(seconds: float, seed: object) -> list[str]:
         redis = stack.enter_context(RedisServer(aof=True))
         upstream = stack.enter_context(Upstream(TOKENS))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="millstream-soak-")))
-        tables = {"emulated": {**upstream.table, "silence": 6}}
-        shared = {"store": redis.url, "database": f"sqlite:///{folder}/usage.db", "ttl": 60}
+        tables = {"emulated": {**upstream.table, "silence": 5}}
+        shared = {"store": redis.url, "database": f"sqlite:///{folder}/usage.db", "ttl": 120}
         troubled, spared = (
             stack.enter_context(Server(tables, workers=workers, open=1, trusted_proxies=1, **shared))
             for workers in (2, 1)
@@ -173,7 +175,7 @@ def soak(seconds: float, seed: object) -> list[str]:
         before = Size.of(spared)
         load.run(seconds - warm_up)
         after = Size.of(spared)
-        found = load.found + wrong(load.askers, folder / "usage.db", upstream, trouble.kills)
+        found = load.found + wrong(load, folder / "usage.db", upstream, trouble)
         if after.memory > before.memory * (1 + MORE_MEMORY):
             found.append("memory grows")
         if after.descriptors > before.descriptors + MORE_DESCRIPTORS:
