@@ -163,8 +163,8 @@ redis.call('PUBLISH', ARGV[2], '')
 return redis.call('ZREM', KEYS[2], ARGV[1])
 """)
 
-# For a CREATE that got no answer: a stream that it made is ended, since who sent the same again may have found it, and
-# one that it is still to make, on a connection that broke, is made no more.
+# For a CREATE that got no answer: a stream that it made is ended, since who sent the same again may have found it,
+# and one that it is still to make, on a connection that broke, is made no more.
 # KEYS: log, signs, grave. ARGV: id, channel, prefix of claims, the end, ms that an ended log and a grave are kept.
 UNDO = Script("""
 redis.call('SET', KEYS[3], '', 'PX', ARGV[6])
