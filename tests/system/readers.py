@@ -34,10 +34,11 @@ class Answer:
     question: str
     accept: str
     received: bytearray = field(default_factory=bytearray)
+    begun: bool = False
 
-    @property
-    def begun(self) -> bool:
-        return b"0 " in self.received.partition(b"\r\n\r\n")[2]
+    def hear(self, data: bytes) -> None:
+        self.received += data
+        self.begun = self.begun or b"0 " in self.received.partition(b"\r\n\r\n")[2]
 
     @property
     def id(self) -> str:
@@ -119,7 +120,7 @@ class Readers:
                 data = sock.recv(65536)
             except ConnectionError:
                 data = b""
-            answer.received += data
+            answer.hear(data)
             begun += answer.begun > before
             if not data or answer.received.endswith(b"\r\n0\r\n\r\n") or b"\r\nContent-Length: " in answer.received:
                 self._selector.unregister(sock)
