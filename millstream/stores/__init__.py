@@ -51,6 +51,7 @@ class Store(Protocol):
     """
 
     worker: str  # this worker's name, unique over all workers and restarts
+    belated: float  # s after its return for which owners may still have to add what their own clients have seen
 
     @property
     def away(self) -> bool:

@@ -32,7 +32,7 @@ __all__ = ["Aside", "Ends", "Follower", "Meter", "Row", "Several", "Streams", "W
 log = logging.getLogger("millstream")
 
 TICK = 0.25  # s between two looks at deadlines and heartbeats
-LOOK = 0.05  # s between two looks for another worker's first event
+LOOK = 0.05  # s between two looks for an event of another worker
 SWEEP = 60.0  # s between two looks for expired logs
 
 
@@ -183,6 +183,16 @@ class Streams:
             return next(iter(reader.read()), None)
         finally:
             reader.close()
+
+    def reach(self, id: str, *, after: int = 0, offset: int = 0) -> None:
+        """For a client that has seen more than the log has: if the store was away, its owner may just be writing it.
+        Waits a moment for that event, or byte of the text."""
+        until = monotonic() + self._store.belated
+        while monotonic() < until:
+            past = self.history(id)
+            if past.terminal or (past.last >= after and len(past.text.encode()) >= offset):
+                return
+            gevent.sleep(LOOK)
 
     def history(self, id: str) -> History:
         """All that is logged of the stream so far. Raises NotFound."""
