@@ -11,14 +11,12 @@ from __future__ import annotations
 import argparse
 import random
 import secrets
-import sqlite3
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Collection
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,8 +27,9 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from askers import Asker, formats  # noqa: E402
 from faults import KINDS, Trouble, Upstream  # noqa: E402
+from verdict import wrong  # noqa: E402
 
-from tests.system.clients import Waiting, until  # noqa: E402
+from tests.system.clients import until  # noqa: E402
 from tests.system.nginx import Nginx  # noqa: E402
 from tests.system.redis_server import RedisServer  # noqa: E402
 from tests.system.server import Server  # noqa: E402
@@ -62,7 +61,7 @@ class Size:
 
 
 class Load:
-    """AT_ONCE clients, one question after the other, while `flowing`; trouble after each hundred."""
+    """AT_ONCE clients, each with one question after the other; after each hundred answers there is trouble."""
 
     def __init__(self, seed: object, doors: list[int], trouble: Trouble) -> None:
         self.askers: list[Asker] = []
@@ -71,11 +70,10 @@ class Load:
         self._random = random.Random(f"{seed} questions")
         self._lock = threading.Lock()
         self._begun = 0
-        self._running = 0
         self._due = 0
 
     def run(self, seconds: float) -> None:
-        """Gives back when the last answer has ended."""
+        """Asks for so long; returns when the last answer has ended."""
         self._until = time.monotonic() + seconds
         threads = [threading.Thread(target=self._ask, daemon=True) for _ in range(AT_ONCE)]
         for thread in threads:
@@ -101,57 +99,6 @@ class Load:
             self.askers.append(asker)
 
 
-def rows_of(database: Path) -> dict[str, sqlite3.Row]:
-    with closing(sqlite3.connect(database)) as connection:
-        connection.row_factory = sqlite3.Row
-        return {row["id"]: row for row in connection.execute("SELECT * FROM usage")}
-
-
-REASONS = {"cut": "upstream_broke", "refuse": "upstream_refused", "stall": "silence_timeout"}
-
-
-def wrong_in(row: sqlite3.Row, asker: Asker, kills: list[float]) -> str:
-    """What is, between a row of the ledger and the answer that its client got; "" if nothing."""
-    killed = any(asker.began <= kill <= asker.ended for kill in kills)
-    expected = {"stop"} if not asker.status else {REASONS.get(asker.kind, ""), "interrupted" if killed else ""}
-    if row["reason"] not in expected:
-        return f"ended as {row['reason']}, with {asker.status or 'everything'}"
-    tokens = asker.logged.count("🌊")
-    if not asker.status and (row["source"], row["output"]) != ("upstream", tokens):
-        return f"counted as {row['output']} tokens ({row['source']}) instead of {tokens}"
-    return "" if bool(row["output"]) == bool(tokens) else f"counted as {row['output']} tokens with {tokens}"
-
-
-def wrong(load: Load, database: Path, upstream: Upstream, trouble: Trouble) -> list[str]:
-    """What the ledger and the upstream's count show."""
-    known = {asker.client.id: asker for asker in load.askers if asker.client.id}
-    rows = with_rows(database, known, trouble)
-    found = [f"{known[id]}: no row" for id in known.keys() - rows.keys()]
-    for id in known.keys() & rows.keys():
-        if what := wrong_in(rows[id], known[id], trouble.kills):
-            found.append(f"{known[id]}: {what}")
-    # A stream whose worker died before its first event frees its key: who had not heard of it asks anew.
-    silent = [row for id, row in rows.items() if id not in known]
-    # Who waits for the whole answer never hears of an id: where its worker died it gets an error alone.
-    nameless = sum(isinstance(asker.client, Waiting) and not asker.client.id for asker in load.askers)
-    if sum(bool(row["output"]) for row in silent) > nameless:
-        found.append(f"{silent}: tokens that nobody got")
-    again = sum(times - 1 for times in upstream.times.values())
-    if again > len(silent):
-        found.append(f"{again} questions were asked again, {len(silent)} had to be")
-    return found
-
-
-def with_rows(database: Path, ids: Collection[str], trouble: Trouble) -> dict[str, sqlite3.Row]:
-    """Waits for them. What a killed worker had not written is found by one that begins, once that has been dead for
-    10 s (or by any, within a minute more)."""
-    end = time.monotonic() + 30
-    while set(ids) - (rows := rows_of(database)).keys() and time.monotonic() < end:
-        time.sleep(3)
-        trouble.reload()
-    return rows
-
-
 def soak(seconds: float, seed: object) -> list[str]:
     """Says what it does, and gives what was wrong."""
     with ExitStack() as stack:
@@ -164,6 +111,7 @@ def soak(seconds: float, seed: object) -> list[str]:
             stack.enter_context(Server(tables, workers=workers, open=1, trusted_proxies=1, **shared))
             for workers in (2, 1)
         )
+        # Millstream's own nginx.conf, for both; idle connections, which a leaving worker waits for, end sooner.
         both = f"server 127.0.0.1:{troubled.port}; server 127.0.0.1:{spared.port};"
         times = {f"server 127.0.0.1:{troubled.port};": both, "keepalive_timeout 20s": "keepalive_timeout 1s"}
         nginx = stack.enter_context(Nginx(troubled.port, times=times))
@@ -175,7 +123,7 @@ def soak(seconds: float, seed: object) -> list[str]:
         before = Size.of(spared)
         load.run(seconds - warm_up)
         after = Size.of(spared)
-        found = load.found + wrong(load, folder / "usage.db", upstream, trouble)
+        found = load.found + wrong(load.askers, folder / "usage.db", upstream, trouble)
         if after.memory > before.memory * (1 + MORE_MEMORY):
             found.append("memory grows")
         if after.descriptors > before.descriptors + MORE_DESCRIPTORS:

@@ -42,6 +42,7 @@ def test_five_thousand_open_answers_on_one_worker_and_the_next_one_is_told_when_
         readers.ask_all([server.port], FULL, "tokens=3 hold")
         assert not readers.ended
         each = (psutil.Process(worker).memory_info().rss - empty) / FULL / 1024
+        descriptors = psutil.Process(worker).num_fds() / FULL
         began = time.monotonic()
         assert server.get("/healthz")[0] == 200
         assert time.monotonic() - began < 5
@@ -58,8 +59,9 @@ def test_five_thousand_open_answers_on_one_worker_and_the_next_one_is_told_when_
             answer.check()
         assert len(readers.ended) == FULL
         until(lambda: server.get("/readyz")[0] == 200)
-        print(f"{each:.1f} KiB for each open answer")
+        print(f"for each open answer {each:.1f} KiB, {descriptors:.1f} descriptors")
         assert each < 100
+        assert descriptors < 3.1
         assert "Traceback" not in server.text()
 
 

@@ -47,11 +47,10 @@ class Flow:
 
 def roll(longest: int) -> Counter[str]:
     """Also by hand: `python -c 'from tests.system import test_rolling as t; print(t.roll(60))'`."""
+    limit = longest + 60
     with (
         Crowd() as upstream,
-        Server(
-            {"emulated": upstream.table}, workers=2, open=1, trusted_proxies=1, graceful_timeout=longest + 60
-        ) as server,
+        Server({"emulated": upstream.table}, workers=2, open=1, trusted_proxies=1, graceful_timeout=limit) as server,
         # A leaving worker waits for nginx's idle connections, too.
         Nginx(server.port, times={"keepalive_timeout 20s": "keepalive_timeout 1s"}) as nginx,
     ):
@@ -59,12 +58,12 @@ def roll(longest: int) -> Counter[str]:
         flowing = in_thread(flow.run)
         for _ in range(RELOADS):
             ended = len(flow.readers.ended)
-            until(lambda ended=ended: len(flow.readers.ended) > ended + STREAMS / 8 or flowing.done())
+            until(lambda ended=ended: len(flow.readers.ended) > ended + STREAMS / 8 or flowing.done(), limit)
             old = set(server.worker_pids())
             server.process.send_signal(signal.SIGHUP)
-            until(lambda old=old: set(server.worker_pids()) - old and not old & set(server.worker_pids()))
+            until(lambda old=old: set(server.worker_pids()) - old and not old & set(server.worker_pids()), limit)
         flow.stop()
-        flowing.result(longest + 60)
+        flowing.result(limit)
         answers = flow.readers.ended
         for answer in answers:
             answer.check()
