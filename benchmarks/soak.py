@@ -106,15 +106,13 @@ def soak(seconds: float, seed: object) -> list[str]:
         upstream = stack.enter_context(Upstream(TOKENS))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="millstream-soak-")))
         tables = {"emulated": {**upstream.table, "silence": 5}}
-        shared = {"store": redis.url, "database": f"sqlite:///{folder}/usage.db", "ttl": 120}
+        shared = {"store": redis.url, "database": f"sqlite:///{folder}/usage.db", "ttl": 300}
         troubled, spared = (
             stack.enter_context(Server(tables, workers=workers, open=1, trusted_proxies=1, **shared))
             for workers in (2, 1)
         )
-        # Millstream's own nginx.conf, for both; idle connections, which a leaving worker waits for, end sooner.
         both = f"server 127.0.0.1:{troubled.port}; server 127.0.0.1:{spared.port};"
-        times = {f"server 127.0.0.1:{troubled.port};": both, "keepalive_timeout 20s": "keepalive_timeout 1s"}
-        nginx = stack.enter_context(Nginx(troubled.port, times=times))
+        nginx = stack.enter_context(Nginx(troubled.port, times={f"server 127.0.0.1:{troubled.port};": both}))
         until(lambda: all(server.get("/readyz")[0] == 200 for server in (troubled, spared)))
         trouble = Trouble(seed, troubled, [troubled, spared], redis)
         load = Load(seed, [troubled.port, spared.port, nginx.port], trouble)

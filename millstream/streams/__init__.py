@@ -34,6 +34,7 @@ log = logging.getLogger("millstream")
 TICK = 0.25  # s between two looks at deadlines and heartbeats
 LOOK = 0.05  # s between two looks for an event of another worker
 SWEEP = 60.0  # s between two looks for expired logs
+AGAIN = 5.0  # s before the next one where the store was away
 
 
 class Streams:
@@ -261,6 +262,9 @@ class Streams:
             try:
                 self._orphans.recover()
                 self._store.sweep(time())
+            except Unavailable:
+                gevent.sleep(AGAIN)
+                continue
             except Exception:
                 log.exception("expired streams could not be erased; trying again in %g s", SWEEP)
             gevent.sleep(SWEEP)

@@ -51,8 +51,7 @@ def roll(longest: int) -> Counter[str]:
     with (
         Crowd() as upstream,
         Server({"emulated": upstream.table}, workers=2, open=1, trusted_proxies=1, graceful_timeout=limit) as server,
-        # A leaving worker waits for nginx's idle connections, too.
-        Nginx(server.port, times={"keepalive_timeout 20s": "keepalive_timeout 1s"}) as nginx,
+        Nginx(server.port) as nginx,
     ):
         flow = Flow([server.port, nginx.port], longest)
         flowing = in_thread(flow.run)

@@ -160,8 +160,8 @@ class RedisStore:
     def orphans(self) -> list[str]:
         try:
             return orphans(self._link, self._neighbours)
-        except Away:
-            return []
+        except Away as away:
+            raise unavailable() from away
 
     def release(self, id: str) -> None:
         if _ID.fullmatch(id):
