@@ -51,6 +51,7 @@ class Store(Protocol):
     """
 
     worker: str  # this worker's name, unique over all workers and restarts
+    waits: bool  # `append` may let other greenlets run; where it doesn't, it may be called in the event loop
 
     @property
     def away(self) -> bool:

@@ -34,6 +34,7 @@ class FileStore:
     """`DIR/{id}.log` is a stream, `DIR/claims/…` an Idempotency-Key, `DIR/{worker}.sock` a doorbell."""
 
     away = False
+    waits = False
 
     def __init__(self, directory: Path, ttl: float) -> None:
         private(directory)

@@ -40,6 +40,7 @@ class MemoryStore:
     """One worker owns everything, so nobody has to be told, and nothing can be seized."""
 
     away = False
+    waits = False
 
     def __init__(self, ttl: float) -> None:
         self.worker = worker_name()

@@ -22,6 +22,21 @@ class Decoder:
     `<think>` and `</think>` at the beginning of the answer is reasoning.
     """
 
+    __slots__ = (
+        "_call",
+        "_finish_reason",
+        "_frames",
+        "_halves",
+        "_model",
+        "_secrets",
+        "_thinking",
+        "_upstream",
+        "_usage",
+        "_weight",
+        "done",
+        "finished",
+    )
+
     def __init__(self, call: Call, upstream: str, secrets: Iterable[Secret] = (), think: bool = False) -> None:
         self.done = False  # [DONE] has come, or the end: nothing follows
         self.finished = False  # a finish_reason has come: the answer is whole, usage may follow
@@ -41,18 +56,20 @@ class Decoder:
 
         Raises UpstreamError; what the same payload brought beside an error comes with `feed` no more.
         """
-        if self.done or not payload or payload.isspace():
+        if self.done:
             return []
-        if payload.strip() == b"[DONE]":
-            self.done = True
-            return []
+        if not payload.startswith(b"{"):
+            said = payload.strip()
+            self.done = said == b"[DONE]"
+            if self.done or not said:
+                return []
         if type == "error":
             raise self._failure(payload)
         try:
             chunk = chunks.read(payload)
         except ValueError as error:
             raise self._gibberish(payload) from error
-        if chunk.failed:
+        if (chunk.error is not None or chunk.code is not None) and chunk.failed:
             raise self._failure(payload)
         if chunk.model:
             self._model = chunk.model
@@ -93,7 +110,11 @@ class Decoder:
             if thought:
                 events += self._event("reasoning", self._whole("reasoning", thought, chunk.exact))
             if delta.content:
-                events += self._answer(self._whole("message", delta.content, chunk.exact))
+                if chunk.exact and not self._halves and self._thinking is None:  # nearly all chunks
+                    self._weight += estimate.weight(delta.content)
+                    events.append(Event("message", delta.content))
+                else:
+                    events += self._answer(self._whole("message", delta.content, chunk.exact))
             if delta.refusal:
                 events += self._event("message", self._whole("message", delta.refusal, chunk.exact))
         return events

@@ -17,7 +17,7 @@ from millstream.formats import Format
 from millstream.formats.html import Html
 from millstream.formats.json import Json, events
 from millstream.formats.text import Text
-from millstream.responses import HEADERS, head, stream_response
+from millstream.responses import HEADERS, Body, head, stream_response
 from millstream.sockets.client import Client
 from millstream.streams import Follower
 from millstream.views import intake
@@ -237,7 +237,10 @@ def streamed(follower: Follower, format: Format, client: Client) -> Response:
         if closing:
             closing.pop()()
 
-    return stream_response(follower, format, client, left)
+    response = stream_response(follower, format, client, left)
+    assert isinstance(response.response, Body)
+    follower.write = response.response.write
+    return response
 
 
 def raise_failure(event: Event) -> None:

@@ -31,11 +31,14 @@ _TRAILERS = rb"(?:[^\r\n]+\r\n)*"
 # is read with the next size: one match for each chunk, and the payload itself is never searched.
 _FIRST = re.compile(_SIZE + rb"\r\n"), re.compile(rb"(?:" + _SIZE + rb"\r?)?")
 _NEXT = re.compile(rb"\r\n" + _SIZE + rb"\r\n"), re.compile(rb"\r?|\r\n(?:" + _SIZE + rb"\r?)?")
+_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})\r\n")
 _LAST = re.compile(_TRAILERS + rb"\r\n"), re.compile(_TRAILERS + rb"[^\r\n]*\r?")
 
 
 class Chunked:
     """Transfer-Encoding: chunked. Extensions and trailers are skipped."""
+
+    __slots__ = ("_held", "_left", "_place", "done", "rest")
 
     def __init__(self) -> None:
         self.done = False
@@ -45,6 +48,11 @@ class Chunked:
         self._left = 0  # bytes of the chunk still to come
 
     def feed(self, data: bytes) -> bytes:
+        # Mostly a read brings one chunk, and only that.
+        if self._held == b"\r\n" and (size := _SIZE_LINE.match(data)):
+            start = size.end()
+            if start + int(size[1], 16) + 2 == len(data) and len(data) > start + 2 and data.endswith(b"\r\n"):
+                return data[start:-2]
         if self._held:
             data, self._held = self._held + data, b""
         parts = []
