@@ -93,7 +93,7 @@ class Client:
         return True
 
     def offer(self, piece: bytes) -> bytes | None:
-        """As `send`, but never blocks: gives what the client did not take, for `send_rest`. None for `send`'s False."""
+        """As `send`, but never blocks: gives what is left for `send_rest`, None where `send` gives False."""
         if not self._chunks:
             return None
         frame = b"%X\r\n%b\r\n" % (len(piece), piece)
