@@ -51,8 +51,9 @@ class Body:
         None where the client did not take all. Then whoever iterates is to go on: with [], if there is no more."""
         if self._rest is None or self._rest:
             return False
+        piece = self._format.encode(batch)
         try:
-            rest = self._client.offer(piece := self._format.encode(batch))
+            rest = self._client.offer(piece) if piece else b""  # an empty chunk would be the last
         except OSError:  # it has left: whoever iterates meets the same error
             return False
         if rest is None:
