@@ -15,6 +15,7 @@ from millstream.access import Caller
 from millstream.errors import RequestError
 from millstream.events import Api, Call, Meta
 from millstream.formats import Format, Options
+from millstream.formats.html import Html
 from millstream.formats.table import BY_MEDIA_TYPE, FORMATS
 from millstream.negotiation import OFFERED, negotiate
 from millstream.responses import jitter
@@ -142,7 +143,7 @@ def options(id: str, padding: int, *, position: int = 0, offset: int = 0) -> Opt
         offset=offset,
         padding=padding,
         retry=jitter(services().settings.retry),
-        render=_render_with(current_app.jinja_env, g.caller.token),
+        render=_render_with(current_app.jinja_env, g.caller.token) if g.get("chosen") == Html.NAME else None,
     )
 
 
