@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
+import sys
 import textwrap
 from collections.abc import Iterator
+from typing import TextIO
 
 import click
 
 from millstream.doctor.advice import advice
 from millstream.doctor.examination import CantBegin, Report, begin_at, examine
-from millstream.doctor.probe import Target
+from millstream.doctor.probe import Target, named
 from millstream.doctor.upstream import examine_upstream
 from millstream.settings import SettingError, load
 
@@ -21,7 +24,7 @@ def server_address() -> str:
     """Where the server on this machine listens, by the variables it was started with."""
     host = os.environ.get("HOST") or "127.0.0.1"
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104
-    return f"http://{host}:{os.environ.get('PORT') or 8000}"
+    return f"http://{host}:{os.environ.get('PORT') or 8000}{os.environ.get('SCRIPT_NAME', '')}"
 
 
 @click.command(
@@ -30,10 +33,17 @@ def server_address() -> str:
 @click.argument("url", required=False)
 @click.option("--upstream", metavar="NAME", help="Ask this upstream of the settings one short question.")
 @click.option("--server", metavar="URL", default=server_address, help="The server itself, past the proxy.")
-@click.option("--key", envvar="DOCTOR_KEY", default="", help="An operator's access key, where there are keys.")
+@click.option(
+    "--key-file",
+    type=click.File(),
+    help="Where there are keys: a file with an operator's. Or put it into DOCTOR_KEY, or wait to be asked.",
+)
 @click.option("--idle", metavar="S", default=SILENCE, help="How long a way is kept idle; 0: not at all.")
 @click.option("--insecure", is_flag=True, help="Take any certificate.")
-def doctor(url: str | None, upstream: str | None, server: str, key: str, idle: float, insecure: bool) -> None:
+def doctor(
+    url: str | None, upstream: str | None, server: str, key_file: TextIO | None, idle: float, insecure: bool
+) -> None:
+    # No option takes the key itself: a command line is there for every user of the machine to see.
     if bool(url) == bool(upstream):
         raise click.UsageError("Give the address that browsers use, or --upstream NAME.")
     if upstream:
@@ -43,13 +53,30 @@ def doctor(url: str | None, upstream: str | None, server: str, key: str, idle: f
         raise click.UsageError(f"{url} is no address such as https://chat.example.org.")
     seconds = f"; it takes {idle + 5:.0f} s" if idle else ""
     click.echo(f"Streaming marks through {url}{seconds} …", err=True)
-    try:
-        report = examine(Target(url.rstrip("/"), key, insecure), begin_at(server.rstrip("/"), key), idle)
-    except CantBegin as error:
-        click.echo(error, err=True)
-        raise SystemExit(2) from None
+    key = _checked(key_file.read() if key_file else os.environ.get("DOCTOR_KEY", ""))
+    report = _examine(url.rstrip("/"), server.rstrip("/"), key, idle, insecure)
     click.echo("\n".join(lines(report)))
     raise SystemExit(0 if report.well else 1)
+
+
+def _checked(key: str) -> str:
+    key = key.strip()
+    if not re.fullmatch(r"[!-~]*", key):
+        raise click.UsageError("The access key has spaces, lines or characters in it that no key can have.")
+    return key
+
+
+def _examine(url: str, server: str, key: str, idle: float, insecure: bool) -> Report:
+    try:
+        return examine(Target(url, key, insecure), begin_at(server, key), idle)
+    except CantBegin as error:
+        if error.code == "missing_key" and sys.stdin.isatty():
+            key = _checked(click.prompt("An operator's access key", hide_input=True, err=True))
+            return _examine(url, server, key, idle, insecure)
+        click.echo(error, err=True)
+        if error.code == "missing_key":
+            click.echo("Give the doctor an operator's key with --key-file, or in DOCTOR_KEY.", err=True)
+        raise SystemExit(2) from None
 
 
 def lines(report: Report) -> Iterator[str]:
@@ -61,8 +88,7 @@ def lines(report: Report) -> Iterator[str]:
         yield f"! {note.says}"
         yield from _advice(note.symptom, report.server)
     if report.well:
-        ways = ", ".join(dict.fromkeys(probe.name for probe in report.probes))
-        yield f"All well: every mark came when it was written, by {ways}."
+        yield f"All well: every mark came when it was written, by {named(report.probes)}."
 
 
 def _advice(symptom: str, server: str) -> Iterator[str]:

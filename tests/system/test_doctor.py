@@ -9,14 +9,18 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from http.client import HTTPResponse
+from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 
+from millstream.access.keyring import digest
 from millstream.doctor.advice import ADVICE, advice
+from millstream.doctor.diagnosis import Finding, diagnose
 from millstream.doctor.examination import CantBegin, Report, begin_at, examine
 from millstream.doctor.probe import Target
-from tests.system.nginx import ROOT, Nginx
+from tests.system.nginx import ROOT, Nginx, certificate
 from tests.system.server import DEADLINE, Server
 from tests.system.ways import Faulty, apache, nginx
 
@@ -35,7 +39,7 @@ def ways(port: int) -> dict[str, tuple[object, str]]:
         "nginx compresses": (nginx(port, gzip=f"gzip on; gzip_min_length 0; {TYPES}"), "compressed"),
         "nginx asks over HTTP/1.0": (nginx(port, version="proxy_http_version 1.0;"), "http10"),
         "nginx is impatient": (nginx(port, timeout="proxy_read_timeout 3s;"), "cut"),
-        "nginx hides a header": (nginx(port, more="proxy_hide_header Cache-Control;"), "headers"),
+        "nginx hides a header": (nginx(port, keepalive="on", more="proxy_hide_header Cache-Control;"), "headers"),
         "Apache deflates": (apache(proxied), "compressed"),
         "all is withheld": (Faulty(port, withhold=True), "held"),
         "it comes in bursts": (Faulty(port, every=0.8), "bursts"),
@@ -67,13 +71,20 @@ def server() -> Iterator[Server]:
         yield server
 
 
-def examine_all(server: Server, ways: dict[str, object]) -> dict[str, Report]:
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tls")
+    certificate(folder)
+    return folder
+
+
+def examine_all(server: Server, ways: dict[str, object], scheme: str = "http") -> dict[str, Report]:
     """All at once: they mostly wait."""
     with ExitStack() as stack, ThreadPoolExecutor(len(ways)) as pool:
         asked: dict[str, Future[Report]] = {}
         for name, way in ways.items():
             port = stack.enter_context(way).port  # type: ignore[arg-type]
-            target = Target(f"http://127.0.0.1:{port}")
+            target = Target(f"{scheme}://127.0.0.1:{port}", insecure=True)
             asked[name] = pool.submit(examine, target, begin_at(server.url, ""), SILENCE)
         return {name: report.result() for name, report in asked.items()}
 
@@ -94,13 +105,16 @@ def symptoms(report: Report) -> set[str]:
 
 @pytest.mark.parametrize("name", list(ways(0)))
 def test_the_symptom_is_named(broken: dict[str, Report], name: str) -> None:
-    expected = ways(0)[name][1]
-    # A symptom brings others with it: what Apache compresses is a changed header, too. But the cause has to be there,
-    # and nothing may be said of what works.
+    assert_named(ways(0)[name][1], broken[name].findings)
+
+
+def assert_named(expected: str, findings: list[Finding]) -> None:
+    """A symptom brings others with it: what Apache compresses is a changed header, too. But the cause has to be
+    there, and nothing may be said of what works."""
     with_it = {"held": {"broken", "cut", "http10"}, "compressed": {"held", "bursts", "headers"}}.get(expected, set())
-    found = symptoms(broken[name])
-    assert expected in found, broken[name].findings
-    assert found <= {expected} | with_it, broken[name].findings
+    found = {finding.symptom for finding in findings}
+    assert expected in found, findings
+    assert found <= {expected} | with_it, findings
 
 
 @pytest.mark.parametrize("name", list(mended(0)))
@@ -125,7 +139,31 @@ def test_a_proxy_that_does_not_probe_its_clients_is_noted(
 ) -> None:
     noted = [note.symptom for note in broken["nginx's defaults"].notes + whole["our own nginx.conf"].notes]
     assert "keepalive" not in noted
-    assert "keepalive" in [note.symptom for note in whole["a proxy without a fault"].notes]
+    assert "never" in keepalive(whole["a proxy without a fault"])
+    assert "waits for 120 minutes" in keepalive(broken["nginx hides a header"])
+
+
+def keepalive(report: Report) -> str:
+    (note,) = (note for note in report.notes if note.symptom == "keepalive")
+    return note.says
+
+
+def over_http_2(port: int, tls: Path) -> dict[str, tuple[object, str]]:
+    return {
+        "held": (nginx(port, tls, buffering=IGNORING, version="proxy_http_version 1.0;"), "held"),
+        "compressed": (nginx(port, tls, gzip=f"gzip on; gzip_min_length 0; {TYPES}"), "compressed"),
+        "impatient": (nginx(port, tls, timeout="proxy_read_timeout 3s;"), "cut"),
+        "hiding": (nginx(port, tls, more="proxy_hide_header Cache-Control;"), "headers"),
+        "retyping": (nginx(port, tls, more="proxy_hide_header Content-Type;"), "type"),
+    }
+
+
+def test_each_symptom_is_seen_over_http_2_too(server: Server, tls: Path) -> None:
+    ways = over_http_2(server.port, tls)
+    for name, report in examine_all(server, {name: way for name, (way, _) in ways.items()}, "https").items():
+        over_2 = diagnose([probe for probe in report.probes if probe.version == "2"])
+        assert ways[name][1] in {finding.symptom for finding in over_2}, over_2
+        assert all(probe.asked > 0 for probe in report.probes if probe.format != "json")
 
 
 @pytest.mark.parametrize("symptom", ["held", "bursts", "compressed", "http10", "cut", "headers", "type"])
@@ -133,8 +171,9 @@ def test_there_is_advice_for_every_proxy(symptom: str) -> None:
     assert set(ADVICE[symptom]) == {"nginx", "apache", "caddy", "haproxy", "cloudflare"}
 
 
-def flask(*arguments: str) -> subprocess.CompletedProcess[str]:
+def flask(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("MILLSTREAM_", "OPENAI_"))}
+    environ |= variables
     command = [sys.executable, "-m", "flask", "doctor", *arguments]
     return subprocess.run(
         command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False, timeout=DEADLINE
@@ -180,6 +219,90 @@ def test_marks_are_for_the_operator_alone(server: Server) -> None:
     with closing(server.connect()) as connection:
         connection.request("POST", "/doctor/marks", "{}", {"Via": "1.1 x", "Content-Type": "application/json"})
         assert connection.getresponse().status == 403
+
+
+KEYS = {
+    "anna": {"sha256": digest("ms-anna"), "operator": True},
+    "bob": {"sha256": digest("ms-bob")},
+}
+
+
+@pytest.fixture(scope="module")
+def locked() -> Iterator[tuple[Server, Nginx]]:
+    """A server with access keys, behind our nginx.conf."""
+    with Server(keys=KEYS, trusted_proxies=1) as server, Nginx(server.port) as front:
+        yield server, front
+
+
+@pytest.fixture
+def arguments(locked: tuple[Server, Nginx]) -> list[str]:
+    server, front = locked
+    return [f"http://127.0.0.1:{front.port}", "--server", server.url, "--idle", "0"]
+
+
+def test_a_key_comes_from_a_file_or_the_environment(arguments: list[str], tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("ms-anna\n")
+    with ThreadPoolExecutor() as pool:
+        by_file = pool.submit(flask, *arguments, "--key-file", str(tmp_path / "key"))
+        by_variable = pool.submit(flask, *arguments, DOCTOR_KEY="ms-anna")
+        for done in (by_file.result(), by_variable.result()):
+            assert (done.returncode, "All well" in done.stdout) == (0, True), done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("key", "says"),
+    [
+        ("", "--key-file, or in DOCTOR_KEY"),
+        ("ms-bob", "This is for the operator"),
+        ("ms-wrong", "not known here"),
+        ("two words", "no key can have"),
+    ],
+)
+def test_without_the_operators_key_the_doctor_says_what_to_do(arguments: list[str], key: str, says: str) -> None:
+    done = flask(*arguments, DOCTOR_KEY=key)
+    assert (done.returncode, says in done.stderr) == (2, True), done.stderr
+    assert "ms-" not in done.stderr
+
+
+def test_at_a_terminal_the_doctor_asks_for_the_key_and_does_not_show_it(arguments: list[str]) -> None:
+    at_terminal = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+    command = [sys.executable, "-c", at_terminal, sys.executable, "-m", "flask", "doctor", *arguments]
+    pipe, said = subprocess.PIPE, b""
+    with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, bufsize=0) as doctor:
+        assert doctor.stdin and doctor.stdout
+        while data := doctor.stdout.read(4096):
+            said += data
+            if said.endswith(b"access key: "):
+                doctor.stdin.write(b"ms-anna\n")
+    assert (doctor.returncode, b"All well" in said) == (0, True), said
+    assert b"ms-anna" not in said
+
+
+def test_the_page_is_for_whoever_has_logged_in_as_the_operator(locked: tuple[Server, Nginx]) -> None:
+    server, front = locked
+
+    def ask(method: str, path: str, form: dict[str, object] | None = None, **headers: str) -> HTTPResponse:
+        headers |= {"Content-Type": "application/x-www-form-urlencoded", "Accept": "text/html"}
+        with closing(server.connect()) as connection:
+            connection.request(method, path, urlencode(form) if form else None, headers)
+            response = connection.getresponse()
+            response.text = response.read().decode()
+            return response
+
+    def log_in(key: str) -> str:
+        return ask("POST", "/login", {"key": key}, Origin=server.url).headers["Set-Cookie"].partition(";")[0]
+
+    assert ask("GET", "/doctor").headers["Location"].startswith("/login")
+    assert ask("GET", "/doctor", Cookie=log_in("ms-bob")).status == 403
+    cookie = log_in("ms-anna")
+    (token,) = re.findall('name="token" value="([^"]+)"', ask("GET", "/doctor", Cookie=cookie).text)
+    found = {}
+    for key in ("ms-anna", ""):
+        form = {"url": f"http://127.0.0.1:{front.port}", "key": key, "idle": 0, "token": token}
+        found[key] = ask("POST", "/doctor", form, Cookie=cookie).text  # as an old browser, which sends no Origin
+    assert "All well" in found["ms-anna"]
+    assert "ms-anna" not in found["ms-anna"]
+    assert "<b>Refused</b>: status 401" in found[""]
 
 
 def test_a_server_that_is_away_is_said_so(server: Server) -> None:

@@ -24,7 +24,8 @@ http {{
     client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder};
     uwsgi_temp_path {folder}; scgi_temp_path {folder};
     server {{
-        listen 127.0.0.1:{port} so_keepalive=on;
+        listen 127.0.0.1:{port}{ssl} so_keepalive={keepalive};
+        {certificate}
         location / {{
             proxy_pass http://127.0.0.1:{backend};
             proxy_set_header Host $http_host;
@@ -114,10 +115,13 @@ class Process:
         return False
 
 
-def nginx(backend: int, **lines: str) -> Process:
-    """The good lines, but for those given here; further ones may be given, too."""
+def nginx(backend: int, tls: Path | None = None, keepalive: str = "5s:3s:3", **lines: str) -> Process:
+    """The good lines, but for those given here; further ones may be given, too. `tls` is a folder with a certificate:
+    then it speaks HTTPS and HTTP/2 alone."""
     text = "\n".join({**GOOD_NGINX, **lines}.values())
-    return Process(NGINX_CONF, [NGINX, "-c", "CONF", "-p", "/"], backend=backend, lines=text)
+    certificate = f"ssl_certificate {tls}/fullchain.pem; ssl_certificate_key {tls}/privkey.pem;" if tls else ""
+    words = {"ssl": " ssl http2" if tls else "", "keepalive": keepalive, "certificate": certificate}
+    return Process(NGINX_CONF, [NGINX, "-c", "CONF", "-p", "/"], backend=backend, lines=text, **words)
 
 
 def apache(lines: str) -> Process:
