@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -23,6 +24,7 @@ from millstream.doctor.probe import Target
 from tests.system.nginx import ROOT, Nginx, certificate
 from tests.system.server import DEADLINE, Server
 from tests.system.ways import Faulty, apache, nginx
+from tests.upstreams.spark_server import API_SECRET, SparkServer, frame
 
 pytestmark = pytest.mark.system
 
@@ -303,6 +305,37 @@ def test_the_page_is_for_whoever_has_logged_in_as_the_operator(locked: tuple[Ser
     assert "All well" in found["ms-anna"]
     assert "ms-anna" not in found["ms-anna"]
     assert "<b>Refused</b>: status 401" in found[""]
+
+
+def test_the_local_model_is_tried_as_any_upstream(tmp_path: Path) -> None:
+    (tmp_path / "m.toml").touch()
+    done = flask("--upstream", "local", MILLSTREAM_CONFIG=str(tmp_path / "m.toml"))
+    assert (done.returncode, done.stderr) == (0, "")
+    told = dict(line[2:].split(": ", 1) for line in done.stdout.splitlines())
+    assert list(told) == ["key", "first token", "rate", "usage"]
+    assert told["key"] == "none given, and none asked for"
+    assert re.fullmatch(r"told: \d+ \+ \d+ tokens", told["usage"])
+
+
+@pytest.mark.parametrize(
+    ("name", "skew", "status", "says"),
+    [
+        ("spark", 0, 0, "✓ usage: told: 5 + 9 tokens"),
+        ("spark", 400, 1, "✗ clock: 400 s behind"),
+        ("sprak", 0, 2, "there is no upstream 'sprak'; there is spark"),
+    ],
+)
+def test_an_upstream_s_state_is_the_commands_status(
+    tmp_path: Path, name: str, skew: float, status: int, says: str
+) -> None:
+    spark = SparkServer([frame("one ", 0), 0.01, frame("two "), 0.01, frame("", 2, usage=(5, 9))], skew=skew)
+    lines = "\n".join(f"{name} = {json.dumps(value)}" for name, value in spark.table.items())
+    (tmp_path / "m.toml").write_text(f"[upstreams.spark]\n{lines}\n")
+    done = flask("--upstream", name, MILLSTREAM_CONFIG=str(tmp_path / "m.toml"))
+    spark.close()
+    told = (done.stdout + done.stderr).replace("401 s", "400 s").replace("399 s", "400 s")
+    assert (done.returncode, says in told) == (status, True), told
+    assert API_SECRET not in told
 
 
 def test_a_server_that_is_away_is_said_so(server: Server) -> None:
