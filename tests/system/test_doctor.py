@@ -23,7 +23,7 @@ from millstream.doctor.examination import CantBegin, Report, begin_at, examine
 from millstream.doctor.probe import Target
 from tests.system.nginx import ROOT, Nginx, certificate
 from tests.system.server import DEADLINE, Server
-from tests.system.ways import Faulty, apache, nginx
+from tests.system.ways import Faulty, apache, caddy, haproxy, nginx
 from tests.upstreams.spark_server import API_SECRET, SparkServer, frame
 
 pytestmark = pytest.mark.system
@@ -31,6 +31,15 @@ pytestmark = pytest.mark.system
 SILENCE = 6.0  # s
 IGNORING = "proxy_ignore_headers X-Accel-Buffering;"  # else nginx does what the server asks for
 TYPES = "gzip_types text/plain text/event-stream application/x-ndjson;"
+
+
+RETYPED = "proxy_hide_header Content-Type; add_header Content-Type text/html;"
+HTTP_1_0 = "SetEnv force-proxy-request-1.0 1"
+
+
+def lines_of(symptom: str, server: str) -> str:
+    (lines,) = advice(symptom, server).values()
+    return lines
 
 
 def ways(port: int) -> dict[str, tuple[object, str]]:
@@ -42,7 +51,12 @@ def ways(port: int) -> dict[str, tuple[object, str]]:
         "nginx asks over HTTP/1.0": (nginx(port, version="proxy_http_version 1.0;"), "http10"),
         "nginx is impatient": (nginx(port, timeout="proxy_read_timeout 3s;"), "cut"),
         "nginx hides a header": (nginx(port, keepalive="on", more="proxy_hide_header Cache-Control;"), "headers"),
+        "nginx drops what clients say": (nginx(port, more='proxy_set_header Last-Event-ID "";'), "headers"),
+        "nginx says it is HTML": (nginx(port, more=RETYPED), "type"),
         "Apache deflates": (apache(proxied), "compressed"),
+        "Apache asks over HTTP/1.0": (apache(f"{proxied}\nSetEnv no-gzip 1\n{HTTP_1_0}"), "http10"),
+        "Caddy compresses": (caddy(port, "encode gzip"), "compressed"),
+        "HAProxy is impatient": (haproxy(port, "timeout server 3s"), "cut"),
         "all is withheld": (Faulty(port, withhold=True), "held"),
         "it comes in bursts": (Faulty(port, every=0.8), "bursts"),
         "no Content-Type": (Faulty(port, strip=("content-type",)), "type"),
@@ -52,8 +66,8 @@ def ways(port: int) -> dict[str, tuple[object, str]]:
 
 def mended(port: int) -> dict[str, object]:
     """The same ways with the advice's own lines in them; of a proxy with a fault of its own, without the fault."""
-    lines = {symptom: advice(symptom, "nginx")["nginx"] for symptom in ("held", "compressed", "http10", "cut")}
-    flow = advice("held", "apache")["Apache"].replace("http://127.0.0.1:8000", f"http://127.0.0.1:{port}")
+    lines = {symptom: lines_of(symptom, "nginx") for symptom in ("held", "compressed", "http10", "cut")}
+    flow = lines_of("held", "apache").replace("http://127.0.0.1:8000", f"http://127.0.0.1:{port}")
     return {
         "nginx's defaults": nginx(
             port, buffering=IGNORING + lines["held"], cache="", version=lines["http10"], connection=""
@@ -61,7 +75,10 @@ def mended(port: int) -> dict[str, object]:
         "nginx compresses": nginx(port, gzip=f"{lines['compressed']} {TYPES}"),
         "nginx asks over HTTP/1.0": nginx(port, version=lines["http10"], connection=""),
         "nginx is impatient": nginx(port, timeout=lines["cut"]),
-        "Apache deflates": apache(flow + "\n" + advice("compressed", "apache")["Apache"]),
+        "Apache deflates": apache(flow + "\n" + lines_of("compressed", "apache")),
+        "Apache asks over HTTP/1.0": apache(f"{flow}\nSetEnv no-gzip 1\n{HTTP_1_0}\n{lines_of('http10', 'apache')}"),
+        "Caddy compresses": caddy(port, lines_of("compressed", "caddy")),
+        "HAProxy is impatient": haproxy(port, "timeout server 3s\n" + lines_of("cut", "haproxy")),
         "a proxy without a fault": Faulty(port),
         "our own nginx.conf": Nginx(port),
     }
@@ -129,6 +146,11 @@ def test_the_time_to_a_cut_is_measured(broken: dict[str, Report], name: str, sec
     (finding,) = (finding for finding in broken[name].findings if finding.symptom == "cut")
     (measured,) = re.findall(r"after (\d+) s without a byte", finding.says)
     assert seconds <= int(measured) <= seconds + 1
+
+
+def test_a_type_that_was_rewritten_is_told(broken: dict[str, Report]) -> None:
+    (finding,) = broken["nginx says it is HTML"].findings
+    assert "Content-Type is text/html and not text/event-stream" in finding.says
 
 
 def test_the_proxy_is_known_by_its_headers(broken: dict[str, Report]) -> None:

@@ -1,4 +1,5 @@
-"""Ways that do something to a stream: nginx and Apache set up badly, and small proxies with one fault each."""
+"""Ways that do something to a stream: nginx, Apache, Caddy and HAProxy set up badly, and small
+proxies with one fault each."""
 
 from __future__ import annotations
 
@@ -14,6 +15,8 @@ from pathlib import Path
 from tests.system.nginx import NGINX, free_port
 
 APACHE = shutil.which("apache2") or "/usr/sbin/apache2"
+CADDY = shutil.which("caddy") or "/usr/bin/caddy"
+HAPROXY = shutil.which("haproxy") or "/usr/sbin/haproxy"
 DEADLINE = 30.0  # s
 
 NGINX_CONF = """
@@ -64,6 +67,38 @@ LoadModule proxy_http_module {modules}/mod_proxy_http.so
 SetOutputFilter DEFLATE
 ProxyPreserveHost On
 {lines}
+"""
+
+HAPROXY_CONF = """
+global
+    maxconn 200
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 60s
+    timeout server 60s
+    option http-no-delay
+    {lines}
+frontend front
+    bind 127.0.0.1:{port}
+    http-request set-header X-Forwarded-For %[src]
+    default_backend back
+backend back
+    server one 127.0.0.1:{backend}
+"""
+
+CADDY_CONF = """
+{{
+    admin off
+    auto_https off
+}}
+http://:{port} {{
+    bind 127.0.0.1
+    {lines}
+    reverse_proxy 127.0.0.1:{backend} {{
+        flush_interval -1
+    }}
+}}
 """
 
 
@@ -128,6 +163,15 @@ def apache(lines: str) -> Process:
     return Process(
         APACHE_CONF, [APACHE, "-f", "CONF", "-D", "FOREGROUND"], modules="/usr/lib/apache2/modules", lines=lines
     )
+
+
+def haproxy(backend: int, lines: str = "") -> Process:
+    return Process(HAPROXY_CONF, [HAPROXY, "-db", "-f", "CONF"], backend=backend, lines=lines)
+
+
+def caddy(backend: int, lines: str = "") -> Process:
+    command = [CADDY, "run", "--adapter", "caddyfile", "--config", "CONF"]
+    return Process(CADDY_CONF, command, backend=backend, lines=lines)
 
 
 class Faulty:
