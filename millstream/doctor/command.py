@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -49,30 +48,28 @@ def doctor(
     if upstream:
         _doctor_upstream(upstream)
     assert url
-    if not url.startswith(("http://", "https://")):
-        raise click.UsageError(f"{url} is no address such as https://chat.example.org.")
     seconds = f"; it takes {idle + 5:.0f} s" if idle else ""
     click.echo(f"Streaming marks through {url}{seconds} …", err=True)
-    key = _checked(key_file.read() if key_file else os.environ.get("DOCTOR_KEY", ""))
-    report = _examine(url.rstrip("/"), server.rstrip("/"), key, idle, insecure)
+    key = key_file.read() if key_file else os.environ.get("DOCTOR_KEY", "")
+    report = _examine(_target(url, key, insecure), server.rstrip("/"), idle)
     click.echo("\n".join(lines(report)))
     raise SystemExit(0 if report.well else 1)
 
 
-def _checked(key: str) -> str:
-    key = key.strip()
-    if not re.fullmatch(r"[!-~]*", key):
-        raise click.UsageError("The access key has spaces, lines or characters in it that no key can have.")
-    return key
-
-
-def _examine(url: str, server: str, key: str, idle: float, insecure: bool) -> Report:
+def _target(url: str, key: str, insecure: bool) -> Target:
     try:
-        return examine(Target(url, key, insecure), begin_at(server, key), idle)
+        return Target(url.rstrip("/"), key.strip(), insecure)
+    except ValueError as error:
+        raise click.UsageError(f"That can't be: {error}.") from None
+
+
+def _examine(target: Target, server: str, idle: float) -> Report:
+    try:
+        return examine(target, begin_at(server, target.key), idle)
     except CantBegin as error:
         if error.code == "missing_key" and sys.stdin.isatty():
-            key = _checked(click.prompt("An operator's access key", hide_input=True, err=True))
-            return _examine(url, server, key, idle, insecure)
+            key = click.prompt("An operator's access key", hide_input=True, err=True)
+            return _examine(_target(target.url, key, target.insecure), server, idle)
         click.echo(error, err=True)
         if error.code == "missing_key":
             click.echo("Give the doctor an operator's key with --key-file, or in DOCTOR_KEY.", err=True)

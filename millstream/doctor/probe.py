@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import shutil
 import socket
 import ssl
@@ -22,6 +23,7 @@ from millstream.formats.json import Json
 from millstream.formats.table import FORMATS
 
 ECHO = "Millstream-Doctor"  # asks the server to tell, under the same name, what of the request reached it
+VISIBLE = re.compile("[!-~]*")  # characters of ASCII
 ENCODINGS = "gzip, deflate, br"  # what browsers ask for
 PATIENCE = 10.0  # s beyond the last mark
 READ = 65536  # bytes
@@ -32,11 +34,19 @@ TIMES = "%{stderr}\n%{time_total} %{time_pretransfer}"  # curl's last line: s in
 
 @dataclass(frozen=True)
 class Target:
-    """The public address, without a slash at its end, and how to get in."""
+    """The public address, without a slash at its end, and how to get in. Raises ValueError with the reason."""
 
     url: str
     key: str = ""
     insecure: bool = False
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.url)
+        # Both get into the lines of a request and of curl's settings.
+        if parts.scheme not in ("http", "https") or not parts.hostname or not VISIBLE.fullmatch(self.url):
+            raise ValueError("give the address that browsers use, such as https://chat.example.org")
+        if not VISIBLE.fullmatch(self.key):
+            raise ValueError("the access key has spaces, lines or characters in it that no key can have")
 
     def headers(self, format: str, id: str) -> dict[str, str]:
         found = {
@@ -202,8 +212,9 @@ def _by_curl(probe: Probe, target: Target, id: str, begun: float, limit: float, 
         "-",
     ]
     # By --config: a command line is there for every user of the machine to see, and the key is in it.
-    config = "".join(f'header = "{name}: {value}"\n' for name, value in target.headers(probe.format, id).items())
-    config += f'url = "{target.url}/streams/{id}"\n'
+    settings = [("header", f"{name}: {value}") for name, value in target.headers(probe.format, id).items()]
+    settings.append(("url", f"{target.url}/streams/{id}"))
+    config = "".join(f"{name} = {_quoted(value)}\n" for name, value in settings)
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0) as process:
         assert process.stdin and process.stdout and process.stderr
@@ -228,6 +239,11 @@ def _by_curl(probe: Probe, target: Target, id: str, begun: float, limit: float, 
     probe.whole = process.returncode == 0
     if process.returncode:
         probe.error = "\n".join(said).strip()
+
+
+def _quoted(value: str) -> str:
+    """https://curl.se/docs/manpage.html#-K"""
+    return '"' + value.replace("\\", r"\\").replace('"', r"\"") + '"'
 
 
 def _reads(pipe: object) -> Iterator[bytes]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 import msgspec
 from flask import Blueprint, Response, g, jsonify, make_response, render_template, request
 
@@ -50,13 +48,11 @@ def examined() -> Response:
     caller = _operator()
     fields = intake.fields()
     url = str(fields.get("url", "")).strip().rstrip("/")
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise RequestError(
-            "bad_field", "Give the address that browsers use, such as https://chat.example.org.", "url"
-        )
+    try:
+        target = Target(url, key=str(fields.get("key", "")).strip())
+    except ValueError as error:
+        raise RequestError("bad_field", f"That can't be: {error}.", "url") from None
     silence = intake.whole_number("idle", str(fields.get("idle", SILENCE)), int(LONGEST))
-    target = Target(url, key=str(fields.get("key", "")))
     return _page(url, silence, examine(target, lambda plan: _begin(caller, plan), silence))
 
 

@@ -18,7 +18,9 @@ import pytest
 
 from millstream.access.keyring import digest
 from millstream.doctor.examination import CantBegin, begin_at, examine
-from millstream.doctor.probe import Target
+from millstream.doctor.marks import Plan
+from millstream.doctor.probe import Probe, Target, follow
+from tests.system.backend import Backend
 from tests.system.nginx import ROOT, Nginx
 from tests.system.server import DEADLINE, Server
 from tests.system.ways import nginx
@@ -48,6 +50,17 @@ def test_the_command_says_all_well_over_https_and_http2(server: Server) -> None:
         done = flask(url, "--server", server.url, "--idle", "0", "--insecure")
     assert (done.returncode, "sse over HTTP/2" in done.stdout) == (0, True), done.stdout + done.stderr
     assert "All well" in done.stdout
+
+
+def test_curl_gets_a_key_as_it_is() -> None:
+    key = r'a"b\"c\\n'
+    with Backend() as backend, ThreadPoolExecutor() as pool:
+        target = Target(f"http://127.0.0.1:{backend.port}", key)
+        asked = pool.submit(follow, Probe(Plan(), "text", "2"), target, "id", 0.0)
+        exchange = backend.next()
+        exchange.close()
+        asked.result()
+    assert exchange.headers["authorization"] == f"Bearer {key}"
 
 
 def test_the_command_says_what_to_do_and_exits_with_1(server: Server) -> None:
