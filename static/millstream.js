@@ -64,7 +64,7 @@ var SSE = 'text/event-stream', now = Date.now;
 
 function mayPass(status) { return !status || status === 429 || status >= 500; }
 
-function parse(text) { try { return JSON.parse(text); } catch (error) { return null; } }
+function parse(text) { try { return JSON.parse(text); } catch (error) { } }
 
 function merged(one, other) {
 	var all = {};
@@ -116,7 +116,7 @@ function telling(sink) {
 	return function (event) {
 		var n = /\.(\d+)$/.exec(event.id), data = parse(event.data);
 		if (n && data) sink.event(event.type, +n[1], data);
-		else sink.lost(); // half a line, glued to another one
+		else sink.lost(); // half a line glued to another
 	};
 }
 
@@ -155,9 +155,9 @@ var TRANSPORTS = {
 			credentials: ask.withCredentials ? 'include' : 'same-origin', signal: stopper && stopper.signal
 		}).then(function (response) {
 			var headers = response.headers;
-			if (response.status !== 200) {
-				return response.text().then(function (text) { sink.refuse(response.status, text, headers.get('Retry-After')); });
-			}
+			if (response.status !== 200) return response.text().then(function (text) {
+				sink.refuse(response.status, text, headers.get('Retry-After'));
+			});
 			if (!isEventStream(headers.get('Content-Type'))) return sink.blocked();
 			sink.locate(headers.get('Content-Location'));
 			reader = response.body.getReader();
@@ -168,12 +168,12 @@ var TRANSPORTS = {
 
 	eventsource: function (ask, sink) {
 		var Native = Object.keys(ask.headers).length < 2 && window.EventSource, tell = telling(sink), abort; // it has Accept alone
-		var source = new (Native || Source)(ask.at('sse', ask.after), ask);
+		var source = new (Native || Source)(ask.url, ask);
 		['start', 'message', 'reasoning', 'done', 'failed'].forEach(function (type) {
 			source.addEventListener(type, function (event) {
 				sink.byte();
 				tell({type: type, data: event.data, id: event.lastEventId});
-			}, false);
+			});
 		});
 		source.onerror = function () {
 			var refused = source.readyState === 2;
@@ -233,7 +233,7 @@ function usable(headers) {
 
 /** What the callback throws is the page's own. */
 function call(callback, self, value) {
-	try { callback.call(self, value); } catch (error) { setTimeout(function () { throw error; }, 0); }
+	try { callback.call(self, value); } catch (error) { setTimeout(function () { throw error; }); }
 }
 
 /**
@@ -301,9 +301,9 @@ function Source(url, options) {
 
 // ---- stream: resume, watchdog, step-down ----
 
-var OPEN = 'millstream.open.', chosen = '';
+var OPEN = 'millstream.open.', chosen = '', down = ''; // down: left for a lesser one, told once
 
-function stored(name, use) { try { return use(window[name]); } catch (error) { return undefined; } }
+function stored(name, use) { try { return use(window[name]); } catch (error) { } }
 
 /** The session's transport; with a name, from now on. */
 function choice(name) {
@@ -316,14 +316,13 @@ function choice(name) {
 
 /**
  * Over HTTP/1.1 the five oldest streams of all tabs may hold a connection; a sixth would stop the site. Each leaves a sign of
- * life in localStorage. It is stale after more than the minute that Chromium lets pass between two timers of a hidden
- * tab. A wrong count costs polls, no more.
+ * life in localStorage, stale after the minute that Chromium lets pass between timers of hidden tabs. Errors only cost polls.
  */
 function mayHold(slot) {
 	return stored('localStorage', function (store) {
 		var slots = [], name, i;
 		store.setItem(slot, now());
-		for (i = store.length - 1; i >= 0; i--) {
+		for (i = store.length; i--;) {
 			name = store.key(i);
 			if (name.indexOf(OPEN)) continue;
 			if (Math.abs(now() - store.getItem(name)) < 75000) slots.push(name);
@@ -342,7 +341,7 @@ function open(options) {
 	var beat = 0, begun, missed, stopping, crowded, over; // of the stream
 	var stream = {id: '', url: '', after: +resume.after || 0, transport: '', state: 'connecting', stop: stop,
 		close: function () { if (!over) end('closed'); },
-		key: options.key || now() + '-' + Math.random() + '-' + Math.random()};
+		key: options.key || slot + Math.random()};
 
 	if (forced !== 'auto' && !TRANSPORTS.hasOwnProperty(forced)) {
 		throw new TypeError('Millstream: transport is "' + forced + '"; use auto, fetch, eventsource, xhr or poll');
@@ -353,17 +352,21 @@ function open(options) {
 
 	function tell(name, value) { if (stream[name] && stream.state !== 'closed') call(stream[name], stream, value); }
 
-	function at(format, after) {
-		return stream.url + '?format=' + format + '&after=' + after;
+	/** For the operator's figures. */
+	function via(url) {
+		return url + (/\?/.test(url) ? '&' : '?') + 'via=' + (crowded ? 'crowded' : stream.transport) + (down && '&from=' + down);
 	}
 
+	function at(format, after) { return via(stream.url) + '&format=' + format + '&after=' + after; }
+
 	function request(method, url, headers, body) {
-		return {method: method, url: url, headers: merged(own, headers), body: body, withCredentials: options.withCredentials};
+		return {method: method, url: url, headers: merged(own, headers), body: body, withCredentials: options.withCredentials,
+			at: at, after: stream.after, crowded: crowded};
 	}
 
 	function question(url, accept) {
-		var headers = {Accept: accept, 'Content-Type': 'application/json', 'Idempotency-Key': stream.key};
-		return request('POST', url, headers, JSON.stringify(options.body || {}));
+		return request('POST', via(url), {Accept: accept, 'Content-Type': 'application/json', 'Idempotency-Key': stream.key},
+			JSON.stringify(options.body || {}));
 	}
 
 	function stop() {
@@ -382,9 +385,9 @@ function open(options) {
 	}
 
 	function connect() {
-		var mine = {}, holds = mayHold(slot), name, ask;
+		var mine = {}, name;
 		drop();
-		crowded = !forced && !holds;
+		crowded = !mayHold(slot) && !forced;
 		name = crowded ? 'poll' : names[way];
 		if (name !== stream.transport) tell('ontransport', stream.transport = name);
 		if (over) return;
@@ -395,18 +398,17 @@ function open(options) {
 		asked = now();
 		first = started = 0;
 		watch(LIMITS.start);
-		if (!stream.url && (name === 'eventsource' || name === 'poll')) return begin(mine);
-		ask = stream.url ? request('GET', at('sse', stream.after), {Accept: SSE}) : question(url, SSE);
 		try {
-			abort = TRANSPORTS[name](merged(ask, {at: at, after: stream.after, crowded: crowded}), mine);
+			abort = stream.url ? TRANSPORTS[name](request('GET', at('sse', stream.after), {Accept: SSE}), mine)
+				: /^[ep]/.test(name) ? begin(mine) : TRANSPORTS[name](question(url, SSE), mine);
 		} catch (error) { mine.blocked(); } // PhantomJS 1.9 at an EventSource of another origin
+		down = '';
 	}
 
 	/** For transports that can only GET. */
 	function begin(mine) {
-		abort = send(question(base + '/streams', 'application/json'), {end: function (xhr) {
+		return send(question(base + '/streams', 'application/json'), {end: function (xhr) {
 			var answer = xhr.status === 201 && parse(xhr.responseText);
-			if (sink !== mine) return;
 			if (!answer) return refused(xhr, mine);
 			hears.locate(answer.url);
 			connect();
@@ -415,11 +417,11 @@ function open(options) {
 
 	function watch(time) {
 		var due;
-		if (way === names.length - 1) time = Math.max(time, 4 * LIMITS.start); // there is nothing to step down to
+		if (!names[way + 1]) time = Math.max(time, 4 * LIMITS.start); // there is nothing to step down to
 		due = now() + time;
 		clearTimeout(timer);
 		timer = setTimeout(function () {
-			// The computer slept, or an EventSource doesn't show heartbeats.
+			// The computer slept, or an EventSource hides heartbeats.
 			if (now() - due > 2000 || (started && stream.transport === 'eventsource')) connect();
 			else hears.blocked();
 		}, time);
@@ -428,7 +430,7 @@ function open(options) {
 	function end(state) {
 		over = true;
 		stream.state = state;
-		if (state !== 'closed' && abort) { // it ends by itself; its connection is used again
+		if (state !== 'closed' && abort) { // it ends by itself; its connection is reused
 			setTimeout(abort, 1000);
 			abort = null;
 		}
@@ -440,8 +442,8 @@ function open(options) {
 	function leave() { stored('localStorage', function (store) { store.removeItem(slot); }); }
 
 	function listen(verb) {
-		window[verb + 'EventListener']('online', retry, false);
-		window[verb + 'EventListener']('pagehide', leave, false);
+		window[verb + 'EventListener']('online', retry);
+		window[verb + 'EventListener']('pagehide', leave);
 	}
 
 	function retry() { if (stream.state === 'retrying') connect(); }
@@ -477,7 +479,7 @@ function open(options) {
 			if (type === 'message') tell('ontext', data.text);
 			else if (type === 'reasoning') tell('onreasoning', data.text);
 			else if (type === 'done') hears.over(type, data);
-			else if (type === 'failed') fail('failed', data.error);
+			else if (type === 'failed') fail(type, data.error);
 		},
 		start: function (data) {
 			hears.locate('/' + data.id);
@@ -495,7 +497,10 @@ function open(options) {
 		over: function (status, facts) {
 			if (status === 'failed') return fail(status);
 			// In one burst: not this way again.
-			if (!crowded && names[way + 1] && first - asked > LIMITS.burst && now() - first < 200) choice(names[way + 1]);
+			if (!crowded && names[way + 1] && first - asked > LIMITS.burst && now() - first < 200) {
+				choice(names[way + 1]);
+				down = names[way];
+			}
 			end('done');
 			tell('ondone', facts || {});
 		},
@@ -518,15 +523,15 @@ function open(options) {
 		renew: connect,
 		/** The next transport follows the same stream. */
 		blocked: function () {
-			if (way === names.length - 1 || navigator.onLine === false) return hears.lost();
-			way++;
+			if (!names[way + 1] || navigator.onLine === false) return hears.lost();
+			down = names[way++];
 			connect();
 		}
 	};
 
 	hears.locate(resume.url, resume.url);
 	listen('add');
-	timer = setTimeout(connect, 0); // its callbacks are set first
+	timer = setTimeout(connect); // its callbacks are set first
 	return stream;
 }
 

@@ -120,7 +120,7 @@ def resume(caller: Caller, id: str, after: int, asked: dict[str, str]) -> Respon
     meta = _meta(id, caller)
     if request.method == "HEAD":
         return head(format)
-    _count(meta, after or int(asked.get("offset", "0") != "0" or "Range" in request.headers))
+    _count(after or int(asked.get("offset", "0") != "0" or "Range" in request.headers))
     if format is Json:
         return _poll(meta, after, asked)
     if format is Html:
@@ -137,12 +137,11 @@ def resume(caller: Caller, id: str, after: int, asked: dict[str, str]) -> Respon
         return streamed(follower, format(meta, intake.options(id, padding, position=after)), client)
 
 
-def _count(meta: Meta, resumes: int) -> None:
+def _count(resumes: int) -> None:
     format, transport = via()
-    metrics = services().metrics
-    metrics.followed(meta, transport)
+    intake.count_step_down()
     if resumes and format != Json.NAME:  # a poll is no resume, though each has a position
-        metrics.resumed(format, transport)
+        services().metrics.resumed(format, transport)
 
 
 def _resume_text(meta: Meta, after: int, asked: dict[str, str], padding: int) -> Response:

@@ -63,7 +63,7 @@ def answer(method: str, path: str, headers: dict[str, str]) -> Answer:
             "after=2": start(2) + event(3, "c") + b'data: {"te' + event(4, "d"),
             "after=3": start(3) + event(4, "d") + event(5),
         }
-        if rest == "streams":
+        if rest.startswith("streams?"):
             return 201, {}, json.dumps({"id": ID, "url": f"/streams/{ID}"}).encode()
         return 200, SSE, next((part for end, part in parts.items() if rest.endswith(end)), parts["chat"])
     return 404, {}, b""
@@ -162,6 +162,7 @@ def test_it_works_on_a_foreign_page(every_browser: Any, stage: Stage, headers: d
         go(every_browser, url=f"http://localhost:{other.port}/wrong/chat", headers=headers)
         seen = wait(every_browser, "seen.end")
         asked = [sent.get("authorization") for method, _, sent in other.asked if method != "OPTIONS"]
+        assert all(f"?via={seen['transports'][0]}" in path for _, path, _ in other.asked)
     assert (seen["text"], seen["end"][0], seen["retries"]) == ("abcd", "done", 2)
     assert set(asked) == {headers.get("Authorization")}
 
