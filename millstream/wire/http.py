@@ -57,17 +57,23 @@ class Chunked:
             data, self._held = self._held + data, b""
         parts = []
         at, end = 0, len(data)
+        left, place = self._left, self._place
         while at < end and not self.done:
-            if self._left:
-                parts.append(data[at : at + self._left])
-                at += self._left
-                self._left = max(at - end, 0)
-            elif found := self._place[0].match(data, at):
+            if left:
+                parts.append(data[at : at + left])
+                at += left
+                left = at - end if at > end else 0
+            elif found := place[0].match(data, at):
                 at = found.end()
-                self._step(found)
+                if place is _LAST:
+                    self.done = True
+                else:
+                    left = int(found[1], 16)
+                    place = _NEXT if left else _LAST
             else:
-                self._hold(data, at)
+                self._hold(data, at, place[1])
                 at = end
+        self._left, self._place = left, place
         if self.done:
             self.rest += data[at:]
         return b"".join(parts)
@@ -77,15 +83,8 @@ class Chunked:
             missing = f"{self._left} bytes of a chunk" if self._left else "the last chunk"
             raise ValueError(f"cut: the peer closed, and {missing} had not come")
 
-    def _step(self, found: re.Match[bytes]) -> None:
-        if self._place is _LAST:
-            self.done = True
-        else:
-            self._left = int(found[1], 16)
-            self._place = _NEXT if self._left else _LAST
-
-    def _hold(self, data: bytes, at: int) -> None:
-        if len(data) - at > LONGEST_HEAD or not self._place[1].fullmatch(data, at):
+    def _hold(self, data: bytes, at: int, beginning: re.Pattern[bytes]) -> None:
+        if len(data) - at > LONGEST_HEAD or not beginning.fullmatch(data, at):
             raise ValueError(f"bad chunk: {data[at : at + 40]!r} is no size line or trailer")
         self._held = data[at:]
 
