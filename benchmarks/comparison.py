@@ -37,13 +37,13 @@ class Case:
 
 
 CASES = [
-    Case("50", 50, PACE),
-    Case("200", 200, PACE),
-    Case("500", 500, PACE),
+    Case("paced-50", 50, PACE),
+    Case("paced-200", 200, PACE),
+    Case("paced-500", 500, PACE),
     Case("start", 8, 0, answers=600),
     Case("first", 1, 0, answers=200),
-    Case("flat × 1", 1, 0, 1.5),
-    Case("flat × 20", 20, 0, 1.5),
+    Case("flat-1", 1, 0, 1.5),
+    Case("flat", 20, 0, 1.5),
 ]
 BY_NAME = {case.name: case for case in CASES}
 
@@ -172,15 +172,16 @@ def main() -> None:
     options = argparse.ArgumentParser(description="Compares Millstream with other relays.")
     options.add_argument("--quick", action="store_true", help="one round, fewer cases: under two minutes")
     options.add_argument("--only", default="", help="relays, separated by commas")
-    options.add_argument("--cases", default="", help="cases, separated by commas")
+    options.add_argument("--case", default="", help="cases, separated by commas: " + ", ".join(BY_NAME))
+    options.add_argument("--rounds", type=int, default=0)
     use = options.parse_args()
     for tool in ("taskset", "openssl"):
         if not shutil.which(tool):
             raise SystemExit(f"benchmarks/run.py needs {tool}")
-    rounds = 1 if use.quick else 3
-    cases = [BY_NAME[name] for name in use.cases.split(",")] if use.cases else CASES
-    if use.quick and not use.cases:
-        cases = [BY_NAME[name] for name in ("200", "flat × 20", "start", "first")]
+    rounds = use.rounds or (1 if use.quick else 3)
+    cases = [BY_NAME[name] for name in use.case.split(",")] if use.case else CASES
+    if use.quick and not use.case:
+        cases = [BY_NAME[name] for name in ("paced-200", "flat", "start", "first")]
     names = use.only.split(",") if use.only else MAIN
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="millstream-load-")))
@@ -194,12 +195,12 @@ def main() -> None:
         found = load.run(upstream.port, direct, BY_NAME["first"], [str(emulator.pid)])
         taken: dict[str, list[float]] = {}
         if not use.only and not use.quick:
-            results["variants"] = compare(load, upstream, VARIANTS, [BY_NAME["200"], BY_NAME["flat × 20"]], rounds)
+            results["variants"] = compare(load, upstream, VARIANTS, [BY_NAME["paced-200"], BY_NAME["flat"]], rounds)
             results["tls"] = compare(
-                load, with_tls(stack, upstream), TLS, [BY_NAME["200"], BY_NAME["flat × 20"]], rounds
+                load, with_tls(stack, upstream), TLS, [BY_NAME["paced-200"], BY_NAME["flat"]], rounds
             )
             taken = memory(load, upstream, TLS, OPEN)
-        write({name: relay.name for name, relay in relays().items()}, results, taken, found["first_us"], rounds)
+        write({name: relay.name for name, relay in relays().items()}, results, taken, found["first_us"], rounds, not use.only and not use.case)
 
 
 if __name__ == "__main__":

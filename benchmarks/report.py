@@ -11,7 +11,7 @@ Found = dict[str, dict[str, dict[str, float]]]
 
 
 def write(
-    names: dict[str, str], results: dict[str, Found], memory: dict[str, list[float]], direct: float, rounds: int
+    names: dict[str, str], results: dict[str, Found], memory: dict[str, list[float]], direct: float, rounds: int, whole: bool
 ) -> None:
     """Prints all tables; a whole run of three rounds is kept in RESULTS.md."""
     parts = [_table("HTTP upstream, the store on disk", names, results["plain"], direct)]
@@ -21,7 +21,7 @@ def write(
         parts.append(_memory(names, memory))
     text = "\n".join(parts)
     print(text)
-    if rounds >= 3:
+    if whole and rounds >= 3:
         head = (
             f"# Results\n\n{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores; `python benchmarks/run.py`, medians "
             f"of {rounds} rounds that took turns. µs are CPU of the relay's processes; events of 255 bytes. Only "
@@ -47,12 +47,13 @@ def _table(title: str, names: dict[str, str], found: Found, direct: float) -> st
 
 def _head(case: str) -> str:
     own = {"start": "start, ms CPU", "first": "added first token, ms"}
-    return own.get(case) or (f"{case}, tokens/s" if "flat" in case else f"{case} streams, µs per token")
+    own |= {"flat": "20 flat out, tokens/s", "flat-1": "1 flat out, tokens/s"}
+    return own.get(case) or f"{case[6:]} streams, µs per token"
 
 
 def _cell(case: str, value: dict[str, float] | None, nginx: dict[str, float] | None, direct: float) -> str:
     if value is None:
-        return "saturated" if case.isdigit() else "broke down"
+        return "saturated" if case.startswith("paced") else "broke down"
     if case == "start":
         return f"{value['start_ms']:.2f}"
     if case == "first":
@@ -79,7 +80,7 @@ def _plot(names: dict[str, str], found: Found, memory: dict[str, list[float]]) -
     from matplotlib import pyplot
 
     cpu = {
-        name: [(int(case), value["us"]) for case, value in by_case.items() if case.isdigit()]
+        name: [(int(case[6:]), value["us"]) for case, value in by_case.items() if case.startswith("paced")]
         for name, by_case in found.items()
     }
     kept = {
