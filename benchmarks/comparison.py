@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -79,6 +81,7 @@ def main() -> None:
         f"This takes about {estimate(turns, rounds) / 60:.1f} minutes, and up to two more when it installs.",
         flush=True,
     )
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # what was started shall end as well
     with ExitStack() as stack:
         own = stack.enter_context(folder("load"))
         emulator = Emulator(own)

@@ -8,7 +8,7 @@
  *
  * PIDS is "PID,PID,...": processes whose CPU time is added up. A token is "#SEQUENCE:CLOCK#" (see upstream.c); SEQUENCE has to count
  * 0, 1, 2, ... within an answer. Prints a line of JSON for each window: tokens, seconds and each PIDS' CPU seconds within it, its own too;
- * microseconds to the first token and from the upstream's write to here (medians); how many tokens were wrong. One thread, epoll.
+ * how long the first PIDS had to wait for a core; microseconds to the first token and from the upstream's write to here (medians); how many tokens were wrong. One thread, epoll.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -61,6 +61,21 @@ static double cpu_of(const char *pids) {
         long pid = strtol(at, &at, 10);
         if (clock_getcpuclockid(pid, &clock) || clock_gettime(clock, &t)) { fprintf(stderr, "load: process %ld has gone\n", pid); exit(1); }
         sum += t.tv_sec + t.tv_nsec / 1e9;
+    }
+    return sum;
+}
+
+/* Seconds that their first threads were ready to run and had to wait for the core: what neighbours took. */
+static double waited_by(const char *pids) {
+    double sum = 0;
+    for (char *at = (char *)pids; *at; at += *at == ',') {
+        char path[64];
+        unsigned long long run, wait = 0;
+        snprintf(path, sizeof path, "/proc/%ld/schedstat", strtol(at, &at, 10));
+        FILE *file = fopen(path, "r");
+        if (file && fscanf(file, "%llu %llu", &run, &wait) != 2) wait = 0;
+        if (file) fclose(file);
+        sum += wait / 1e9;
     }
     return sum;
 }
@@ -182,7 +197,7 @@ static uint32_t median(uint32_t *values, long n) {
 
 static int groups;
 static char **group;                 /* PIDS; this program itself comes last */
-static double cpu[16];
+static double cpu[16], waited;
 static int64_t begun;
 
 static void read_cpu(double *to) {
@@ -196,13 +211,15 @@ static void begin_window(void) {
     begun = now();
     tokens = delays = answers = 0;
     read_cpu(cpu);
+    waited = waited_by(group[0]);
 }
 
 static void end_window(void) {
     double seconds = (now() - begun) / 1e6, after[16];
     read_cpu(after);
     printf("{\"tokens\": %ld, \"answers\": %ld, \"seconds\": %.4f, \"first_us\": %u, \"delay_us\": %u, \"wrong\": %ld, "
-           "\"ended\": %ld, \"cpu\": [", tokens, answers, seconds, median(first_us, firsts), median(delay_us, delays), wrong, ended);
+           "\"ended\": %ld, \"waited\": %.4f, \"cpu\": [", tokens, answers, seconds, median(first_us, firsts), median(delay_us, delays), wrong, ended,
+           waited_by(group[0]) - waited);
     for (int i = 0; i <= groups; i++) printf("%s%.6f", i ? ", " : "", after[i] - cpu[i]);
     printf("]}\n");
     fflush(stdout);

@@ -143,6 +143,7 @@ def reduced(case: Case, streams: int, window: dict[str, Any]) -> Found:
         )
     seconds, (relay, upstream, store, client) = window["seconds"], window["cpu"]
     shares = {"busy": relay / seconds, "upstream": (upstream + store) / seconds, "client": client / seconds}
+    shares["waited"] = window["waited"] / seconds
     if case.answers:
         return {
             **shares,

@@ -57,10 +57,10 @@ class Process:
         return [self.process.pid, *(child.pid for child in psutil.Process(self.process.pid).children(recursive=True))]
 
     def stop(self) -> None:
-        """Its own way, which leaves nothing behind; after a second, all of its session."""
+        """Its own way, which leaves nothing behind; after some seconds, all of its session."""
         self.process.send_signal(signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):
-            self.process.wait(1)
+            self.process.wait(3)
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(DEADLINE)
