@@ -42,7 +42,8 @@ static struct stream *all;
 static int poller, port;
 static char *request;
 static size_t request_length;
-static long tokens, wrong, answers, ended, firsts;
+static long tokens, wrong, answers, ended, firsts, asked;
+static long wanted;                                            /* answers; 0: streams without end */
 static uint32_t *first_us, *delay_us;
 static long delays, most_delays = 2000000, most_firsts = 200000;
 
@@ -87,6 +88,7 @@ static void ask(struct stream *s) {
     s->expected = 0;
     s->chunked = 0;
     s->asked = now();
+    asked++;
     if (write(s->fd, request, request_length) != (ssize_t)request_length) { perror("load: write"); exit(1); }
 }
 
@@ -137,16 +139,16 @@ static void payload(struct stream *s, const char *p, size_t n, int64_t at) {
     }
 }
 
-static void whole(struct stream *s, int again) {
+static void whole(struct stream *s) {
     answers++;
     s->state = WHOLE;
-    if (!again) return;
+    if (asked >= wanted) return;
     if (!s->closing) { ask(s); return; }
     close(s->fd);  /* which takes it from the poller, too */
     open_one(s);
 }
 
-static void framing(struct stream *s, const char *p, size_t n, int64_t at, int again) {
+static void framing(struct stream *s, const char *p, size_t n, int64_t at) {
     const char *end = p + n;
     while (p < end) {
         if (s->state == WHOLE) { wrong++; return; }  /* nothing was asked that this could answer */
@@ -176,7 +178,7 @@ static void framing(struct stream *s, const char *p, size_t n, int64_t at, int a
         } else if (s->state == DATA_END) {
             if (*p++ == '\n') s->state = SIZE;
         } else if (*p++ == '\n') {  /* TRAILER: an empty line and no more */
-            whole(s, again);
+            whole(s);
             if (s->state == HEAD) return;
         }
     }
@@ -239,7 +241,7 @@ int main(int words, char **word) {
     port = atoi(word[1]);
     char *steps = word[3];
     double seconds = atof(word[4]);
-    long wanted = seconds < 0 ? -seconds : 0;
+    wanted = seconds < 0 ? -seconds : 0;
     groups = words - 5;
     group = word + 5;
     FILE *file = fopen(word[2], "r");
@@ -260,7 +262,7 @@ int main(int words, char **word) {
     if (wanted) begin_window();
     for (;;) {
         /* Not all at once, so that no relay's backlog is the measure. */
-        for (int i = 0; i < 8 && opened < count && (wanted || opened - firsts < ASKING); i++) open_one(&all[opened++]);
+        for (int i = 0; i < 8 && opened < count && (wanted ? asked < wanted : opened - firsts < ASKING); i++) open_one(&all[opened++]);
         int n = epoll_wait(poller, got, 256, opened < count ? 1 : 20);
         int64_t at = now();
         long before = firsts;
@@ -269,14 +271,14 @@ int main(int words, char **word) {
             struct stream *s = got[i].data.ptr;
             ssize_t have = read(s->fd, bytes, sizeof bytes);
             if (have > 0) {
-                framing(s, bytes, have, at, wanted && answers + count <= wanted);
+                framing(s, bytes, have, at);
                 continue;
             }
             int over = !s->chunked && s->state == DATA;  /* the connection's end is the answer's */
             if (over) answers++;
             else if (s->state != WHOLE) wrong++;
             close(s->fd);
-            if (over && wanted && answers - 1 + count <= wanted) open_one(s);
+            if (over && asked < wanted) open_one(s);
             ended++;
         }
         if (wanted) {
