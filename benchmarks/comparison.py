@@ -56,12 +56,14 @@ def options() -> argparse.Namespace:
 
 def estimate(turns: list[Turn], rounds: int) -> float:
     """Seconds, about."""
-    whole = 0.0
+    whole, server = 0.0, ""
     for turn in turns:
         relay = RELAYS[turn.relay]
         for names, times in ((turn.each, rounds), (turn.once, 1)):
             whole += times * sum(duration(CASES[name], relay.cost.start_ms) for name in names)
-        whole += relay.cost.boot * (rounds if turn.each else 1)
+        if server != relay.server:
+            whole += relay.cost.boot * (rounds if turn.each else 1)
+        server = relay.server
     return whole
 
 

@@ -136,7 +136,7 @@ RELAYS = {
         Relay("flask-tls", "plain Flask + requests", plain_flask, tls=True, cost=Cost(1.5, 3.0)),
         Relay("millstream-nginx", "nginx → Millstream", through_nginx(millstream()), cost=_OURS),
         Relay("flask-nginx", "nginx → plain Flask", through_nginx(plain_flask), cost=_FLASK),
-        Relay("workers-1", "Millstream, 1 worker", millstream(), both_cores=True, cost=_OURS),
-        Relay("workers-2", "Millstream, 2 workers", millstream(workers=2), both_cores=True, cost=_OURS),
+        Relay("workers-1", "Millstream, 1 worker", millstream(), two_cores=True, cost=_OURS),
+        Relay("workers-2", "Millstream, 2 workers", millstream(workers=2), two_cores=True, cost=_OURS),
     ]
 }

@@ -53,7 +53,7 @@ class Comparison:
                     if relay.key in self.missing or (relay.key, START) in self.broken or self._hopeless(relay, case):
                         continue
                     # Memory is counted from a fresh process on, and some relays go on with what nobody follows.
-                    fits = running and server == relay.server and not (running.used and len(case.streams) > 1)
+                    fits = running and server == relay.server and not (running.used and case.memory)
                     if not (fits and self._idle()):
                         stack.close()
                         running, server = self._start(stack, relay), relay.server
@@ -112,7 +112,7 @@ class Comparison:
                     opened = after["connections"] - counts["connections"] - 1  # this question's
                     found["reused"] = 1 - opened / (after["answers"] - counts["answers"])
                 name = case.name
-                if len(case.streams) > 1:
+                if case.memory:
                     found["kib"] = (running.memory() - before) / streams
                     found["kib_none"] = before
                     name = f"open-{streams}"

@@ -17,7 +17,7 @@ import psutil
 from installing import VENV
 
 ROOT = VENV.parent.parent
-RELAY_CORE, OTHER_CORE = "0", str((os.cpu_count() or 2) - 1)
+RELAY_CORE, TWO_CORES, OTHER_CORE = "0", "0,1", str((os.cpu_count() or 2) - 1)
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin") or "nginx"
 DEADLINE = 60.0  # s
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import psutil
 from emulation import Upstream
-from processes import DEADLINE, OTHER_CORE, RELAY_CORE, Process, folder, free_port
+from processes import DEADLINE, OTHER_CORE, RELAY_CORE, TWO_CORES, Process, folder, free_port
 
 
 @dataclass
@@ -51,7 +51,7 @@ class Relay:
     accept: str = "text/event-stream"
     server: str = ""
     tls: bool = False
-    both_cores: bool = False
+    two_cores: bool = False
     cost: Cost = NO_COST
 
     def __post_init__(self) -> None:
@@ -68,7 +68,7 @@ class Relay:
         with folder(self.key) as own:
             port, started = free_port(), []
             parts = self.parts(port, upstream, own)
-            cores = f"{RELAY_CORE},{OTHER_CORE}" if self.both_cores else RELAY_CORE
+            cores = TWO_CORES if self.two_cores else RELAY_CORE
 
             def start(cores: str, command: list[str], at: int, environ: dict[str, str] | None = None) -> None:
                 started.append(Process(cores, command, own, environ))

@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
 def shown(case: str, found: dict[str, float]) -> str:
     """One measurement, on one line."""
-    others = (
-        f"(emulator {found['upstream']:.0%}, client {found['client']:.0%} of a core; waited {found['waited']:.0%})"
-    )
+    others = f"waited {found['waited']:.0%}; emulator {found['upstream']:.0%}, client {found['client']:.0%}"
     if "start_ms" in found:
         return f"{found['start_ms']:.2f} ms CPU, first token after {found['first_us'] / 1000:.2f} ms ({others})"
     kept = f", {found['kib']:.0f} KiB a stream" if "kib" in found else ""

@@ -10,6 +10,7 @@ from plan import START
 if TYPE_CHECKING:
     from measuring import Comparison
 
+DISTURBED = 0.2  # of the time: then not the relay was slow, but its neighbours had the core
 Figures = dict[str, dict[str, dict[str, float]]]  # medians, by relay and case
 
 MAIN = ("nginx", "millstream", "flask", "starlette", "fastapi", "litellm")
@@ -22,7 +23,7 @@ TABLES = [
     ("Formats and stores", ("millstream", "text", "v1", "memory-store", "redis-store"), ("paced-200", "flat")),
     ("TLS upstream", ("nginx-tls", "millstream-tls", "flask-tls"), ("paced-200", "start", "flat")),
     ("Through nginx, end to end", ("millstream-nginx", "flask-nginx"), ("paced-200", "first")),
-    ("Workers, both cores shared with what measures them", ("workers-1", "workers-2"), ("paced-200", "flat")),
+    ("Workers, on two cores", ("workers-1", "workers-2"), ("paced-200", "flat")),
     ("5,000 tokens a second, in few streams or in many", MAIN, ("many-10", "many-100", "many-1000", "open-5000")),
 ]
 HEADS = {
@@ -88,7 +89,7 @@ def _figure(relay: str, case: str, found: dict[str, float], figures: Figures) ->
         limit = "> " if found["upstream"] + found["client"] > 0.9 else ""
         return f"{limit}{found['per_second']:,.0f} ({found['us']:.2f} µs each)"
     if found["saturated"]:
-        return "saturated"
+        return "disturbed" if found["waited"] > DISTURBED else "saturated"
     nginx = figures.get("nginx-tls" if RELAYS[relay].tls else "nginx", {}).get(case)
     ratio = f" (× {found['us'] / nginx['us']:.1f})" if nginx and nginx is not found and not nginx["saturated"] else ""
     store = f" + {found['store_us']:.1f} in Redis" if found["store_us"] else ""
