@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import signal
@@ -14,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 
 from contenders import RELAYS, nginx
 from emulation import Emulator, Load, Upstream
-from installing import why_no_litellm
+from installing import VENV, why_no_litellm
 from measuring import Comparison
 from plan import CASES, PLAN, QUICK, Turn, chosen, duration
 from processes import OTHER_CORE, Process, folder, free_port
@@ -95,6 +96,8 @@ def main() -> None:
         for number in range(rounds):
             comparison.direct()
             comparison.round(number, turns, begun + BUDGET)
+    figures = [[*key, rounds] for key, rounds in comparison.found.items()]
+    (VENV / "figures.json").write_text(json.dumps(figures, indent=1), "utf-8")
     whole = not (use.quick or use.only or use.case)
     write(comparison, rounds, (time.time() - begun) / 60, keep=whole)
     if any(relay.startswith("millstream") for relay, _ in comparison.broken):

@@ -31,6 +31,7 @@ class Comparison:
     found: dict[tuple[str, str], list[Found]] = field(default_factory=lambda: defaultdict(list))
     missing: dict[str, str] = field(default_factory=dict)  # what is not installed, and why
     broken: dict[tuple[str, str], str] = field(default_factory=dict)
+    cut: str = ""  # where time ran out: what comes later has fewer rounds
 
     def direct(self) -> None:
         """How long the first token takes with nothing in between."""
@@ -45,7 +46,8 @@ class Comparison:
             running, server = None, ""
             for turn in turns:
                 if number and time.time() > until:
-                    return  # medians of fewer rounds; the report says of how many
+                    self.cut = self.cut or f"Time ran out in round {number + 1}, before {RELAYS[turn.relay].label}."
+                    return
                 relay = RELAYS[turn.relay]
                 names = [*(turn.once if number == 0 else ()), *turn.each]
                 for name in sorted(names, key=list(CASES).index):

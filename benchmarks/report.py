@@ -34,6 +34,7 @@ def write(comparison: Comparison, rounds: int, minutes: float, keep: bool) -> No
     waited = sorted(found["waited"] for rounds in comparison.found.values() for found in rounds)
     quiet = f"Neighbours kept the relays waiting for their core {waited[len(waited) // 2]:.0%} of the time"
     quiet += f" (median of all windows; at most {waited[-1]:.0%}): over some 5 %, only the CPU times mean something."
+    quiet += comparison.cut and f"\n{comparison.cut}"
     print(f"\n{text}\n{quiet}\n{minutes:.1f} minutes in all")
     if not keep:
         return

@@ -80,7 +80,7 @@ def _rounds(figures: Figures) -> float:
 
 def _figure(relay: str, case: str, found: dict[str, float], figures: Figures) -> str:
     if case == "start":
-        few = f" ({found['reused']:.0%} of connections reused)" if found["reused"] < 0.9 else ""
+        few = f" ({found['reused']:.0%} of connections reused)" if found.get("reused", 1) < 0.9 else ""
         return f"{found['start_ms']:.2f}{few}"
     if case == "first":
         return f"{(found['first_us'] - figures['direct']['first']['first_us']) / 1000:.2f}"

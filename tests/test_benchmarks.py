@@ -20,6 +20,27 @@ from plan import CASES, PLAN, QUICK
 print([turn for turn in PLAN + QUICK if turn.relay not in RELAYS or {*turn.each, *turn.once} - CASES.keys()])
 """
 
+# The same figures for all, in each case that there is.
+REPORTED = """
+from goals import goals
+from measuring import Comparison, reduced
+from plan import CASES, PLAN
+from tables import tables
+comparison = Comparison(None, None, None, missing={"litellm": "too big"})
+window = dict(wrong=0, ended=0, seconds=2.0, answers=200, tokens=10**9, first_us=2, delay_us=2, waited=0.0)
+for turn in PLAN:
+    for name in (*turn.each, *turn.each, *turn.once):
+        case = CASES[name]
+        for streams in case.streams:
+            found = reduced(case, streams, window | {"cpu": [1.0, 0.1, 0.1, 0.1]})
+            memory = {"kib": 2.0, "kib_none": 2.0} if case.memory else {}
+            comparison.found[turn.relay, f"open-{streams}" if memory else name].append(found | memory)
+comparison.found["direct", "first"] = comparison.found["nginx", "first"]
+figures = comparison.medians()
+figures["millstream"]["start"]["reused"] = 1
+print(goals(figures, True), *tables(comparison, figures))
+"""
+
 
 @pytest.mark.parametrize("path", [*HERE.glob("*.py"), *HERE.glob("relays/*.py")], ids=lambda path: path.name)
 def test_each_file_is_python(path):
@@ -29,6 +50,13 @@ def test_each_file_is_python(path):
 def test_the_plan_has_only_relays_and_cases_that_there_are():
     done = subprocess.run([sys.executable, "-c", PLANNED], cwd=HERE, capture_output=True, text=True, timeout=60)
     assert (done.stdout.strip(), done.stderr) == ("[]", "")
+
+
+def test_whatever_the_plan_measures_has_its_cell():
+    done = subprocess.run([sys.executable, "-c", REPORTED], cwd=HERE, capture_output=True, text=True, timeout=60)
+    assert done.stderr == ""
+    assert done.stdout.count("| yes |") + done.stdout.count("| **no** |") == 9
+    assert "not installed: too big" in done.stdout
 
 
 def test_a_wrong_name_is_refused_with_the_right_ones():
@@ -51,7 +79,14 @@ def ask(programs, port, streams, amount):
     body = "tokens=5 every=0 "
     request = f"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n{body}"
     (programs / f"request-{port}").write_text(request)
-    command = [programs / "load", str(port), programs / f"request-{port}", str(streams), str(amount), str(os.getpid())]
+    command = [
+        programs / "load",
+        str(port),
+        programs / f"request-{port}",
+        str(streams),
+        str(amount),
+        str(os.getpid()),
+    ]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
     return json.loads(done.stdout)
 
