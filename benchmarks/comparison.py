@@ -21,7 +21,7 @@ from plan import CASES, PLAN, QUICK, Turn, chosen, duration
 from processes import OTHER_CORE, Process, folder, free_port
 from report import write
 
-BUDGET = 540.0  # s; then what still misses a round does without
+BUDGET, QUICK_BUDGET = 540.0, 100.0  # s, with what installing took; then no relay gets another turn
 
 
 @contextmanager
@@ -95,7 +95,7 @@ def main() -> None:
             comparison.missing["litellm"] = reason
         for number in range(rounds):
             comparison.direct()
-            comparison.round(number, turns, begun + BUDGET)
+            comparison.round(number, turns, begun + (QUICK_BUDGET if use.quick else BUDGET))
     figures = [[*key, rounds] for key, rounds in comparison.found.items()]
     (VENV / "figures.json").write_text(json.dumps(figures, indent=1), "utf-8")
     whole = not (use.quick or use.only or use.case)

@@ -15,7 +15,7 @@ def goals(figures: Figures, whole: bool) -> str:
             found, more = value(figures)
         except KeyError:  # not measured, or saturated
             if whole:
-                rows.append(f"| {wanted} | – | **no**: saturated, or it broke down |")
+                rows.append(f"| {wanted} | – | **no**: disturbed, saturated or broken down |")
             continue
         reached = found >= -most if most < 0 else found <= most
         rows.append(f"| {wanted} | {format_.format(found)}{more} | {'yes' if reached else '**no**'} |")
@@ -64,9 +64,18 @@ def _memory(relay: str) -> Callable[[Figures], tuple[float, str]]:
     return lambda figures: (figures[relay]["open-2000"]["kib"], "")
 
 
+def _factor(figures: Figures, relay: str) -> tuple[float, list[float]]:
+    found = [_us(figures, relay, case) for case in ("many-10", "many-100", "many-1000", "open-5000")]
+    return max(found) / min(found), found
+
+
 def _many(figures: Figures) -> tuple[float, str]:
-    found = [_us(figures, "millstream", case) for case in ("many-10", "many-100", "many-1000", "open-5000")]
-    return max(found) / min(found), f" ({', '.join(f'{us:.1f}' for us in found)} µs)"
+    factor, found = _factor(figures, "millstream")
+    try:
+        nginx = f"; nginx: {_factor(figures, 'nginx')[0]:.2f}"
+    except KeyError:
+        nginx = ""
+    return factor, f" ({', '.join(f'{us:.1f}' for us in found)} µs{nginx})"
 
 
 # What is wanted; at most how much (negative: at least); how much it is; how that is written.

@@ -45,7 +45,7 @@ class Comparison:
         with ExitStack() as stack:
             running, server = None, ""
             for turn in turns:
-                if number and time.time() > until:
+                if time.time() > until:
                     self.cut = self.cut or f"Time ran out in round {number + 1}, before {RELAYS[turn.relay].label}."
                     return
                 relay = RELAYS[turn.relay]

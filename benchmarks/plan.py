@@ -81,7 +81,7 @@ PLAN = [
 ]
 QUICK = [
     Turn("nginx", ("first", "start", "paced-200", "flat"), ("open",)),
-    Turn("millstream", ("first", "start", "paced-200", "flat"), ("open",)),
+    Turn("millstream", ("first", "start", "paced-50", "paced-200", "flat"), ("open",)),
     Turn("flask", ("first", "start", "paced-200", "flat"), ("open",)),
     Turn("fastapi", ("paced-50",)),
     Turn("nginx-tls", ("paced-200",)),

@@ -45,7 +45,7 @@ def _draw(file: str, title: str, series: Series) -> None:
     for label, points in series.items():
         axes.plot(*zip(*points, strict=True), marker="o", markersize=4, label=label)
     axes.set(xlabel="open streams", ylabel=title, ylim=(0, None), xlim=(0, None))
-    axes.legend(frameon=False, fontsize="small")
+    axes.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(HERE / file, bbox_inches="tight", metadata={"Date": None})
     pyplot.close(figure)

@@ -42,7 +42,7 @@ def write(comparison: Comparison, rounds: int, minutes: float, keep: bool) -> No
         f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores; `python benchmarks/run.py`, {minutes:.1f} minutes;",
         f"medians of {rounds} rounds in which the relays took turns (¹: measured once). µs and ms are CPU of the",
         "relay's processes, an event has 255 bytes. How it is measured stands in [README.md](README.md). Only ratios",
-        "within one run mean anything elsewhere.",
+        "within one run mean anything elsewhere.\n",
         quiet,
     ]
     head = "# Results\n\n" + "\n".join(facts) + "\n\n"

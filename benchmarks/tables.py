@@ -47,9 +47,14 @@ def _rows(head: list[str], rows: list[list[str]]) -> str:
 def _table(
     title: str, relays: tuple[str, ...], cases: tuple[str, ...], comparison: Comparison, figures: Figures
 ) -> str:
-    there = set(figures) | {relay for relay, _ in comparison.broken} | comparison.missing.keys()
-    relays = tuple(relay for relay in relays if relay in there)
+    broken = {relay for relay, _ in comparison.broken} | comparison.missing.keys()
     cases = tuple(case for case in cases if any(case in figures.get(relay, {}) for relay in relays))
+    relays = tuple(
+        relay
+        for relay in relays
+        if any(case in figures.get(relay, {}) for case in cases)
+        or (relay in broken and not any(case.startswith("many") for case in cases))
+    )
     # One's own row stands in the first table.
     if not cases or (relays == ("millstream",) and title != TABLES[0][0]):
         return ""
@@ -99,7 +104,9 @@ def _figure(relay: str, case: str, found: dict[str, float], figures: Figures) ->
 def _beyond(case: str, by_case: dict[str, dict[str, float]]) -> bool:
     """Whether it wasn't measured because fewer streams were too many."""
     return case.startswith("paced") and any(
-        found["saturated"] for name, found in by_case.items() if name.startswith("paced")
+        found["saturated"] and found["waited"] <= DISTURBED
+        for name, found in by_case.items()
+        if name.startswith("paced")
     )
 
 
