@@ -29,7 +29,7 @@ class Decoder:
     `retry` is the last time to wait that the stream gave, in ms.
     """
 
-    __slots__ = ("_at_start", "_between", "_held", "_data", "_id", "_limit", "_lines", "_size", "_type", "retry")
+    __slots__ = ("_at_start", "_between", "_data", "_held", "_id", "_limit", "_lines", "_size", "_type", "retry")
 
     def __init__(self, limit: int = LONGEST) -> None:
         self.retry: int | None = None
