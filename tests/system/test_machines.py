@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
-from http.client import HTTPConnection, HTTPException, HTTPResponse
 
 import pytest
 from redis import Redis
 
 from tests.system import clients, network
-from tests.system.clients import until
+from tests.system.clients import Client, Sse, until
 from tests.system.emulator import Emulator
 from tests.system.network import Machine
 from tests.system.nginx import Nginx
@@ -25,16 +25,6 @@ from tests.system.test_redis import processes, ready
 pytestmark = pytest.mark.system
 
 HALF = 10  # tokens that come before the gate
-
-
-class Sse(clients.Sse):
-    """As our own client in the browser: what a proxy says of a dead machine is no answer; it tries again."""
-
-    def _get(self, connection: HTTPConnection, query: str = "", **headers: str) -> HTTPResponse:
-        response = super()._get(connection, query, **headers)
-        if response.status in (502, 504):
-            raise HTTPException("the machine is away")
-        return response
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +74,8 @@ def nginx(servers: list[Server]) -> Iterator[Nginx]:
         yield nginx
 
 
-def begin(nginx: Nginx) -> Sse:
-    client = Sse(nginx.port, "Hi").start()
+def begin(nginx: Nginx, format: type[Client] = Sse) -> Client:
+    client = format(nginx.port, "Hi").start()
     until(lambda: client.last == HALF)
     return client
 
@@ -110,15 +100,28 @@ def whole(client: Sse, failure: str) -> None:
     assert [n for n, _, _ in client.events] == list(range(1, client.last + 1))
 
 
-def test_a_client_of_a_killed_machine_goes_on_with_the_other_through_nginx(servers, nginx, redis, upstream):
-    client = begin(nginx)
-    dead = owner(servers, client, redis)
+def test_clients_of_a_killed_machine_go_on_with_the_other_and_nginx_has_no_error_for_them(
+    servers, nginx, redis, upstream
+):
+    asking = [begin(nginx, format) for format in (Sse, clients.Ndjson, clients.EventSource, clients.Polling)]
+    owners = [owner(servers, client, redis) for client in asking]
+    dead = owners[0]
     for process in processes(servers[dead]):
         process.send_signal(signal.SIGKILL)
-    whole(client, "interrupted")
-    assert client.events[:HALF] == [(n + 1, "message", token) for n, token in enumerate(upstream.tokens[:HALF])]
-    assert client.events == log_of(servers[1 - dead], client.id)
-    assert len(upstream.asked) == 1
+    asking += [format(nginx.port, "Hi").start() for format in (Sse, clients.EventSource)]
+    for client, had in zip(asking, owners, strict=False):
+        if had == dead:
+            whole(client, "interrupted")
+            assert client.events[:HALF] == [
+                (n + 1, "message", token) for n, token in enumerate(upstream.tokens[:HALF])
+            ]
+    upstream.gate.set()
+    for client in asking:
+        client.wait()
+        assert client.events == log_of(servers[1 - dead], client.id)
+        assert client.failure or client.text == upstream.text
+    assert set(re.findall(r'HTTP/1\.1" (\d+) ', nginx.access_log())) == {"200", "201"}
+    assert len(upstream.asked) == len(asking)
     servers[dead].process.wait(clients.DEADLINE)
 
 
