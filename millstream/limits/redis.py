@@ -7,16 +7,20 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import Any, TypeVar
 
+import gevent
+from gevent.lock import Semaphore
 from limits.storage import RedisStorage as Base
 from redis import RedisError
+from redis import TimeoutError as Late
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from millstream.limits.storage import StorageDown
+from millstream.stores.redis.address import LIMIT
 
 T = TypeVar("T")
 
-TIMEOUT = 2.0  # s for a connection and for an answer
+CONNECTIONS = 4  # beside the three of the store
 PAUSE = 1.0  # s after a failure in which jobs fail at once
 
 # The time is Redis's own: the machines' clocks may differ.
@@ -41,32 +45,44 @@ redis.call('EXPIRE', KEYS[1], math.ceil(ARGV[1]))
 
 
 class RedisStorage(Base):
-    """Connects at the first job. With gevent's patch a job's waits let the event loop go on."""
+    """Connects at the first job. With gevent's patch a job's waits let the event loop go on.
+
+    A job has LIMIT seconds. Those that wait for a connection fail with the jobs that have one: so nobody waits longer
+    for a Redis that does not answer, and nobody fails because others are before it.
+    """
 
     STORAGE_SCHEME: list[str] | None = None  # type: ignore[assignment]
 
     def __init__(self, url: str) -> None:
         options: dict[str, Any] = {
-            "socket_timeout": TIMEOUT,
-            "socket_connect_timeout": TIMEOUT,
+            "socket_timeout": LIMIT,
+            "socket_connect_timeout": LIMIT,
+            "max_connections": CONNECTIONS,
             # What timed out may have been done: a second try would count twice.
             "retry": Retry(NoBackoff(), 0),
         }
         super().__init__(url, key_prefix="millstream:limits", **options)
         self._lease = self.storage.register_script(LEASE)
         self._renew = self.storage.register_script(RENEW)
+        self._places = Semaphore(CONNECTIONS)  # a job has one connection at a time
         self._down_until = 0.0
         self._trouble = ""
 
     def run(self, job: Callable[[], T]) -> T:
+        self._check()
+        with self._places:
+            self._check()
+            try:
+                with gevent.Timeout(LIMIT, Late("no answer in time")):
+                    return job()
+            except RedisError as error:
+                self._down_until = monotonic() + PAUSE
+                self._trouble = f"Redis: {type(error).__name__}"  # its text may hold the address with a password
+                raise StorageDown(self._trouble) from error
+
+    def _check(self) -> None:
         if monotonic() < self._down_until:
             raise StorageDown(self._trouble)
-        try:
-            return job()
-        except RedisError as error:
-            self._down_until = monotonic() + PAUSE
-            self._trouble = f"Redis: {type(error).__name__}"  # its text may hold the address with a password
-            raise StorageDown(self._trouble) from error
 
     @contextmanager
     def atomic(self) -> Iterator[None]:
