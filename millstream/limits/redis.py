@@ -58,6 +58,7 @@ class RedisStorage(Base):
             "socket_timeout": LIMIT,
             "socket_connect_timeout": LIMIT,
             "max_connections": CONNECTIONS,
+            "driver_info": None,  # what an old server does not know is not worth a round trip
             # What timed out may have been done: a second try would count twice.
             "retry": Retry(NoBackoff(), 0),
         }
