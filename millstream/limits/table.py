@@ -40,5 +40,5 @@ STORAGES: dict[str, Callable[[str], Storage]] = {
     "sqlite": _sqlite,
     "redis": _redis,
     "rediss": _redis,
-    "redis+unix": _redis,
+    "unix": _redis,
 }

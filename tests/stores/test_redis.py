@@ -10,14 +10,11 @@ import gevent
 import pytest
 from redis import Redis
 
-from millstream.settings import SettingError
 from millstream.stores import StoreLost
 from millstream.stores.redis import RedisStore
-from millstream.stores.redis.address import Address
 from millstream.stores.table import open_store
 from tests.stores.samples import DEADLINE, ID, OTHER, TTL, done, log, message, meta, until
 from tests.stores.test_doorbell import Woken, heard_of
-from tests.system.redis_server import RedisServer
 
 pytestmark = pytest.mark.system
 
@@ -295,22 +292,3 @@ def test_a_stream_whose_log_is_lost_is_lost_for_everybody(shared, redis_url, los
         while True:
             reader.read()
     assert keys(redis_url) == {}
-
-
-# -- addresses --------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("url", "says"),
-    [
-        ("redis://:wrong-hunter2@127.0.0.1:{port}/0", "refuses us .*; check user, password"),
-        ("redis://127.0.0.1:{port}/0", "wants a password .*; put it into its address"),
-        ("redis://:hunter2@127.0.0.1:{port}/99", "refuses us .*database"),
-    ],
-)
-def test_an_address_that_no_waiting_mends_is_refused_with_a_sentence(url, says):
-    with RedisServer("--requirepass", "hunter2") as server:
-        Address(f"redis://:hunter2@127.0.0.1:{server.port}/1").check()
-        with pytest.raises(SettingError, match=says) as refused:
-            Address(url.format(port=server.port)).check()
-        assert "hunter2" not in str(refused.value)

@@ -1,4 +1,4 @@
-"""Redis 6 is enough: nothing that is sent needs a newer one. (The contracts run with 6.2, of which there is a wheel)."""
+"""Redis 6 is enough: nothing that is sent needs a newer one. (The contracts run with 6.2: there is a wheel.)"""
 
 from __future__ import annotations
 
