@@ -197,7 +197,7 @@ def test_a_paused_owner_is_not_dead(shared, redis_process):
     owner.ask("create", ID)
     shared.two.watch(ID, lambda: None)
     owner.process.send_signal(signal.SIGSTOP)
-    for _ in range(22):
+    for _ in range(15):
         gevent.sleep(0.1)
         assert shared.two.seize(ID) is False
     owner.process.send_signal(signal.SIGCONT)
