@@ -206,6 +206,17 @@ def test_a_paused_owner_is_not_dead(shared, redis_process):
     until(lambda: log(shared.two) == [message(1)])  # its connections may have timed out
 
 
+def test_an_owner_that_has_just_come_back_is_not_dead_any_more(shared, redis_process):
+    owner = redis_process()
+    owner.ask("create", ID)
+    shared.two.watch(ID, lambda: None)
+    owners = shared.two._neighbours._owners
+    until(lambda: owner.name in owners._signs)
+    owners._signs[owner.name].beat = b"the one before"
+    owners._dead = {owner.name}
+    assert shared.two.seize(ID) is False
+
+
 def test_what_an_owner_appends_after_it_was_taken_for_dead_is_refused(shared, redis_process, monkeypatch):
     monkeypatch.setattr("millstream.stores.redis.owners.SILENT", 1.5)
     owner = redis_process()

@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from millstream.limits.table import open_storage
 from millstream.settings import SettingError
 from millstream.stores.redis.address import Address
 from millstream.stores.table import open_store
@@ -78,10 +79,14 @@ def test_an_address_that_no_waiting_mends_is_refused_with_a_sentence(server, url
     assert "hunter2" not in str(refused.value)
 
 
-def test_workers_share_streams_whichever_way_they_came(server):
+def test_workers_share_streams_and_limits_whichever_way_they_came(server):
     urls = ["redis://:hunter2@127.0.0.1:{port}/1", "unix://:hunter2@{socket}?db=1"]
     workers = Workers([open_store(url.format(**server.ways), ttl=TTL, workers=2) for url in urls])
     workers.one.create(meta(workers.one))
     workers.one.append(ID, [message(1)])
     assert log(workers.two) == [message(1)]
     workers.close()
+    counting = [open_storage(url.format(**server.ways)) for url in urls]
+    assert [storage.run(lambda storage=storage: storage.incr("a", 60)) for storage in counting] == [1, 2]
+    for storage in counting:
+        storage.close()
