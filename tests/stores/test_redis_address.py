@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import gevent
 import pytest
 
 from millstream.limits.table import open_storage
@@ -77,6 +79,16 @@ def test_an_address_that_no_waiting_mends_is_refused_with_a_sentence(server, url
     with pytest.raises(SettingError, match=says) as refused:
         Address(url.format(**server.ways)).check()
     assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", ["redis://:hunter2@127.0.0.1:{port}/1", "unix://:hunter2@{socket}?db=1"])
+def test_an_answer_that_came_while_this_process_was_busy_is_not_late(server, url):
+    connection = Address(url.format(**server.ways)).connect(limit=0.3)
+    connection.send_command("BLPOP", "nothing", 0.1)  # answered after 0.1 s
+    reading = gevent.spawn(connection.read_response)
+    gevent.spawn(time.sleep, 0.5)  # no other greenlet runs meanwhile
+    assert reading.get() is None
+    connection.disconnect()
 
 
 def test_workers_share_streams_and_limits_whichever_way_they_came(server):

@@ -258,6 +258,14 @@ def test_a_redis_that_takes_no_writes_is_away(shared, server, refusing):
     until(lambda: log(shared.two) == [message(1)])
 
 
+def test_a_worker_that_was_busy_does_not_take_redis_for_away(hasty, shared):
+    until(lambda: shared.one._link.up)
+    creating = gevent.spawn(shared.one.create, meta(shared.one))
+    gevent.spawn(time.sleep, 0.8)  # no other greenlet runs meanwhile
+    creating.get()
+    assert not shared.one.away
+
+
 def test_it_says_once_that_redis_is_away_and_once_that_it_is_back(hasty, shared, server, caplog):
     server.freeze()
     until(lambda: shared.one.away)

@@ -10,10 +10,13 @@ from typing import Any
 import redis.connection
 from gevent import socket
 from redis import exceptions
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from millstream.settings import SettingError
 
 LIMIT = 1.5  # s for anything that is asked of Redis; what takes longer counts as away
+LOOK = 0.05  # s more in which is looked whether it came: this process may have been busy for so long
 OLDEST = 6
 FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 OPTIONS = {"db", "ssl_check_hostname", *FILES}
@@ -85,20 +88,29 @@ class Address:
         place = found.get("path") or f"{found['host']}:{found.get('port', 6379)}"
         self.shown = f"{place}/{self.database}"
         self._class = CONNECTIONS[scheme]
-        self._options = found
+        self._options = {
+            **found,
+            "protocol": 2,
+            "driver_info": None,  # what an old server does not know is not worth a round trip
+            "maint_notifications_config": None,
+            "socket_connect_timeout": LIMIT,
+        }
 
     def connect(self, limit: float = LIMIT) -> redis.connection.AbstractConnection:
         """A connection that is ready to use. Raises RedisError, OSError."""
-        connection = self._class(
-            **self._options,
-            protocol=2,
-            driver_info=None,  # what an old server does not know is not worth a round trip
-            maint_notifications_config=None,
-            socket_connect_timeout=LIMIT,
-            socket_timeout=limit,
-        )
+        connection = self._class(**self._options, socket_timeout=limit)
         connection.connect()
         return connection
+
+    def pool(self, most: int) -> redis.ConnectionPool:
+        """Connections, made when they are needed. Nothing is tried twice: what timed out may have been done."""
+        return redis.ConnectionPool(
+            connection_class=self._class,
+            max_connections=most,
+            retry=Retry(NoBackoff(), 0),
+            socket_timeout=LIMIT,
+            **self._options,
+        )
 
     def check(self) -> None:
         """Raises SettingError for what no waiting mends, and OSError or RedisError for what it may."""
