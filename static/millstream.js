@@ -1,4 +1,4 @@
-/** Millstream's client for browsers, from Internet Explorer 10 and WebKit 534 on; see README.md. MIT licence. */
+/** Millstream's client for browsers, from Internet Explorer 10 and WebKit 534 on; see README.md. MIT. */
 (function (window) {
 'use strict';
 
@@ -7,10 +7,10 @@ var LIMITS = {
 	start: 4000, // until `start`, which the server sends within 2 s
 	silence: 35000, // heartbeats come every 15 s
 	burst: 2500, // what comes at once after so long was held back
-	renew: 262144, // characters that an XMLHttpRequest keeps in memory
+	renew: 262144, // characters an XMLHttpRequest keeps
 	wait: 20, // s, of a long poll
 	pause: 100, // between polls: servers count them
-	retry: 500, // then twice as long each time, to 16 s
+	retry: 500, // then twice as long each, to 16 s
 	retries: 10, // in a row
 	connections: 5 // held over HTTP/1.1, by all tabs: browsers open six to a host
 };
@@ -98,7 +98,7 @@ function send(ask, on) {
 	xhr.open(ask.method, ask.url, true);
 	xhr.withCredentials = !!ask.withCredentials;
 	for (name in ask.headers) xhr.setRequestHeader(name, ask.headers[name]);
-	xhr.onreadystatechange = xhr.onprogress = look; // Internet Explorer tells of more text by the second only
+	xhr.onreadystatechange = xhr.onprogress = look; // Internet Explorer tells of more text by the second
 	xhr.send(ask.body || null);
 	return function () {
 		over = true;
@@ -229,7 +229,7 @@ function usable(headers) {
 	return names.concat(names.length < 2 ? ['xhr', 'poll'] : 'poll');
 }
 
-// ---- EventSource over XMLHttpRequest ----
+// ---- EventSource over XHR ----
 
 /** What the callback throws is the page's own. */
 function call(callback, self, value) {
@@ -237,7 +237,7 @@ function call(callback, self, value) {
 }
 
 /**
- * Shaped like the standard's, for browsers where that is missing or broken.
+ * For browsers where the standard's is missing or broken.
  * @constructor
  * @param {string} url
  * @param {Object=} options withCredentials and, our own, headers
@@ -316,7 +316,7 @@ function choice(name) {
 
 /**
  * Over HTTP/1.1 the five oldest streams of all tabs may hold a connection; a sixth would stop the site. Each leaves a sign of
- * life in localStorage, stale after the minute that Chromium lets pass between timers of hidden tabs. Errors only cost polls.
+ * life in localStorage, good for longer than a hidden tab's timers may be off.
  */
 function mayHold(slot) {
 	return stored('localStorage', function (store) {
@@ -417,7 +417,7 @@ function open(options) {
 
 	function watch(time) {
 		var due;
-		if (!names[way + 1]) time = Math.max(time, 4 * LIMITS.start); // there is nothing to step down to
+		if (way === names.length - 1) time = Math.max(time, 4 * LIMITS.start); // the last way
 		due = now() + time;
 		clearTimeout(timer);
 		timer = setTimeout(function () {
@@ -493,7 +493,6 @@ function open(options) {
 			if (missed) tell('onback');
 			missed = false;
 		},
-		/** No facts behind its end. */
 		over: function (status, facts) {
 			if (status === 'failed') return fail(status);
 			// In one burst: not this way again.
@@ -505,11 +504,11 @@ function open(options) {
 			tell('ondone', facts || {});
 		},
 		refuse: function (status, text, after) {
-			var seconds = /^\d+$/.test(after) ? +after : null;
-			if (status === 204) return hears.over('done');
-			// There is an answer, or may be.
-			if ((stream.url || attempt) && mayPass(status)) return hears.lost(seconds);
-			fail('bad_response', (parse(text) || {}).error, status, seconds);
+			var seconds = /^\d+$/.test(after) ? +after : null, error = (parse(text) || {}).error || {};
+			if (status === 204) abort = poll(merged(request(), {at: at}), stream.after, 0, sink, sink.lost); // how did it end?
+			// There is an answer, or may be. Its log may lag.
+			else if (error.code === 'bad_position' ? attempt < 4 : (stream.url || attempt) && mayPass(status)) hears.lost(seconds);
+			else fail('bad_response', error, status, seconds);
 		},
 		lost: function (seconds) {
 			var wait = LIMITS.retry * Math.pow(2, Math.min(attempt++, 5)) * (0.5 + Math.random());

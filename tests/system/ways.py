@@ -64,6 +64,9 @@ LoadModule deflate_module {modules}/mod_deflate.so
 LoadModule headers_module {modules}/mod_headers.so
 LoadModule proxy_module {modules}/mod_proxy.so
 LoadModule proxy_http_module {modules}/mod_proxy_http.so
+LoadModule slotmem_shm_module {modules}/mod_slotmem_shm.so
+LoadModule proxy_balancer_module {modules}/mod_proxy_balancer.so
+LoadModule lbmethod_byrequests_module {modules}/mod_lbmethod_byrequests.so
 SetOutputFilter DEFLATE
 ProxyPreserveHost On
 {lines}
