@@ -32,30 +32,6 @@ class Follower:
     it to read the log, and `orphaned` is tried where there is no news: it takes over a dead worker's stream.
     """
 
-    __slots__ = (
-        "_beat",
-        "_current",
-        "_dismissed",
-        "_heartbeat",
-        "_inbox",
-        "_left",
-        "_live",
-        "_parked",
-        "_peer",
-        "_reader",
-        "_signal",
-        "_slow",
-        "_stalled",
-        "_unsent",
-        "_wrote",
-        "after",
-        "gone",
-        "meta",
-        "orphaned",
-        "unwatch",
-        "write",
-    )
-
     def __init__(
         self,
         meta: Meta,

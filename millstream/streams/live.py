@@ -49,31 +49,6 @@ class Live:
     """One running stream. Its end does not depend on the pump: whoever ends it logs the terminal event first,
     and the pump is then killed, which closes the upstream's connection."""
 
-    __slots__ = (
-        "_alone_since",
-        "_cancelled",
-        "_ended",
-        "_grace",
-        "_heard",
-        "_local",
-        "_meter",
-        "_pump",
-        "_remote",
-        "_settings",
-        "_store",
-        "_turn",
-        "accepted",
-        "call",
-        "first",
-        "meta",
-        "n",
-        "settled",
-        "started",
-        "terminal",
-        "unlogged",
-        "upstream",
-    )
-
     def __init__(
         self, meta: Meta, call: Call, upstream: Upstream, store: Store, ended: Ended, settings: Settings, meter: Meter
     ) -> None:

@@ -22,21 +22,6 @@ class Decoder:
     `<think>` and `</think>` at the beginning of the answer is reasoning.
     """
 
-    __slots__ = (
-        "_call",
-        "_finish_reason",
-        "_frames",
-        "_halves",
-        "_model",
-        "_secrets",
-        "_thinking",
-        "_upstream",
-        "_usage",
-        "_weight",
-        "done",
-        "finished",
-    )
-
     def __init__(self, call: Call, upstream: str, secrets: Iterable[Secret] = (), think: bool = False) -> None:
         self.done = False  # [DONE] has come, or the end: nothing follows
         self.finished = False  # a finish_reason has come: the answer is whole, usage may follow

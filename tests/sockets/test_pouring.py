@@ -41,9 +41,10 @@ def pair():
 
 
 def body(sock, framing=None) -> Body:
-    with sock.makefile("rb") as file:  # urllib3's; only its way to the socket counts
-        raw = Some(_fp=Some(fp=Some(raw=Some(_sock=file.raw._sock), read1=file.read1)), close=sock.close)
-        return Body(Some(raw=raw), framing or Chunked())
+    raw = Some(_fp=Some(fp=sock.makefile("rb")), close=sock.close)
+    one = Body(Some(raw=raw), framing or Chunked())
+    raw._fp.fp.close()  # only its way to the socket counts
+    return one
 
 
 def chunk(payload: bytes) -> bytes:
