@@ -43,13 +43,14 @@ class Body:
     def __init__(self, response: requests.Response, framing: Framing) -> None:
         self._raw: Any = response.raw
         self._framing = framing
-        reader = getattr(getattr(self._raw, "_fp", None), "fp", None)
+        head: Any = getattr(self._raw, "_fp", None)
+        reader: Any = getattr(head, "fp", None)
         self._sock: socket.socket | None = getattr(getattr(reader, "raw", None), "_sock", None)
         self._first = b""
         self._trouble: Exception | None = None  # that `pour` met, for `read`
         if self._sock is not None:
             self._first = _buffered(reader, self._sock)
-            self._raw._fp.fp = reader.detach()  # a buffer of 8 KiB, a fifth of what an open stream takes
+            head.fp = reader.detach()  # a buffer of 8 KiB, a fifth of what an open stream takes
             self._sock.settimeout(None)
             self._pending: Callable[[], int] | None = getattr(self._sock, "pending", None)  # TLS
             # gevent's own recv tries before it waits.
