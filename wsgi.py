@@ -18,6 +18,7 @@ from app import create_app  # noqa: E402
 from millstream.commands.keys import keys  # noqa: E402
 from millstream.doctor.command import doctor  # noqa: E402
 from millstream.settings import SettingError, load  # noqa: E402
+from millstream.stores.table import try_store  # noqa: E402
 from millstream.upstreams.router import prepare  # noqa: E402
 
 # One line for each request. Nobody else shows these: they are no warnings.
@@ -31,7 +32,9 @@ if not requests.handlers:
 def serving() -> Flask:
     try:
         settings = load()
-        prepare(settings)  # under gunicorn its master has done it
+        if context is not None:  # `flask run`; under gunicorn its master has done it
+            try_store(settings.store, ttl=settings.ttl, workers=1)
+        prepare(settings)  # this, too
         return create_app(settings)
     except SettingError as error:
         print(f"Millstream can't start: {error}", file=sys.stderr)  # noqa: T201

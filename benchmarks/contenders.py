@@ -1,145 +1,65 @@
-"""The relays that are compared: each started on a free port of 127.0.0.1, bound to one core, with a fresh process."""
+"""The relays that are compared, by short names, and how each is started."""
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import socket
-import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
+from emulation import Upstream
+from installing import HERE, LITELLM
+from processes import NGINX, free_port
+from relay import Cost, Parts, Relay, Server
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent
-RELAY_CORE, OTHER_CORE = "0", "1"
-NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin") or "nginx"
-DEADLINE = 60.0  # s
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+V1 = "/v1/chat/completions"
 
 
-def pinned(
-    core: str, command: list[str], folder: Path, environ: dict[str, str] | None = None
-) -> subprocess.Popen[bytes]:
-    """Starts it on that core; what it says is in `folder`/log."""
-    log = (folder / "log").open("ab")
-    return subprocess.Popen(
-        ["taskset", "-c", core, *command],
-        cwd=ROOT,
-        env={**os.environ, **(environ or {})},
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=log,
-    )
+def millstream(store: str = "file:{folder}/streams", workers: int = 1) -> Server:
+    """Ours as it is delivered, but that an answer ends at once when its client has gone: cases follow each other."""
 
-
-def answers(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-@dataclass
-class Upstream:
-    """Where the relays ask: the emulator, or nginx with TLS in front of it."""
-
-    port: int
-    ca_file: str = ""
-
-    @property
-    def scheme(self) -> str:
-        return "https" if self.ca_file else "http"
-
-    @property
-    def url(self) -> str:
-        return f"{self.scheme}://localhost:{self.port}/v1"
-
-
-@dataclass
-class Relay:
-    """`with Relay(…) as relay:` runs it. `command` gets the port, the upstream and a folder of its own."""
-
-    name: str
-    command: Callable[[int, Upstream, Path], tuple[list[str], dict[str, str]]]
-    path: str = "/chat"
-    accept: str = "text/event-stream"
-    pids: list[str] = field(default_factory=list)
-
-    def started(self, upstream: Upstream) -> Relay:
-        self.folder = Path(tempfile.mkdtemp(prefix="millstream-benchmark-"))
-        self.port = free_port()
-        command, environ = self.command(self.port, upstream, self.folder)
-        self.process = pinned(RELAY_CORE, command, self.folder, environ)
-        until = time.monotonic() + DEADLINE
-        while not answers(self.port):
-            if self.process.poll() is not None or time.monotonic() > until:
-                raise SystemExit(
-                    f"{self.name} did not start:\n{(self.folder / 'log').read_text('utf-8', 'replace')[-3000:]}"
-                )
-            time.sleep(0.05)
-        time.sleep(0.5)  # until its workers have settled
-        children = psutil.Process(self.process.pid).children(recursive=True)
-        self.pids = [str(self.process.pid), *(str(child.pid) for child in children)]
-        return self
-
-    def request(self, tokens: int, every: int) -> bytes:
-        """One question, as bytes of HTTP. `every` in microseconds."""
-        question = {"role": "user", "content": f"tokens={tokens} every={every} "}
-        asked = {"model": "m", "messages": [question], **({} if self.path == "/chat" else {"stream": True})}
-        body = json.dumps(asked)
-        head = f"POST {self.path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-        return f"{head}Accept: {self.accept}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
-
-    def memory(self) -> int:
-        """Bytes that are its own (PSS would count shared pages once)."""
-        return sum(psutil.Process(int(pid)).memory_full_info().uss for pid in self.pids)
-
-    def stop(self) -> None:
-        self.process.terminate()
-        try:
-            self.process.wait(2)
-        except subprocess.TimeoutExpired:
-            for pid in self.pids:
-                if psutil.pid_exists(int(pid)):
-                    psutil.Process(int(pid)).kill()
-            self.process.wait(DEADLINE)
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
-# -- how each is started ----------------------------------------------------------------------------------------
-
-
-def millstream(store: str = "file:{folder}/streams", **settings: str):
-    """Ours, with one worker and its log on."""
-
-    def command(port: int, upstream: Upstream, folder: Path) -> tuple[list[str], dict[str, str]]:
+    def parts(port: int, upstream: Upstream, folder: Path) -> Parts:
         ca_file = f'ca_file = "{upstream.ca_file}"\n' if upstream.ca_file else ""
         config = folder / "millstream.toml"
         config.write_text(f'[upstreams.m]\nkind = "openai"\nbase_url = "{upstream.url}"\nmodels = ["m"]\n{ca_file}')
         environ = {
             "PORT": str(port),
-            "WEB_CONCURRENCY": "1",
+            "WEB_CONCURRENCY": str(workers),
             "MILLSTREAM_CONFIG": str(config),
             "MILLSTREAM_STORE": store.format(folder=folder),
-            "MILLSTREAM_MAX_STREAMS": "20000",
-            **settings,
+            "MILLSTREAM_LIMITS_STORE": f"sqlite:{folder}/limits.db",
+            "MILLSTREAM_DATABASE": f"sqlite:///{folder}/usage.db",
+            "MILLSTREAM_GRACE": "0",
         }
-        return [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"], environ
+        return Parts([sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"], environ)
 
-    return command
+    return parts
 
 
-def nginx(port: int, upstream: Upstream, folder: Path, certificate: str = "") -> tuple[list[str], dict[str, str]]:
+def with_redis(port: int, upstream: Upstream, folder: Path) -> Parts:
+    """Millstream with its store in a Redis that keeps nothing on disk, on the other core."""
+    program = shutil.which("redis-server")
+    if not program:
+        raise FileNotFoundError("redis-server is not installed")
+    database = free_port()
+    options = [
+        "--bind",
+        "127.0.0.1",
+        "--port",
+        str(database),
+        "--save",
+        "",
+        "--appendonly",
+        "no",
+        "--dir",
+        str(folder),
+    ]
+    parts = millstream(f"redis://127.0.0.1:{database}/0")(port, upstream, folder)
+    parts.store, parts.store_port = [program, *options], database
+    return parts
+
+
+def nginx(port: int, upstream: Upstream, folder: Path, certificate: str = "") -> Parts:
+    """With `certificate`, it is what makes the emulated upstream one with TLS."""
     words = {
         "FOLDER": str(folder),
         "PORT": str(port),
@@ -147,39 +67,76 @@ def nginx(port: int, upstream: Upstream, folder: Path, certificate: str = "") ->
         "SCHEME": upstream.scheme,
         "SSL": "ssl" if certificate else "",
         "CERTIFICATE": certificate,
+        "REQUESTS": "20" if certificate else "1000000",  # as the emulator itself does
     }
-    text = (HERE / "relays/nginx.conf").read_text("utf-8")
-    for word, value in words.items():
-        text = text.replace(f"%{word}%", value)
-    (folder / "nginx.conf").write_text(text, "utf-8")
-    return [NGINX, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-g", "daemon off;"], {}
+    file = _filled(HERE / "relays/nginx.conf", folder, words)
+    return Parts([NGINX, "-p", str(folder), "-c", str(file), "-g", "daemon off;"], {})
 
 
-def plain_flask(port: int, upstream: Upstream, folder: Path) -> tuple[list[str], dict[str, str]]:
+def through_nginx(behind: Server) -> Server:
+    """nginx in front of a relay, on the same core; both count."""
+
+    def parts(port: int, upstream: Upstream, folder: Path) -> Parts:
+        inner = free_port()
+        found = behind(inner, upstream, folder)
+        found.front, found.inner_port = nginx(port, Upstream(inner), folder).command, inner
+        return found
+
+    return parts
+
+
+def plain_flask(port: int, upstream: Upstream, folder: Path) -> Parts:
     options = ["-k", "gevent", "-w", "1", "--worker-connections", "10000", "-b", f"127.0.0.1:{port}", "--chdir"]
     command = [sys.executable, "-m", "gunicorn", "-c", "/dev/null", *options, str(HERE / "relays"), "plain_flask:app"]
-    return command, {"UPSTREAM": upstream.url, "CA_FILE": upstream.ca_file}
+    return Parts(command, {"UPSTREAM": upstream.url, "CA_FILE": upstream.ca_file})
 
 
-def uvicorn(app: str):
-    def command(port: int, upstream: Upstream, folder: Path) -> tuple[list[str], dict[str, str]]:
+def uvicorn(app: str) -> Server:
+    def parts(port: int, upstream: Upstream, folder: Path) -> Parts:
         options = ["--port", str(port), "--log-level", "warning", "--app-dir", str(HERE / "relays")]
         command = [sys.executable, "-m", "uvicorn", f"{app}:app", *options]
-        return command, {"UPSTREAM": upstream.url, "CA_FILE": upstream.ca_file}
+        return Parts(command, {"UPSTREAM": upstream.url, "CA_FILE": upstream.ca_file})
 
-    return command
+    return parts
 
 
-def relays() -> dict[str, Relay]:
-    """All that can be compared, by short names."""
-    v1 = "/v1/chat/completions"
-    return {
-        "nginx": Relay("nginx, proxy_buffering off", nginx, path=v1),
-        "millstream": Relay("Millstream", millstream()),
-        "flask": Relay("plain Flask + requests", plain_flask),
-        "starlette": Relay("Starlette + httpx, raw bytes", uvicorn("starlette_httpx")),
-        "fastapi": Relay("FastAPI + sse-starlette + openai", uvicorn("fastapi_sdk")),
-        "text": Relay("Millstream, plain text", millstream(), accept="text/plain"),
-        "v1": Relay("Millstream, /v1", millstream(), path=v1),
-        "memory": Relay("Millstream, store in memory", millstream("memory:")),
-    }
+def litellm(port: int, upstream: Upstream, folder: Path) -> Parts:
+    config = _filled(HERE / "relays/litellm.yaml", folder, {"UPSTREAM": upstream.url})
+    options = ["--config", str(config), "--host", "127.0.0.1", "--port", str(port), "--telemetry", "False"]
+    environ = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"}  # else it fetches a list of prices
+    return Parts([str(LITELLM / "bin/litellm"), *options], environ)
+
+
+def _filled(template: Path, folder: Path, words: dict[str, str]) -> Path:
+    text = template.read_text("utf-8")
+    for word, value in words.items():
+        text = text.replace(f"%{word}%", value)
+    file = folder / template.name
+    file.write_text(text, "utf-8")
+    return file
+
+
+_OURS = Cost(boot=2.5, start_ms=2.5)
+_FLASK = Cost(boot=1.5, start_ms=1.5)
+RELAYS = {
+    relay.key: relay
+    for relay in [
+        Relay("nginx", "nginx, proxy_buffering off", nginx, path=V1),
+        Relay("millstream", "Millstream", millstream(), cost=_OURS),
+        Relay("text", "Millstream, plain text", millstream(), accept="text/plain", server="millstream", cost=_OURS),
+        Relay("v1", "Millstream, /v1", millstream(), path=V1, server="millstream", cost=_OURS),
+        Relay("flask", "plain Flask + requests", plain_flask, cost=_FLASK),
+        Relay("starlette", "Starlette + httpx, raw bytes", uvicorn("starlette_httpx"), cost=_FLASK),
+        Relay("fastapi", "FastAPI + sse-starlette + openai", uvicorn("fastapi_sdk"), cost=Cost(3.0, 4.0)),
+        Relay("litellm", "LiteLLM", litellm, path=V1, cost=Cost(15.0, 25.0)),
+        Relay("memory-store", "Millstream, store in memory", millstream("memory:"), cost=_OURS),
+        Relay("redis-store", "Millstream, store in Redis", with_redis, cost=_OURS),
+        Relay("nginx-tls", "nginx", nginx, path=V1, tls=True, cost=Cost(0.5, 1.0)),
+        Relay("millstream-tls", "Millstream", millstream(), tls=True, cost=Cost(2.5, 4.0)),
+        Relay("flask-tls", "plain Flask + requests", plain_flask, tls=True, cost=Cost(1.5, 3.0)),
+        Relay("millstream-nginx", "nginx → Millstream", through_nginx(millstream()), cost=_OURS),
+        Relay("flask-nginx", "nginx → plain Flask", through_nginx(plain_flask), cost=_FLASK),
+        Relay("workers-1", "Millstream, 1 worker", millstream(), two_cores=True, cost=_OURS),
+        Relay("workers-2", "Millstream, 2 workers", millstream(workers=2), two_cores=True, cost=_OURS),
+    ]
+}

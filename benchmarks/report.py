@@ -1,99 +1,51 @@
-"""The table of a comparison, in the terminal and in RESULTS.md, and the plots."""
+"""What is said of a comparison while it runs, at its end, and in RESULTS.md."""
 
 from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-HERE = Path(__file__).resolve().parent
-Found = dict[str, dict[str, dict[str, float]]]
+from contenders import RELAYS
+from goals import goals
+from installing import HERE
+from plots import plot
+from tables import tables
 
-
-def write(
-    names: dict[str, str], results: dict[str, Found], memory: dict[str, list[float]], direct: float, rounds: int
-) -> None:
-    """Prints all tables; a whole run of three rounds is kept in RESULTS.md."""
-    parts = [_table("HTTP upstream, the store on disk", names, results["plain"], direct)]
-    if "variants" in results:
-        parts.append(_table("Formats and stores", names, results["variants"], direct))
-        parts.append(_table("TLS upstream", names, results["tls"], direct))
-        parts.append(_memory(names, memory))
-    text = "\n".join(parts)
-    print(text)
-    if rounds >= 3:
-        head = (
-            f"# Results\n\n{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores; `python benchmarks/run.py`, medians "
-            f"of {rounds} rounds that took turns. µs are CPU of the relay's processes; events of 255 bytes. Only "
-            "ratios within one table mean anything elsewhere.\n\n"
-        )
-        plots = "\n![CPU per token](cpu.svg)\n" + ("![Memory](memory.svg)\n" if memory else "")
-        (HERE / "RESULTS.md").write_text(head + text + plots, "utf-8")
-        _plot(names, results["plain"], memory)
+if TYPE_CHECKING:
+    from measuring import Comparison
 
 
-def _table(title: str, names: dict[str, str], found: Found, direct: float) -> str:
-    cases = list(dict.fromkeys(case for by_case in found.values() for case in by_case))
-    lines = [
-        f"## {title}\n",
-        f"| relay | {' | '.join(_head(case) for case in cases)} |",
-        "|---|" + "---|" * len(cases),
+def shown(case: str, found: dict[str, float]) -> str:
+    """One measurement, on one line."""
+    others = f"waited {found['waited']:.0%}; emulator {found['upstream']:.0%}, client {found['client']:.0%}"
+    if "start_ms" in found:
+        return f"{found['start_ms']:.2f} ms CPU, first token after {found['first_us'] / 1000:.2f} ms ({others})"
+    kept = f", {found['kib']:.0f} KiB a stream" if "kib" in found else ""
+    rate = f"{found['per_second']:,.0f} tokens/s on {found['busy']:.0%} of a core"
+    late = ", saturated" if found["saturated"] else ""
+    return f"{found['us']:.2f} µs a token{kept}, {rate}{late} ({others})"
+
+
+def write(comparison: Comparison, rounds: int, minutes: float, keep: bool) -> None:
+    """Prints all tables; `keep` is for a whole run, whose figures RESULTS.md shall have."""
+    figures = comparison.medians()
+    text = "\n".join([goals(figures, keep), *tables(comparison, figures)])
+    waited = sorted(found["waited"] for rounds in comparison.found.values() for found in rounds)
+    quiet = f"Neighbours kept the relays waiting for their core {waited[len(waited) // 2]:.0%} of the time"
+    quiet += f" (median of all windows; at most {waited[-1]:.0%}): over some 5 %, only the CPU times mean something."
+    quiet += comparison.cut and f"\n{comparison.cut}"
+    print(f"\n{text}\n{quiet}\n{minutes:.1f} minutes in all")
+    if not keep:
+        return
+    facts = [
+        f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores; `python benchmarks/run.py`, {minutes:.1f} minutes;",
+        f"medians of {rounds} rounds in which the relays took turns (¹: measured once). µs and ms are CPU of the",
+        "relay's processes, an event has 255 bytes. How it is measured stands in [README.md](README.md). Only ratios",
+        "within one run mean anything elsewhere.\n",
+        quiet,
     ]
-    for name, by_case in found.items():
-        cells = [_cell(case, by_case.get(case), found.get("nginx", {}).get(case), direct) for case in cases]
-        lines.append(f"| {names[name]} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def _head(case: str) -> str:
-    own = {"start": "start, ms CPU", "first": "added first token, ms"}
-    return own.get(case) or (f"{case}, tokens/s" if "flat" in case else f"{case} streams, µs per token")
-
-
-def _cell(case: str, value: dict[str, float] | None, nginx: dict[str, float] | None, direct: float) -> str:
-    if value is None:
-        return "saturated" if case.isdigit() else "broke down"
-    if case == "start":
-        return f"{value['start_ms']:.2f}"
-    if case == "first":
-        return f"{(value['first_us'] - direct) / 1000:.2f}"
-    if "flat" in case:
-        return f"{value['per_second']:,.0f} ({value['us']:.2f} µs each)"
-    # Late tokens count for nothing: what falls behind has gathered them.
-    if value["per_second"] < 0.9 * value["due"] or value["busy"] > 0.97:
-        return f"saturated ({value['us']:.1f})"
-    return f"{value['us']:.1f}" + (f" (× {value['us'] / nginx['us']:.1f})" if nginx and nginx is not value else "")
-
-
-def _memory(names: dict[str, str], memory: dict[str, list[float]]) -> str:
-    lines = ["## Memory\n", "| relay | KiB with no stream | KiB per open stream, 500 | 2,000 |", "|---|---|---|---|"]
-    for name, (none, some, many) in memory.items():
-        lines.append(f"| {names[name]} | {none:,.0f} | {(some - none) / 500:.0f} | {(many - none) / 2000:.0f} |")
-    return "\n".join(lines) + "\n"
-
-
-def _plot(names: dict[str, str], found: Found, memory: dict[str, list[float]]) -> None:
-    import matplotlib
-
-    matplotlib.use("svg")
-    from matplotlib import pyplot
-
-    cpu = {
-        name: [(int(case), value["us"]) for case, value in by_case.items() if case.isdigit()]
-        for name, by_case in found.items()
-    }
-    kept = {
-        name: [(n, k / 1024) for n, k in zip([0, 500, 2000], taken, strict=True)] for name, taken in memory.items()
-    }
-    for file, title, series in (("cpu.svg", "CPU per token, µs", cpu), ("memory.svg", "Memory, MiB", kept)):
-        if not series:
-            continue
-        figure, axes = pyplot.subplots(figsize=(7, 4))
-        for name, points in series.items():
-            if points:
-                axes.plot(*zip(*points, strict=True), marker="o", label=names[name])
-        axes.set(xlabel="open streams", ylabel=title, ylim=(0, None))
-        axes.legend(frameon=False)
-        axes.spines[["top", "right"]].set_visible(False)
-        figure.savefig(HERE / file, bbox_inches="tight")
-        pyplot.close(figure)
+    head = "# Results\n\n" + "\n".join(facts) + "\n\n"
+    plots = plot({key: relay.label for key, relay in RELAYS.items()}, figures)
+    images = "".join(f"![{title}]({file})\n" for file, title in plots)
+    (HERE / "RESULTS.md").write_text(f"{head}{text}\n{images}", "utf-8")

@@ -51,7 +51,7 @@ class End(Struct, frozen=True, omit_defaults=True):
     duration: float | None = None
 
 
-class Event(Struct, frozen=True, omit_defaults=True):
+class Event(Struct, frozen=True, omit_defaults=True, gc=False):  # no cycle can come about
     """One thing that happened in a stream.
 
     `text` is valid Unicode, never half of a surrogate pair. `frame` is one JSON object of an OpenAI-like
@@ -113,4 +113,6 @@ class Meta(Struct, frozen=True, omit_defaults=True):
 
 def number(batch: list[Event], after: int) -> list[Event]:
     """The same events, numbered after+1, after+2, …"""
+    if len(batch) == 1:
+        return [replace(batch[0], n=after + 1)]
     return [replace(event, n=n) for n, event in enumerate(batch, after + 1)]

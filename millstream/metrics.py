@@ -32,10 +32,6 @@ GAPS = (0.001, 0.003, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2,
 DURATIONS = (0.5, 1, 2, 5, 10, 20, 30, 45, 60, 90, 120, 180, 300, 600, 900, 1800)  # s
 LATENCIES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)  # s
 
-# A browser that finds its way buffered goes down this list.
-LADDER = ("fetch", "eventsource", "xhr", "poll")
-KEPT = 4096  # streams whose step-down is remembered, so that each counts once
-
 
 class _Pace:
     """What one upstream's reads brought since the last tick. Plain numbers: a histogram takes ten times as long."""
@@ -57,7 +53,6 @@ class Metrics:
         self._keys = frozenset({ANYONE, *(key.name for key in settings.keys)})
         self._paces: dict[str, _Pace] = {}
         self._seen: set[str] = set()
-        self._stepped: dict[str, None] = {}
         self.registry = CollectorRegistry()
         way, upstream = ("format", "transport"), ("upstream",)
         self._started = self._counter("streams_started", "Streams begun.", *way, *upstream)
@@ -65,7 +60,7 @@ class Metrics:
         self._open = self._gauge("responses_open", "Streamed responses that are open now.", *way)
         self._ended = self._counter("streams_ended", "Streams ended, by finish_reason or code.", "reason", *upstream)
         self._resumed = self._counter("resumes", "Clients that came back to a stream where they had left it.", *way)
-        self._stepdowns = self._counter("step_downs", "Streams whose client went on over a lesser transport.", "to")
+        self._stepdowns = self._counter("step_downs", "Clients that went on over a lesser transport.", "from", "to")
         self._first = self._histogram(
             "first_token_seconds", "From the question to the first event.", WAITS, *upstream
         )
@@ -92,15 +87,8 @@ class Metrics:
     def resumed(self, format: str, transport: str) -> None:
         self._resumed.labels(format, transport).inc()
 
-    def followed(self, meta: Meta, transport: str) -> None:
-        """Somebody follows a stream: over a lesser transport than it was begun with?"""
-        begun = meta.via[1]
-        if begun not in LADDER or transport not in LADDER[LADDER.index(begun) + 1 :] or meta.id in self._stepped:
-            return
-        self._stepped[meta.id] = None
-        if len(self._stepped) > KEPT:
-            del self._stepped[next(iter(self._stepped))]
-        self._stepdowns.labels(transport).inc()
+    def stepped_down(self, left: str, taken: str) -> None:
+        self._stepdowns.labels(left, taken).inc()
 
     def refused(self, code: str) -> None:
         self._refused.labels(code if code in CODES else OTHER).inc()

@@ -24,14 +24,19 @@ class Body:
     """The response's iterable. Unlike a generator it is closed properly even if it was never begun. It knows what it
     `sent`, in bytes, when the `first` events went out, by the monotonic clock, and the terminal event, its `end`."""
 
+    __slots__ = ("_batches", "_client", "_format", "_left", "_pieces", "_rest", "end", "first", "sent")
+
     def __init__(
         self, batches: Iterable[list[Event]], format: Format, client: Client, left: Callable[[], None]
     ) -> None:
         self.sent = 0
         self.first: float | None = None
         self.end: Event | None = None
-        self._pieces = self._write(batches, format, client)
+        self._batches = batches
+        self._format = format
         self._client = client
+        self._pieces = self._write()
+        self._rest: bytes | None = None  # that the client has not taken; None before the headers have gone out
         self._left = left
 
     def __iter__(self) -> Iterator[bytes]:
@@ -41,28 +46,45 @@ class Body:
         self._client.unwatch()
         self._left()
 
-    def _write(self, batches: Iterable[list[Event]], format: Format, client: Client) -> Iterator[bytes]:
-        piece = format.opening()  # an empty one makes the server send the headers
+    def write(self, batch: list[Event]) -> bool | None:
+        """Writes events that are not terminal without blocking, while nobody iterates: False where it can't be done,
+        None where the client did not take all. Then whoever iterates is to go on: with [], if there is no more."""
+        if self._rest is None or self._rest:
+            return False
+        piece = self._format.encode(batch)
+        try:
+            rest = self._client.offer(piece) if piece else b""  # an empty chunk would be the last
+        except OSError:  # it has left: whoever iterates meets the same error
+            return False
+        if rest is None:
+            return False
+        self.sent += len(piece)
+        self.first = self.first or monotonic()
+        self._rest = rest
+        return None if rest else True
+
+    def _write(self) -> Iterator[bytes]:
+        piece = self._format.opening()  # an empty one makes the server send the headers
         self.sent = len(piece)
         yield piece
-        for batch in batches:
-            if not batch:
-                piece = format.HEARTBEAT
-                self.sent += len(piece)
-                if piece and not client.send(piece):
-                    yield piece
-                continue
-            terminal = batch[-1].type in TERMINAL
-            if self.first is None and not (terminal and len(batch) == 1):
+        self._rest = b""
+        for batch in self._batches:
+            if self._rest:
+                self._client.send_rest(self._rest)
+                self._rest = b""
+                if not batch:
+                    continue
+            terminal = bool(batch) and batch[-1].type in TERMINAL
+            if self.first is None and len(batch) > terminal:
                 self.first = monotonic()
-            piece = format.encode(batch[:-1] if terminal else batch)
+            piece = self._format.encode(batch[:-1] if terminal else batch) if batch else self._format.HEARTBEAT
             if not terminal:
                 self.sent += len(piece)
-                if piece and not client.send(piece):
+                if piece and not self._client.send(piece):
                     yield piece
                 continue
             self.end = batch[-1]
-            closing = format.closing(self.end)
+            closing = self._format.closing(self.end)
             if not isinstance(closing, Abort):
                 piece += closing
             self.sent += len(piece)
@@ -70,7 +92,7 @@ class Body:
             if not isinstance(closing, Abort):
                 return
             break
-        client.abort()  # no terminal event, or one that this format has no words for: never a clean end
+        self._client.abort()  # no terminal event, or one that this format has no words for: never a clean end
 
 
 def stream_response(

@@ -1,4 +1,4 @@
-/** Millstream's client for browsers, from Internet Explorer 10 and WebKit 534 on; see README.md. MIT licence. */
+/** Millstream's client for browsers, from Internet Explorer 10 and WebKit 534 on; see README.md. MIT. */
 (function (window) {
 'use strict';
 
@@ -7,10 +7,10 @@ var LIMITS = {
 	start: 4000, // until `start`, which the server sends within 2 s
 	silence: 35000, // heartbeats come every 15 s
 	burst: 2500, // what comes at once after so long was held back
-	renew: 262144, // characters that an XMLHttpRequest keeps in memory
+	renew: 262144, // characters an XMLHttpRequest keeps
 	wait: 20, // s, of a long poll
 	pause: 100, // between polls: servers count them
-	retry: 500, // then twice as long each time, to 16 s
+	retry: 500, // then twice as long each, to 16 s
 	retries: 10, // in a row
 	connections: 5 // held over HTTP/1.1, by all tabs: browsers open six to a host
 };
@@ -64,7 +64,7 @@ var SSE = 'text/event-stream', now = Date.now;
 
 function mayPass(status) { return !status || status === 429 || status >= 500; }
 
-function parse(text) { try { return JSON.parse(text); } catch (error) { return null; } }
+function parse(text) { try { return JSON.parse(text); } catch (error) { } }
 
 function merged(one, other) {
 	var all = {};
@@ -98,7 +98,7 @@ function send(ask, on) {
 	xhr.open(ask.method, ask.url, true);
 	xhr.withCredentials = !!ask.withCredentials;
 	for (name in ask.headers) xhr.setRequestHeader(name, ask.headers[name]);
-	xhr.onreadystatechange = xhr.onprogress = look; // Internet Explorer tells of more text by the second only
+	xhr.onreadystatechange = xhr.onprogress = look; // Internet Explorer tells of more text by the second
 	xhr.send(ask.body || null);
 	return function () {
 		over = true;
@@ -116,7 +116,7 @@ function telling(sink) {
 	return function (event) {
 		var n = /\.(\d+)$/.exec(event.id), data = parse(event.data);
 		if (n && data) sink.event(event.type, +n[1], data);
-		else sink.lost(); // half a line, glued to another one
+		else sink.lost(); // half a line glued to another
 	};
 }
 
@@ -155,9 +155,9 @@ var TRANSPORTS = {
 			credentials: ask.withCredentials ? 'include' : 'same-origin', signal: stopper && stopper.signal
 		}).then(function (response) {
 			var headers = response.headers;
-			if (response.status !== 200) {
-				return response.text().then(function (text) { sink.refuse(response.status, text, headers.get('Retry-After')); });
-			}
+			if (response.status !== 200) return response.text().then(function (text) {
+				sink.refuse(response.status, text, headers.get('Retry-After'));
+			});
 			if (!isEventStream(headers.get('Content-Type'))) return sink.blocked();
 			sink.locate(headers.get('Content-Location'));
 			reader = response.body.getReader();
@@ -168,12 +168,12 @@ var TRANSPORTS = {
 
 	eventsource: function (ask, sink) {
 		var Native = Object.keys(ask.headers).length < 2 && window.EventSource, tell = telling(sink), abort; // it has Accept alone
-		var source = new (Native || Source)(ask.at('sse', ask.after), ask);
+		var source = new (Native || Source)(ask.url, ask);
 		['start', 'message', 'reasoning', 'done', 'failed'].forEach(function (type) {
 			source.addEventListener(type, function (event) {
 				sink.byte();
 				tell({type: type, data: event.data, id: event.lastEventId});
-			}, false);
+			});
 		});
 		source.onerror = function () {
 			var refused = source.readyState === 2;
@@ -229,15 +229,15 @@ function usable(headers) {
 	return names.concat(names.length < 2 ? ['xhr', 'poll'] : 'poll');
 }
 
-// ---- EventSource over XMLHttpRequest ----
+// ---- EventSource over XHR ----
 
 /** What the callback throws is the page's own. */
 function call(callback, self, value) {
-	try { callback.call(self, value); } catch (error) { setTimeout(function () { throw error; }, 0); }
+	try { callback.call(self, value); } catch (error) { setTimeout(function () { throw error; }); }
 }
 
 /**
- * Shaped like the standard's, for browsers where that is missing or broken.
+ * For browsers where the standard's is missing or broken.
  * @constructor
  * @param {string} url
  * @param {Object=} options withCredentials and, our own, headers
@@ -301,9 +301,9 @@ function Source(url, options) {
 
 // ---- stream: resume, watchdog, step-down ----
 
-var OPEN = 'millstream.open.', chosen = '';
+var OPEN = 'millstream.open.', chosen = '', down = ''; // down: left for a lesser one, told once
 
-function stored(name, use) { try { return use(window[name]); } catch (error) { return undefined; } }
+function stored(name, use) { try { return use(window[name]); } catch (error) { } }
 
 /** The session's transport; with a name, from now on. */
 function choice(name) {
@@ -316,14 +316,13 @@ function choice(name) {
 
 /**
  * Over HTTP/1.1 the five oldest streams of all tabs may hold a connection; a sixth would stop the site. Each leaves a sign of
- * life in localStorage. It is stale after more than the minute that Chromium lets pass between two timers of a hidden
- * tab. A wrong count costs polls, no more.
+ * life in localStorage, good for longer than a hidden tab's timers may be off.
  */
 function mayHold(slot) {
 	return stored('localStorage', function (store) {
 		var slots = [], name, i;
 		store.setItem(slot, now());
-		for (i = store.length - 1; i >= 0; i--) {
+		for (i = store.length; i--;) {
 			name = store.key(i);
 			if (name.indexOf(OPEN)) continue;
 			if (Math.abs(now() - store.getItem(name)) < 75000) slots.push(name);
@@ -342,7 +341,7 @@ function open(options) {
 	var beat = 0, begun, missed, stopping, crowded, over; // of the stream
 	var stream = {id: '', url: '', after: +resume.after || 0, transport: '', state: 'connecting', stop: stop,
 		close: function () { if (!over) end('closed'); },
-		key: options.key || now() + '-' + Math.random() + '-' + Math.random()};
+		key: options.key || slot + Math.random()};
 
 	if (forced !== 'auto' && !TRANSPORTS.hasOwnProperty(forced)) {
 		throw new TypeError('Millstream: transport is "' + forced + '"; use auto, fetch, eventsource, xhr or poll');
@@ -353,17 +352,21 @@ function open(options) {
 
 	function tell(name, value) { if (stream[name] && stream.state !== 'closed') call(stream[name], stream, value); }
 
-	function at(format, after) {
-		return stream.url + '?format=' + format + '&after=' + after;
+	/** For the operator's figures. */
+	function via(url) {
+		return url + (/\?/.test(url) ? '&' : '?') + 'via=' + (crowded ? 'crowded' : stream.transport) + (down && '&from=' + down);
 	}
 
+	function at(format, after) { return via(stream.url) + '&format=' + format + '&after=' + after; }
+
 	function request(method, url, headers, body) {
-		return {method: method, url: url, headers: merged(own, headers), body: body, withCredentials: options.withCredentials};
+		return {method: method, url: url, headers: merged(own, headers), body: body, withCredentials: options.withCredentials,
+			at: at, after: stream.after, crowded: crowded};
 	}
 
 	function question(url, accept) {
-		var headers = {Accept: accept, 'Content-Type': 'application/json', 'Idempotency-Key': stream.key};
-		return request('POST', url, headers, JSON.stringify(options.body || {}));
+		return request('POST', via(url), {Accept: accept, 'Content-Type': 'application/json', 'Idempotency-Key': stream.key},
+			JSON.stringify(options.body || {}));
 	}
 
 	function stop() {
@@ -382,9 +385,9 @@ function open(options) {
 	}
 
 	function connect() {
-		var mine = {}, holds = mayHold(slot), name, ask;
+		var mine = {}, name;
 		drop();
-		crowded = !forced && !holds;
+		crowded = !mayHold(slot) && !forced;
 		name = crowded ? 'poll' : names[way];
 		if (name !== stream.transport) tell('ontransport', stream.transport = name);
 		if (over) return;
@@ -395,18 +398,17 @@ function open(options) {
 		asked = now();
 		first = started = 0;
 		watch(LIMITS.start);
-		if (!stream.url && (name === 'eventsource' || name === 'poll')) return begin(mine);
-		ask = stream.url ? request('GET', at('sse', stream.after), {Accept: SSE}) : question(url, SSE);
 		try {
-			abort = TRANSPORTS[name](merged(ask, {at: at, after: stream.after, crowded: crowded}), mine);
+			abort = stream.url ? TRANSPORTS[name](request('GET', at('sse', stream.after), {Accept: SSE}), mine)
+				: /^[ep]/.test(name) ? begin(mine) : TRANSPORTS[name](question(url, SSE), mine);
 		} catch (error) { mine.blocked(); } // PhantomJS 1.9 at an EventSource of another origin
+		down = '';
 	}
 
 	/** For transports that can only GET. */
 	function begin(mine) {
-		abort = send(question(base + '/streams', 'application/json'), {end: function (xhr) {
+		return send(question(base + '/streams', 'application/json'), {end: function (xhr) {
 			var answer = xhr.status === 201 && parse(xhr.responseText);
-			if (sink !== mine) return;
 			if (!answer) return refused(xhr, mine);
 			hears.locate(answer.url);
 			connect();
@@ -415,11 +417,11 @@ function open(options) {
 
 	function watch(time) {
 		var due;
-		if (way === names.length - 1) time = Math.max(time, 4 * LIMITS.start); // there is nothing to step down to
+		if (way === names.length - 1) time = Math.max(time, 4 * LIMITS.start); // the last way
 		due = now() + time;
 		clearTimeout(timer);
 		timer = setTimeout(function () {
-			// The computer slept, or an EventSource doesn't show heartbeats.
+			// The computer slept, or an EventSource hides heartbeats.
 			if (now() - due > 2000 || (started && stream.transport === 'eventsource')) connect();
 			else hears.blocked();
 		}, time);
@@ -428,7 +430,7 @@ function open(options) {
 	function end(state) {
 		over = true;
 		stream.state = state;
-		if (state !== 'closed' && abort) { // it ends by itself; its connection is used again
+		if (state !== 'closed' && abort) { // it ends by itself; its connection is reused
 			setTimeout(abort, 1000);
 			abort = null;
 		}
@@ -440,8 +442,8 @@ function open(options) {
 	function leave() { stored('localStorage', function (store) { store.removeItem(slot); }); }
 
 	function listen(verb) {
-		window[verb + 'EventListener']('online', retry, false);
-		window[verb + 'EventListener']('pagehide', leave, false);
+		window[verb + 'EventListener']('online', retry);
+		window[verb + 'EventListener']('pagehide', leave);
 	}
 
 	function retry() { if (stream.state === 'retrying') connect(); }
@@ -477,7 +479,7 @@ function open(options) {
 			if (type === 'message') tell('ontext', data.text);
 			else if (type === 'reasoning') tell('onreasoning', data.text);
 			else if (type === 'done') hears.over(type, data);
-			else if (type === 'failed') fail('failed', data.error);
+			else if (type === 'failed') fail(type, data.error);
 		},
 		start: function (data) {
 			hears.locate('/' + data.id);
@@ -491,20 +493,22 @@ function open(options) {
 			if (missed) tell('onback');
 			missed = false;
 		},
-		/** No facts behind its end. */
 		over: function (status, facts) {
 			if (status === 'failed') return fail(status);
 			// In one burst: not this way again.
-			if (!crowded && names[way + 1] && first - asked > LIMITS.burst && now() - first < 200) choice(names[way + 1]);
+			if (!crowded && names[way + 1] && first - asked > LIMITS.burst && now() - first < 200) {
+				choice(names[way + 1]);
+				down = names[way];
+			}
 			end('done');
 			tell('ondone', facts || {});
 		},
 		refuse: function (status, text, after) {
-			var seconds = /^\d+$/.test(after) ? +after : null;
-			if (status === 204) return hears.over('done');
-			// There is an answer, or may be.
-			if ((stream.url || attempt) && mayPass(status)) return hears.lost(seconds);
-			fail('bad_response', (parse(text) || {}).error, status, seconds);
+			var seconds = /^\d+$/.test(after) ? +after : null, error = (parse(text) || {}).error || {};
+			if (status === 204) abort = poll(merged(request(), {at: at}), stream.after, 0, sink, sink.lost); // how did it end?
+			// There is an answer, or may be. Its log may lag.
+			else if (error.code === 'bad_position' ? attempt < 4 : (stream.url || attempt) && mayPass(status)) hears.lost(seconds);
+			else fail('bad_response', error, status, seconds);
 		},
 		lost: function (seconds) {
 			var wait = LIMITS.retry * Math.pow(2, Math.min(attempt++, 5)) * (0.5 + Math.random());
@@ -518,15 +522,15 @@ function open(options) {
 		renew: connect,
 		/** The next transport follows the same stream. */
 		blocked: function () {
-			if (way === names.length - 1 || navigator.onLine === false) return hears.lost();
-			way++;
+			if (!names[way + 1] || navigator.onLine === false) return hears.lost();
+			down = names[way++];
 			connect();
 		}
 	};
 
 	hears.locate(resume.url, resume.url);
 	listen('add');
-	timer = setTimeout(connect, 0); // its callbacks are set first
+	timer = setTimeout(connect); // its callbacks are set first
 	return stream;
 }
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from millstream.events import Meta, Usage
+from millstream.events import Usage
 from millstream.metrics import GAPS, Metrics
 from millstream.settings import KeySettings, Settings
 from millstream.streams import Row
@@ -29,10 +29,6 @@ def row(**changes: object) -> Row:
     values = {"id": "x", "caller": "team", "api": "chat", "model": "gpt", "upstream": "up", "created": 0.0}
     facts = {"duration": 3.0, "first_token": 0.4, "usage": Usage(5, 7), "reason": "stop"}
     return Row(**{**values, **facts, **changes})
-
-
-def meta(id: str, transport: str) -> Meta:
-    return Meta(id, "team", "w", 0.0, "gpt", via=("sse", transport))
 
 
 def test_the_page_lists_exactly_what_there_is(metrics):
@@ -115,27 +111,3 @@ def test_running_streams_are_counted_down_to_none(metrics):
     metrics.tick(0.0, ["b"])
     assert [value(metrics, "streams_running", upstream=name) for name in "ab"] == [0, 1]
     assert value(metrics, "loop_lag_seconds_bucket", le="0.005") == 2
-
-
-@pytest.mark.parametrize(
-    ("begun", "then", "counts"),
-    [
-        ("fetch", "poll", True),
-        ("eventsource", "xhr", True),
-        ("xhr", "eventsource", False),
-        ("fetch", "fetch", False),
-        ("program", "poll", False),
-        ("fetch", "program", False),
-    ],
-)
-def test_a_step_down_counts_once_a_stream(metrics, begun, then, counts):
-    for _ in range(3):
-        metrics.followed(meta("a", begun), then)
-    assert value(metrics, "step_downs_total", to=then) == (1 if counts else None)
-
-
-def test_step_downs_are_not_remembered_for_ever(metrics, monkeypatch):
-    monkeypatch.setattr("millstream.metrics.KEPT", 3)
-    for n in range(9):
-        metrics.followed(meta(f"stream-{n}", "fetch"), "poll")
-    assert len(metrics._stepped) == 3

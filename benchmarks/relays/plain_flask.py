@@ -10,15 +10,14 @@ app = Flask(__name__)
 UPSTREAM = os.environ["UPSTREAM"]
 session = requests.Session()
 session.mount("http", requests.adapters.HTTPAdapter(pool_maxsize=4000))
-session.verify = os.environ.get("CA_FILE") or True
+VERIFY = os.environ.get("CA_FILE") or True
 
 
 @app.post("/chat")
 def chat():
     messages = request.get_json()["messages"]
-    answer = session.post(
-        f"{UPSTREAM}/chat/completions", json={"model": "m", "messages": messages, "stream": True}, stream=True
-    )
+    asked = {"model": "m", "messages": messages, "stream": True}
+    answer = session.post(f"{UPSTREAM}/chat/completions", json=asked, stream=True, verify=VERIFY)
 
     def events():
         for line in answer.iter_lines():

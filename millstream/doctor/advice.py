@@ -50,7 +50,8 @@ ADVICE: dict[str, dict[str, str]] = {
         "haproxy": "# no http-response set-header Content-Type",
         "cloudflare": "# no Transform Rule that sets Content-Type",
     },
-    "refused": {"": "MILLSTREAM_OPEN=1 and MILLSTREAM_TRUSTED_PROXIES=1, or an access key with --key"},
+    "refused": {"": "# the server: MILLSTREAM_TRUSTED_PROXIES=1, and MILLSTREAM_OPEN=1 or access keys\n"
+                "# the doctor, where there are keys: the operator's, with --key-file or in DOCTOR_KEY"},
     "vanished": {"": "# /etc/sysctl.d/60-millstream.conf\n"
                  "net.ipv4.tcp_retries2 = 5"},
     "keepalive": {
@@ -70,6 +71,6 @@ ADVICE: dict[str, dict[str, str]] = {
 def advice(symptom: str, server: str) -> dict[str, str]:
     """Lines by the name of their proxy; of the one that is there alone, if that is known. "" stands for no proxy."""
     lines = ADVICE.get(symptom, {})
-    if server in lines:
+    if server and server in lines:
         return {PROXIES[server]: lines[server]}
     return {PROXIES.get(name, ""): text for name, text in lines.items()}

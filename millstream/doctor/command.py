@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
 import textwrap
 from collections.abc import Iterator
+from typing import TextIO
 
 import click
 
 from millstream.doctor.advice import advice
 from millstream.doctor.examination import CantBegin, Report, begin_at, examine
-from millstream.doctor.probe import Target
+from millstream.doctor.probe import Target, named
 from millstream.doctor.upstream import examine_upstream
 from millstream.settings import SettingError, load
 
@@ -21,7 +23,7 @@ def server_address() -> str:
     """Where the server on this machine listens, by the variables it was started with."""
     host = os.environ.get("HOST") or "127.0.0.1"
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104
-    return f"http://{host}:{os.environ.get('PORT') or 8000}"
+    return f"http://{host}:{os.environ.get('PORT') or 8000}{os.environ.get('SCRIPT_NAME', '')}"
 
 
 @click.command(
@@ -30,26 +32,48 @@ def server_address() -> str:
 @click.argument("url", required=False)
 @click.option("--upstream", metavar="NAME", help="Ask this upstream of the settings one short question.")
 @click.option("--server", metavar="URL", default=server_address, help="The server itself, past the proxy.")
-@click.option("--key", envvar="DOCTOR_KEY", default="", help="An operator's access key, where there are keys.")
+@click.option(
+    "--key-file",
+    type=click.File(),
+    help="Where there are keys: a file with an operator's. Or put it into DOCTOR_KEY, or wait to be asked.",
+)
 @click.option("--idle", metavar="S", default=SILENCE, help="How long a way is kept idle; 0: not at all.")
 @click.option("--insecure", is_flag=True, help="Take any certificate.")
-def doctor(url: str | None, upstream: str | None, server: str, key: str, idle: float, insecure: bool) -> None:
+def doctor(
+    url: str | None, upstream: str | None, server: str, key_file: TextIO | None, idle: float, insecure: bool
+) -> None:
+    # No option takes the key itself: a command line is there for every user of the machine to see.
     if bool(url) == bool(upstream):
         raise click.UsageError("Give the address that browsers use, or --upstream NAME.")
     if upstream:
         _doctor_upstream(upstream)
     assert url
-    if not url.startswith(("http://", "https://")):
-        raise click.UsageError(f"{url} is no address such as https://chat.example.org.")
     seconds = f"; it takes {idle + 5:.0f} s" if idle else ""
     click.echo(f"Streaming marks through {url}{seconds} …", err=True)
-    try:
-        report = examine(Target(url.rstrip("/"), key, insecure), begin_at(server.rstrip("/"), key), idle)
-    except CantBegin as error:
-        click.echo(error, err=True)
-        raise SystemExit(2) from None
+    key = key_file.read() if key_file else os.environ.get("DOCTOR_KEY", "")
+    report = _examine(_target(url, key, insecure), server.rstrip("/"), idle)
     click.echo("\n".join(lines(report)))
     raise SystemExit(0 if report.well else 1)
+
+
+def _target(url: str, key: str, insecure: bool) -> Target:
+    try:
+        return Target(url.rstrip("/"), key.strip(), insecure)
+    except ValueError as error:
+        raise click.UsageError(f"That can't be: {error}.") from None
+
+
+def _examine(target: Target, server: str, idle: float) -> Report:
+    try:
+        return examine(target, begin_at(server, target.key), idle)
+    except CantBegin as error:
+        if error.code == "missing_key" and sys.stdin.isatty():
+            key = click.prompt("An operator's access key", hide_input=True, err=True)
+            return _examine(_target(target.url, key, target.insecure), server, idle)
+        click.echo(error, err=True)
+        if error.code == "missing_key":
+            click.echo("Give the doctor an operator's key with --key-file, or in DOCTOR_KEY.", err=True)
+        raise SystemExit(2) from None
 
 
 def lines(report: Report) -> Iterator[str]:
@@ -61,8 +85,7 @@ def lines(report: Report) -> Iterator[str]:
         yield f"! {note.says}"
         yield from _advice(note.symptom, report.server)
     if report.well:
-        ways = ", ".join(dict.fromkeys(probe.name for probe in report.probes))
-        yield f"All well: every mark came when it was written, by {ways}."
+        yield f"All well: every mark came when it was written, by {named(report.probes)}."
 
 
 def _advice(symptom: str, server: str) -> Iterator[str]:

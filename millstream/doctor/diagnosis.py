@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from millstream.doctor.probe import ECHO, Probe
+from millstream.doctor.probe import ECHO, Probe, named
 from millstream.formats.json import Json
 from millstream.formats.table import FORMATS
 from millstream.responses import HEADERS
@@ -35,19 +35,18 @@ def diagnose(probes: Sequence[Probe]) -> list[Finding]:
     """What is wrong, each symptom once, with the ways that show it."""
     findings = []
     for symptom, check, headline in CHECKS:
-        shown: dict[str, list[str]] = {}
+        shown: dict[str, list[Probe]] = {}
         for probe in probes:
             if detail := check(probe):
-                shown.setdefault(detail, []).append(probe.name)
+                shown.setdefault(detail, []).append(probe)
         if shown:
-            details = "; ".join(f"{detail} ({_which(names, probes)})" for detail, names in shown.items())
+            details = "; ".join(f"{detail} ({_which(those, probes)})" for detail, those in shown.items())
             findings.append(Finding(symptom, f"{headline}: {details}."))
     return findings
 
 
-def _which(names: list[str], probes: Sequence[Probe]) -> str:
-    ways = dict.fromkeys(names)
-    return "every way" if len(probes) > 2 and len(names) == len(probes) else ", ".join(ways)
+def _which(those: list[Probe], probes: Sequence[Probe]) -> str:
+    return "every way" if len(probes) > 2 and len(those) == len(probes) else named(those)
 
 
 def server_of(probes: Iterable[Probe]) -> str:
@@ -85,14 +84,14 @@ def held(probe: Probe) -> str:
     if first is None:
         # Brotli can't be read here; that it is compressed is said already.
         return "" if probe.headers.get("content-encoding") == "br" else "no mark came at all"
-    late = first - probe.plan.due(0)
-    return f"the first mark came {late:.1f} s late" if late > max(length * HELD, LATE) else ""
+    late = first - max(probe.plan.due(0), probe.asked)
+    return f"the first mark came {late:.0f} s late" if late > max(length * HELD, LATE) else ""
 
 
 def bursts(probe: Probe) -> str:
     if probe.status != 200 or probe.format == Json.NAME or held(probe):
         return ""
-    times = [probe.marks[n] for n in sorted(probe.marks) if n < probe.plan.number]
+    times = [probe.marks[n] for n in sorted(probe.marks) if n < probe.plan.number and probe.plan.due(n) > probe.asked]
     gaps = [later - sooner for sooner, later in pairwise(times)]
     together = sum(gap < probe.plan.every * SOON for gap in gaps)
     if len(times) < 4 or together < BURSTS * len(gaps):
@@ -147,7 +146,7 @@ def content_type(probe: Probe) -> str:
     expected = "application/json" if probe.format == Json.NAME else FORMATS[probe.format].CONTENT_TYPE
     got = probe.headers.get("content-type", "")
     same = got.replace(" ", "").lower() == expected.replace(" ", "").lower()
-    return "" if same else f"Content-Type is {got or 'missing'} and not {expected}"
+    return "" if same else f"Content-Type is {got} and not {expected}" if got else "Content-Type is missing"
 
 
 # In the order of a walk: what comes first explains what comes behind it.

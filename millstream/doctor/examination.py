@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -14,7 +14,7 @@ import requests
 from millstream.doctor import kernel
 from millstream.doctor.diagnosis import Finding, diagnose, server_of
 from millstream.doctor.marks import Plan
-from millstream.doctor.probe import Probe, Target, follow
+from millstream.doctor.probe import Probe, Target, curl, follow
 
 Begin = Callable[[Plan], str]  # begins a stream of marks, gives its id; raises CantBegin
 
@@ -28,11 +28,18 @@ WAYS = (
     ("sse", "1.0"),
 )
 HTTPS_WAYS = (("text", "2"), ("sse", "2"))
+IDLE_WAYS = (("text", "1.1"),)  # of which no heartbeat keeps the connection alive
+HTTPS_IDLE_WAYS = (("text", "2"),)
 TIMEOUT = 10.0  # s for the server itself
+TICK, BUSY = 0.1, 0.3  # s between two looks at our own clock; s that it is late where findings mean little
 
 
 class CantBegin(Exception):
-    """The server could not be asked for marks: a sentence for the operator."""
+    """The server could not be asked for marks: a sentence for the operator. `code` is the server's; "" is none."""
+
+    def __init__(self, says: str, code: str = "") -> None:
+        super().__init__(says)
+        self.code = code
 
 
 @dataclass(frozen=True)
@@ -53,16 +60,36 @@ class Report:
 def examine(target: Target, begin: Begin, silence: float) -> Report:
     """Takes some seconds longer than `silence`, which is what an idle way is tried with (0: it isn't)."""
     secure = urlsplit(target.url).scheme == "https"
-    ways = WAYS + (HTTPS_WAYS if secure and shutil.which("curl") else ())
-    probes = [Probe(Plan(), format, version) for format, version in ways]
-    threads = _follow_all(target, begin, Plan(), probes)
+    over_2 = secure and curl() != ""
+    plans = [(Plan(), WAYS + HTTPS_WAYS * over_2)]
     if silence:
-        quiet = Plan(number=2, silence=silence)
-        probes.append(Probe(quiet, "text", "1.1"))
-        threads += _follow_all(target, begin, quiet, probes[-1:])
+        plans.append((Plan(number=2, silence=silence), IDLE_WAYS + HTTPS_IDLE_WAYS * over_2))
+    probes: list[Probe] = []
+    threads: list[threading.Thread] = []
+    late, over = [0.0], threading.Event()
+    watch = threading.Thread(target=_look_at_ourselves, args=(late, over))
+    for plan, ways in plans:
+        those = [Probe(plan, format, version) for format, version in ways]
+        threads += _follow_all(target, begin, plan, those)
+        probes += those
+    watch.start()
     for thread in threads:
         thread.join()
-    return Report(target.url, probes, diagnose(probes), _notes(probes, secure), server_of(probes))
+    over.set()
+    watch.join()
+    findings, notes = diagnose(probes), _notes(probes, secure)
+    if findings and max(late) > BUSY:
+        says = f"This machine was busy, and late by up to {max(late):.1f} s itself: look again when it is calm."
+        notes.insert(0, Finding("busy", says))
+    return Report(target.url, probes, findings, notes, server_of(probes))
+
+
+def _look_at_ourselves(late: list[float], over: threading.Event) -> None:
+    """Notes how late a clock of our own is."""
+    begun = time.monotonic()
+    while not over.wait(TICK):
+        late.append(time.monotonic() - begun - TICK)
+        begun = time.monotonic()
 
 
 def _follow_all(target: Target, begin: Begin, plan: Plan, probes: list[Probe]) -> list[threading.Thread]:
@@ -81,11 +108,14 @@ def _notes(probes: list[Probe], secure: bool) -> list[Finding]:
     if retries is not None and retries > kernel.ENOUGH:
         says = f"net.ipv4.tcp_retries2 is {retries} on this machine: clients that vanish are held for many minutes."
         notes.append(Finding("vanished", says))
-    if any(probe.keepalive is False for probe in probes):
-        says = "The proxy does not probe its clients: one that vanishes while nothing is sent stays for hours."
+    late = max((probe.probed for probe in probes if probe.probed is not None), default=0.0)
+    if late > kernel.SOON:
+        when = "never probes" if late == math.inf else f"waits for {math.ceil(late / 60)} minutes before it probes"
+        says = f"The proxy {when} idle clients: one that vanishes while nothing is sent stays for so long."
         notes.append(Finding("keepalive", says))
-    over_2 = [probe for probe in probes if probe.version == "2" and probe.status]
-    if secure and shutil.which("curl") and not over_2:
+    if secure and not curl():
+        notes.append(Finding("curl", "HTTP/2 was not tried: that needs curl, of a kind that knows HTTP/2."))
+    elif secure and not any(probe.version == "2" and probe.status for probe in probes):
         notes.append(
             Finding("http2", "There is no HTTP/2: over HTTP/1.1 browsers open only six streams to one host.")
         )
@@ -111,12 +141,11 @@ def begin_at(server: str, key: str) -> Begin:
             ) from error
         try:
             document = answer.json()
-            return str(document["id"]) if answer.ok else _refuse(server, document["error"]["message"])
+            if answer.ok:
+                return str(document["id"])
+            why, code = document["error"]["message"], document["error"]["code"]
         except (ValueError, KeyError, TypeError):
-            return _refuse(server, f"its answer, {answer.status_code}, is none of Millstream's.")
+            why, code = f"its answer, {answer.status_code}, is none of Millstream's.", ""
+        raise CantBegin(f"The server at {server} gives the doctor no marks: {why}", code)
 
     return begin
-
-
-def _refuse(server: str, why: str) -> str:
-    raise CantBegin(f"The server at {server} gives the doctor no marks: {why}")

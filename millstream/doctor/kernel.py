@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import socket
 import struct
 from pathlib import Path
@@ -9,7 +11,9 @@ from pathlib import Path
 RETRIES = Path("/proc/sys/net/ipv4/tcp_retries2")
 TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 ENOUGH = 6  # retries: 5 give up after 14 s, 15 (the kernel's default) after a quarter of an hour
+SOON = 60.0  # s of idleness: whoever has not probed a client by then finds it gone much too late
 IDLE, KEEPALIVE = "00", "02"  # of the column `tr`: which timer runs
+TICKS = os.sysconf("SC_CLK_TCK")  # a second, of the column `tm->when`
 
 
 def retries() -> int | None:
@@ -20,9 +24,9 @@ def retries() -> int | None:
         return None
 
 
-def keepalive(sock: socket.socket) -> bool | None:
-    """Whether the other side of this connection probes it while nothing is sent. None: the other side is on another
-    machine, or just has something on its way."""
+def keepalive(sock: socket.socket) -> float | None:
+    """In how many seconds the other side of this connection will probe it if nothing is sent; infinite: it won't.
+    None: the other side is on another machine, or just has something on its way."""
     try:
         ours, theirs = _address(sock.getsockname()), _address(sock.getpeername())
         there = [table for table in TABLES if Path(table).exists()]
@@ -31,8 +35,8 @@ def keepalive(sock: socket.socket) -> bool | None:
         return None
     for row in rows:
         if row[1].endswith(theirs) and row[2].endswith(ours):
-            timer = row[5].partition(":")[0]
-            return timer == KEEPALIVE if timer in (IDLE, KEEPALIVE) else None
+            timer, _, ticks = row[5].partition(":")
+            return {IDLE: math.inf, KEEPALIVE: int(ticks, 16) / TICKS}.get(timer)
     return None
 
 

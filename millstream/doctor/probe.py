@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import shutil
 import socket
 import ssl
@@ -11,9 +12,10 @@ import subprocess
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from urllib.parse import urlsplit
 
 from millstream.doctor.marks import MARK, Plan
@@ -21,20 +23,30 @@ from millstream.formats.json import Json
 from millstream.formats.table import FORMATS
 
 ECHO = "Millstream-Doctor"  # asks the server to tell, under the same name, what of the request reached it
+VISIBLE = re.compile("[!-~]*")  # characters of ASCII
 ENCODINGS = "gzip, deflate, br"  # what browsers ask for
 PATIENCE = 10.0  # s beyond the last mark
 READ = 65536  # bytes
 QUIET = 0.7  # s: then nothing is on its way any more
 POLL = 5  # s that a long poll waits
+TIMES = "%{stderr}\n%{time_total} %{time_pretransfer}"  # curl's last line: s in all, and until it asked
 
 
 @dataclass(frozen=True)
 class Target:
-    """The public address, without a slash at its end, and how to get in."""
+    """The public address, without a slash at its end, and how to get in. Raises ValueError with the reason."""
 
     url: str
     key: str = ""
     insecure: bool = False
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.url)
+        # Both get into the lines of a request and of curl's settings.
+        if parts.scheme not in ("http", "https") or not parts.hostname or not VISIBLE.fullmatch(self.url):
+            raise ValueError("give the address that browsers use, such as https://chat.example.org")
+        if not VISIBLE.fullmatch(self.key):
+            raise ValueError("the access key has spaces, lines or characters in it that no key can have")
 
     def headers(self, format: str, id: str) -> dict[str, str]:
         found = {
@@ -63,14 +75,23 @@ class Probe:
     ended: float = 0.0
     whole: bool = False
     error: str = ""
-    keepalive: bool | None = None  # of the proxy's socket, where it can be seen
+    asked: float = 0.0  # when the request went out: on a busy machine some marks were due before
+    probed: float | None = None  # s until the proxy's socket asks whether we are there, where that can be seen
 
     @property
     def name(self) -> str:
-        return f"{self.format} over HTTP/{self.version}"
+        return f"idle {self.format}" if self.plan.silence else self.format
 
 
-Look = Callable[[socket.socket], bool | None]
+def named(probes: Iterable[Probe]) -> str:
+    """The ways in words: `text, sse over HTTP/1.1; text over HTTP/2`."""
+    ways: dict[str, dict[str, None]] = {}
+    for probe in probes:
+        ways.setdefault(probe.version, {})[probe.name] = None
+    return "; ".join(f"{', '.join(names)} over HTTP/{version}" for version, names in ways.items())
+
+
+Look = Callable[[socket.socket], float | None]
 
 
 class Clock:
@@ -124,6 +145,7 @@ def connect(target: Target, limit: float) -> socket.socket:
 
 def _by_socket(probe: Probe, target: Target, id: str, begun: float, limit: float, look: Look | None) -> None:
     with closing(connect(target, limit)) as sock:
+        probe.asked = time.monotonic() - begun
         response = _ask(sock, probe, target, id)
         clock = Clock(probe, begun)
         if look is not None:
@@ -137,7 +159,7 @@ def _by_socket(probe: Probe, target: Target, id: str, begun: float, limit: float
 
 def _look(look: Look, sock: socket.socket, probe: Probe) -> None:
     with suppress(OSError):  # it is closed
-        probe.keepalive = look(sock)
+        probe.probed = look(sock)
 
 
 def _by_polls(probe: Probe, target: Target, id: str, begun: float, limit: float, look: Look | None) -> None:
@@ -170,21 +192,37 @@ def _ask(sock: socket.socket, probe: Probe, target: Target, id: str, query: str 
     return response
 
 
+@cache
+def curl() -> str:
+    """The path of a curl that has HTTP/2, for which Python has nothing of its own; "" if there is none."""
+    path = shutil.which("curl") or ""
+    said = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout if path else ""
+    return path if "HTTP2" in said.split() else ""
+
+
 def _by_curl(probe: Probe, target: Target, id: str, begun: float, limit: float, look: Look | None) -> None:
-    """HTTP/2, for which Python has nothing of its own."""
-    command = [shutil.which("curl") or "curl", "--http2", "--silent", "--show-error", "--no-buffer", "--include"]
-    command += ["--max-time", f"{limit:g}", *(["--insecure"] if target.insecure else []), "--config", "-"]
+    command = [curl(), "--http2", "--silent", "--show-error", "--no-buffer", "--include"]
+    command += [
+        "--write-out",
+        TIMES,
+        "--max-time",
+        f"{limit:g}",
+        *(["--insecure"] if target.insecure else []),
+        "--config",
+        "-",
+    ]
     # By --config: a command line is there for every user of the machine to see, and the key is in it.
-    config = "".join(f'header = "{name}: {value}"\n' for name, value in target.headers(probe.format, id).items())
-    config += f'url = "{target.url}/streams/{id}"\n'
+    settings = [("header", f"{name}: {value}") for name, value in target.headers(probe.format, id).items()]
+    settings.append(("url", f"{target.url}/streams/{id}"))
+    config = "".join(f"{name} = {_quoted(value)}\n" for name, value in settings)
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0) as curl:
-        assert curl.stdin and curl.stdout and curl.stderr
-        curl.stdin.write(config.encode())
-        curl.stdin.close()
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0) as process:
+        assert process.stdin and process.stdout and process.stderr
+        process.stdin.write(config.encode())
+        process.stdin.close()
         clock: Clock | None = None
         head = b""
-        for data in _reads(curl.stdout):
+        for data in _reads(process.stdout):
             if clock is None:
                 head += data
                 block, end, data = head.partition(b"\r\n\r\n")
@@ -193,10 +231,19 @@ def _by_curl(probe: Probe, target: Target, id: str, begun: float, limit: float, 
                 _read_head(probe, block.decode("latin-1"))
                 clock = Clock(probe, begun)
             clock.feed(data)
-        said = curl.stderr.read().decode(errors="replace").strip()
-    probe.whole = curl.returncode == 0
-    if curl.returncode:
-        probe.error = said
+        ended = time.monotonic() - begun
+        *said, times = process.stderr.read().decode(errors="replace").splitlines() or [""]
+    with suppress(ValueError):  # it did not get so far
+        whole, before = (float(seconds) for seconds in times.split())
+        probe.asked = ended - whole + before
+    probe.whole = process.returncode == 0
+    if process.returncode:
+        probe.error = "\n".join(said).strip()
+
+
+def _quoted(value: str) -> str:
+    """https://curl.se/docs/manpage.html#-K"""
+    return '"' + value.replace("\\", r"\\").replace('"', r"\"") + '"'
 
 
 def _reads(pipe: object) -> Iterator[bytes]:

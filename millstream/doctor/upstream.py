@@ -14,12 +14,13 @@ import requests
 from millstream.errors import MillstreamError, UpstreamError
 from millstream.events import TERMINAL, Call, Event
 from millstream.settings import SettingError, Settings, UpstreamSettings
-from millstream.upstreams import Upstream
+from millstream.upstreams import Upstream, anthropic, spark
 from millstream.upstreams.outbound import proxy_address
 from millstream.upstreams.router import build, prepare, tables
 
 QUESTION = "Count from one to twenty, in words."
 TOKENS = 60
+ADDRESSES = {"anthropic": anthropic.BASE_URL, "spark": spark.BASE_URL}  # where the settings name none
 CLOCK = 60.0  # s that a clock may be off; Spark's signatures end at 300
 BURST = 0.5  # share of events that came together with the one before
 TIMEOUT = 10.0  # s
@@ -43,7 +44,8 @@ def examine_upstream(name: str, settings: Settings) -> list[Verdict]:
     upstream = build(table, settings)
     model = next((model for model in upstream.models if model != "*"), settings.model)
     call = Call(model, [{"role": "user", "content": QUESTION}], {"max_tokens": TOKENS})
-    verdicts = [_clock(table)] if table.base_url else []
+    address = table.base_url or ADDRESSES.get(table.kind, "")
+    verdicts = [_clock(table, address)] if address else []
     times: list[float] = []
     reads: list[list[Event]] = []
     try:
@@ -53,7 +55,8 @@ def examine_upstream(name: str, settings: Settings) -> list[Verdict]:
     except MillstreamError as error:
         refused = error.code == "upstream_auth"
         return [*verdicts, Verdict("key" if refused else "answer", False, f"{error.message} ({error.code})")]
-    return [*verdicts, Verdict("key", True, "taken"), *_answer(times, reads)]
+    key = Verdict("key", True, "taken" if table.api_key else "none given, and none asked for")
+    return [*verdicts, key, *_answer(times, reads)]
 
 
 def _asked(upstream: Upstream, call: Call) -> Iterator[tuple[float, list[Event]]]:
@@ -108,9 +111,9 @@ def _answer(times: list[float], reads: list[list[Event]]) -> list[Verdict]:
     ]  # fmt: skip
 
 
-def _clock(table: UpstreamSettings) -> Verdict:
+def _clock(table: UpstreamSettings, address: str) -> Verdict:
     """By the Date of whatever the upstream's host answers. Asked with no key."""
-    url = table.base_url.replace("ws://", "http://", 1).replace("wss://", "https://", 1)
+    url = address.replace("ws://", "http://", 1).replace("wss://", "https://", 1)
     proxy = proxy_address(table)
     session = requests.Session()
     session.trust_env = False

@@ -19,6 +19,8 @@ class Sse:
     data would never see it again (PhantomJS 1.9, @microsoft/fetch-event-source).
     """
 
+    __slots__ = ("_id", "_meta", "_options")
+
     NAME: ClassVar[str] = "sse"
     MEDIA_TYPE: ClassVar[str] = "text/event-stream"
     CONTENT_TYPE: ClassVar[str] = "text/event-stream; charset=utf-8"
@@ -38,13 +40,13 @@ class Sse:
         )
 
     def encode(self, batch: list[Event]) -> bytes:
-        return b"".join(
-            [
-                self._event(_HEADS[event.type], to_json({"text": event.text}), event.n)
-                for event in batch
-                if event.type in _HEADS
-            ]
-        )
+        pieces = []
+        for event in batch:
+            head = _HEADS.get(event.type)
+            if head is not None:
+                text = to_json(event.text)
+                pieces.append(b'%bdata: {"text":%b}\nid: %b.%d\n\n' % (head, text, self._id, event.n))
+        return b"".join(pieces)
 
     def closing(self, event: Event) -> bytes | Abort:
         return self._event(b"event: %b\n" % event.type.encode(), to_json(ending(event)), event.n)

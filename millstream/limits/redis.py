@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from time import monotonic
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from gevent.lock import Semaphore
 from limits.storage import RedisStorage as Base
 from redis import RedisError
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from millstream.limits.storage import StorageDown
+from millstream.stores.redis.address import Address
 
 T = TypeVar("T")
 
-TIMEOUT = 2.0  # s for a connection and for an answer
+CONNECTIONS = 4  # beside the three of the store
 PAUSE = 1.0  # s after a failure in which jobs fail at once
 
 # The time is Redis's own: the machines' clocks may differ.
@@ -41,32 +41,38 @@ redis.call('EXPIRE', KEYS[1], math.ceil(ARGV[1]))
 
 
 class RedisStorage(Base):
-    """Connects at the first job. With gevent's patch a job's waits let the event loop go on."""
+    """Connects at the first job. With gevent's patch a job's waits let the event loop go on.
+
+    Each answer of Redis has its time limit. Those that wait for a connection fail with the jobs that have one: so
+    nobody waits longer for a Redis that does not answer, and nobody fails because others are before it.
+    """
 
     STORAGE_SCHEME: list[str] | None = None  # type: ignore[assignment]
 
     def __init__(self, url: str) -> None:
-        options: dict[str, Any] = {
-            "socket_timeout": TIMEOUT,
-            "socket_connect_timeout": TIMEOUT,
-            # What timed out may have been done: a second try would count twice.
-            "retry": Retry(NoBackoff(), 0),
-        }
-        super().__init__(url, key_prefix="millstream:limits", **options)
+        """Raises SettingError."""
+        pool = Address(url).pool(CONNECTIONS)
+        super().__init__(url, connection_pool=pool, key_prefix="millstream:limits")
         self._lease = self.storage.register_script(LEASE)
         self._renew = self.storage.register_script(RENEW)
+        self._places = Semaphore(CONNECTIONS)  # a job has one connection at a time
         self._down_until = 0.0
         self._trouble = ""
 
     def run(self, job: Callable[[], T]) -> T:
+        self._check()
+        with self._places:
+            self._check()
+            try:
+                return job()
+            except RedisError as error:
+                self._down_until = monotonic() + PAUSE
+                self._trouble = f"Redis: {type(error).__name__}"  # its text may hold the address with a password
+                raise StorageDown(self._trouble) from error
+
+    def _check(self) -> None:
         if monotonic() < self._down_until:
             raise StorageDown(self._trouble)
-        try:
-            return job()
-        except RedisError as error:
-            self._down_until = monotonic() + PAUSE
-            self._trouble = f"Redis: {type(error).__name__}"  # its text may hold the address with a password
-            raise StorageDown(self._trouble) from error
 
     @contextmanager
     def atomic(self) -> Iterator[None]:
@@ -92,4 +98,4 @@ class RedisStorage(Base):
         """Redis does it by itself."""
 
     def close(self) -> None:
-        self.storage.close()
+        self.storage.connection_pool.disconnect()

@@ -30,15 +30,12 @@ def _sqlite(url: str) -> Storage:
 def _redis(url: str) -> Storage:
     from millstream.limits.redis import RedisStorage
 
-    try:
-        return RedisStorage(url)
-    except ValueError:
-        raise SettingError("limits_store (or REDIS_URL) is no address of Redis: redis://HOST:6379/0") from None
+    return RedisStorage(url)
 
 
 STORAGES: dict[str, Callable[[str], Storage]] = {
     "sqlite": _sqlite,
     "redis": _redis,
     "rediss": _redis,
-    "redis+unix": _redis,
+    "unix": _redis,
 }

@@ -36,6 +36,8 @@ class Client:
     `direct`: nobody between us and the server changes the body, so that `send` may go past both.
     """
 
+    __slots__ = ("_chunks", "_http10", "_raw", "_socket", "_watcher")
+
     def __init__(self, environ: dict[str, Any], *, direct: bool = False) -> None:
         shared = environ.get("HTTP_VERSION") == "2"  # set by gunicorn's own HTTP/2
         self._socket = None if shared else environ.get("gunicorn.socket")
@@ -43,6 +45,7 @@ class Client:
         # gevent's socket with nothing on it; over HTTP/1.1 a body of unknown length goes in chunks (RFC 9112, 7.1).
         plain = hasattr(self._socket, "_sock") and not hasattr(self._socket, "pending")
         self._chunks = direct and plain and environ.get("SERVER_PROTOCOL") == "HTTP/1.1"
+        self._raw: Any = self._socket._sock if self._chunks and self._socket else None
         self._watcher: Any = None
 
     def limit_buffer(self, size: int) -> None:
@@ -84,16 +87,26 @@ class Client:
         a body of unknown length whose headers have gone out; its last chunk is the server's. Raises OSError as the
         server's own writing would.
         """
-        if self._socket is None or not self._chunks:
+        if not self._chunks:
             return False
+        self.send_rest(self.offer(piece))
+        return True
+
+    def offer(self, piece: bytes) -> bytes | None:
+        """As `send`, but never blocks: gives what is left for `send_rest`, None where `send` gives False."""
+        if not self._chunks:
+            return None
         frame = b"%X\r\n%b\r\n" % (len(piece), piece)
         try:
-            sent = self._socket._sock.send(frame)
+            sent = self._raw.send(frame)
         except BlockingIOError:
-            sent = 0
-        if sent < len(frame):
-            self._socket.sendall(frame[sent:])
-        return True
+            return frame
+        return frame[sent:] if sent < len(frame) else b""
+
+    def send_rest(self, rest: bytes | None) -> None:
+        """Blocks while the client takes nothing. Raises OSError."""
+        if rest and self._socket is not None:
+            self._socket.sendall(rest)
 
     def unsent(self) -> int | None:
         """Bytes that the client's side has not yet acknowledged; None where that can't be known."""

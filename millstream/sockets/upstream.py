@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import time
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import requests
+from gevent import get_hub, getcurrent
 from urllib3.exceptions import HTTPError
 
 SIZE = 65536  # bytes of one read
 TAIL = 0.5  # s that the last chunk may take
 SETTLE = 0.01  # s that the peer gets for closing behind it
+READ = 1
+NOTHING_YET = (BlockingIOError, ssl.SSLWantReadError)
 
 
 class Framing(Protocol):
@@ -33,15 +38,23 @@ class Framing(Protocol):
 class Body:
     """Reads a response that was asked for with `stream=True`. Whoever has it must `close` or `release` it."""
 
+    __slots__ = ("_first", "_framing", "_pending", "_raw", "_recv", "_sock", "_trouble")
+
     def __init__(self, response: requests.Response, framing: Framing) -> None:
         self._raw: Any = response.raw
         self._framing = framing
-        reader = getattr(getattr(self._raw, "_fp", None), "fp", None)
+        head: Any = getattr(self._raw, "_fp", None)
+        reader: Any = getattr(head, "fp", None)
         self._sock: socket.socket | None = getattr(getattr(reader, "raw", None), "_sock", None)
         self._first = b""
+        self._trouble: Exception | None = None  # that `pour` met, for `read`
         if self._sock is not None:
             self._first = _buffered(reader, self._sock)
+            head.fp = reader.detach()  # a buffer of 8 KiB, a fifth of what an open stream takes
             self._sock.settimeout(None)
+            self._pending: Callable[[], int] | None = getattr(self._sock, "pending", None)  # TLS
+            # gevent's own recv tries before it waits.
+            self._recv = getattr(self._sock, "_sock", self._sock).recv if self._pending is None else self._sock.recv
 
     def read(self, seconds: float | None = None) -> bytes:
         """What is there; waits if nothing is; b"" at the end.
@@ -52,6 +65,8 @@ class Body:
         """
         if self._sock is None:
             return self._read_slowly()
+        if self._trouble is not None:
+            raise self._trouble
         if seconds is not None:
             self._sock.settimeout(max(seconds, 0.001))
         payload = b""
@@ -60,6 +75,57 @@ class Body:
             self._first = b""
             payload = self._framing.feed(data) if data else self._end()
         return payload
+
+    def pour(self, take: Callable[[bytes], bool]) -> None:
+        """Calls `take` from the event loop, where nothing may block, with each payload as it comes: no greenlet has
+        to be woken for it.
+
+        Blocks the greenlet that calls it, until `take` gives False or `read` is to be asked: at the end, and where
+        the body is cut or broken. On a socket that isn't gevent's, it does nothing. Raises what `take` raises.
+        """
+        if self._sock is None or not hasattr(self._sock, "_read_event"):
+            return
+        self._sock.settimeout(0)
+        watcher = None
+        try:
+            # These make no socket readable.
+            while self._first or (self._pending is not None and self._pending()):
+                if not self._pass_on(take):
+                    return
+            hub = get_hub()
+            watcher = hub.loop.io(self._sock.fileno(), READ)
+            watcher.start(self._readable, take, getcurrent())
+            hub.switch()
+        finally:
+            if watcher is not None:
+                watcher.stop()
+                watcher.close()
+            self._sock.settimeout(None)
+
+    def _readable(self, take: Callable[[bytes], bool], waiting: Any) -> None:
+        try:
+            go_on = self._pass_on(take)
+        except BaseException as error:
+            waiting.throw(error)
+        else:
+            if not go_on:
+                waiting.switch()
+
+    def _pass_on(self, take: Callable[[bytes], bool]) -> bool:
+        """One read. False where `read` is to be asked for more."""
+        try:
+            data = self._first or self._recv(SIZE)
+            if self._first:
+                self._first = b""
+            elif self._pending is not None and data and (more := self._pending()):
+                data += self._recv(more)
+            payload = self._framing.feed(data)
+        except NOTHING_YET:
+            return True
+        except (OSError, ValueError) as error:
+            self._trouble = error
+            return False
+        return (take(payload) if payload else data != b"") and not self._framing.done
 
     def beginning(self, limit: int, seconds: float) -> bytes:
         """At most `limit` bytes: what of a short body comes within so many seconds. Never raises."""

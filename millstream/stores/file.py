@@ -35,6 +35,7 @@ class FileStore:
 
     away = False
     belated = 0.0
+    waits = False
 
     def __init__(self, directory: Path, ttl: float) -> None:
         private(directory)

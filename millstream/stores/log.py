@@ -94,17 +94,11 @@ class Log:
             batch = [event for event in batch if event.n > self.last]
         if batch:
             self.last = batch[-1].n
-            if self.tail is None:
-                self._append(batch)
-            else:
+            if self.tail is not None:
                 self.tail.events += batch
+            elif (written := self._write(data := _encode_lines(batch))) < len(data):
+                self.tail = Tail(self.size, batch[data.count(b"\n", 0, written) :])
         return self.size if self.tail is None else self.tail.base + len(self.tail.events)
-
-    def _append(self, batch: list[Event]) -> None:
-        data = _encode_lines(batch)
-        written = self._write(data)
-        if written < len(data):
-            self.tail = Tail(self.size, batch[data.count(b"\n", 0, written) :])
 
     def _write(self, data: bytes) -> int:
         """The number of bytes that are in the file now: whole lines, since others may have read those already."""

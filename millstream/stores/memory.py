@@ -41,6 +41,7 @@ class MemoryStore:
 
     away = False
     belated = 0.0
+    waits = False
 
     def __init__(self, ttl: float) -> None:
         self.worker = worker_name()

@@ -40,6 +40,7 @@ STORES: dict[str, Callable[[str, float, int], Store]] = {
     "file": _file,
     "redis": partial(_redis, "redis"),
     "rediss": partial(_redis, "rediss"),
+    "unix": partial(_redis, "unix"),
 }
 
 

@@ -163,7 +163,10 @@ class Streams:
     def follow(self, meta: Meta, after: int = 0, peer: Peer | None = None) -> Follower:
         """From the event after `after` on. Raises NotFound; RequestError (bad_position) beyond the end."""
         if after and self.at(meta.id, after) is None:
-            raise RequestError("bad_position", f"This stream has no event {after}; resume from the last one you got.")
+            says = (
+                f"This stream has no event {after}: it is lost, or was never there. Ask anew, or from an earlier one."
+            )
+            raise RequestError("bad_position", says)
         live = self.live.get(meta.id)
         use = self._settings
         reader = self._store.reader(meta.id, after)

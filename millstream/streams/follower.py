@@ -47,6 +47,7 @@ class Follower:
         self.unwatch: Callable[[], None] = lambda: None
         self.orphaned: Callable[[], bool] = lambda: False
         self.gone: Callable[[Follower], None] = lambda _: None
+        self.write: Callable[[list[Event]], bool | None] = lambda batch: False
         self._reader = reader
         self._live = live
         self._peer = peer
@@ -148,6 +149,17 @@ class Follower:
 
     def push(self, position: int, batch: list[Event]) -> None:
         """The pump's delivery: `position` is the log's after this batch."""
+        # While the follower sleeps and has nothing to give, straight to the client. The end is always its own.
+        if self._parked and self._current and not self._inbox and batch[0].n == self.after + 1:
+            done = batch[-1].type not in TERMINAL and self.write(batch)
+            if done is not False:
+                self.after = batch[-1].n
+                self._wrote = monotonic()
+                self._reader.seek(position)
+                if done is None:
+                    self._beat = True
+                    self._signal.set()
+                return
         if self._inbox is not None:
             if len(self._inbox) < INBOX:
                 self._inbox.append((position, batch))

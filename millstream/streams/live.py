@@ -31,6 +31,7 @@ from millstream.stores import Store, StoreLost
 from millstream.streams.history import history
 from millstream.streams.meter import Meter
 from millstream.upstreams import Upstream
+from millstream.upstreams.answers import Flow
 
 if TYPE_CHECKING:
     from millstream.streams.follower import Follower
@@ -86,6 +87,8 @@ class Live:
                 if not batch:
                     self.accepted = True
                     self.settled.set()
+                    if isinstance(batch, Flow) and not self._store.waits:
+                        batch.pour(self._take)
                 elif batch[-1].type in TERMINAL:
                     self.end(batch[-1], before=batch[:-1])
                     return
@@ -104,24 +107,33 @@ class Live:
             if self._cancelled is not None:
                 self._meter.cancelled(self.upstream.name, monotonic() - self._cancelled)
 
+    def _take(self, events: list[Event]) -> bool:
+        """The same for what comes in the event loop: the log takes it without waiting, so it is always its turn."""
+        if self.terminal is not None:
+            return False
+        self._log(events)
+        return True
+
     def _deliver(self, events: list[Event], terminal: Event | None = None) -> None:
-        """Numbers, logs and passes on. `terminal` is the last of them, if it is."""
+        """Logs and passes on. `terminal` is the last of them, if it is."""
         with self._turn:
-            if terminal is not self.terminal:
-                return  # somebody ended the stream while the pump waited for its turn
-            batch = number(events, self.n)
-            self._note(batch)
-            # Before it is logged: a pump that is killed meanwhile must leave the right number behind.
-            before, self.n = self.n, batch[-1].n
-            if terminal:
-                self.terminal = batch[-1]
-            try:
-                position = self._store.append(self.meta.id, batch)
-            except Exception:
-                self.n = before  # what is not logged would leave a gap
-                raise
-            for follower in tuple(self._local):
-                follower.push(position, batch)
+            if terminal is self.terminal:  # else somebody ended the stream while the pump waited for its turn
+                self._log(events)
+
+    def _log(self, events: list[Event]) -> None:
+        batch = number(events, self.n)
+        self._note(batch)
+        # Before it is logged: a pump that is killed meanwhile must leave the right number behind.
+        before, self.n = self.n, batch[-1].n
+        if self.terminal is not None:
+            self.terminal = batch[-1]
+        try:
+            position = self._store.append(self.meta.id, batch)
+        except Exception:
+            self.n = before  # what is not logged would leave a gap
+            raise
+        for follower in tuple(self._local):
+            follower.push(position, batch)
 
     def _note(self, batch: list[Event]) -> None:
         heard = monotonic()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from millstream.errors import UpstreamError
@@ -57,44 +57,95 @@ def payloads(content_type: str) -> Payloads:
     return Whole() if content_type.lower().startswith("application/json") else ServerEvents()
 
 
-def read(body: Body, source: Payloads, decoder: Decoder, name: str) -> Iterator[list[Event]]:
-    """Blocks. What came before an error is given before the error is raised."""
-    ended = False
-    while not (ended or decoder.done):
+class Flow(list[Event]):
+    """An accepted answer: the empty batch that says so, and the way to the rest. Whoever iterates the stream gets it
+    all; whoever is in a hurry lets it `pour` before going on."""
+
+    __slots__ = ("_body", "_decoder", "_failure", "_last", "_name", "_over", "_source", "heard")
+
+    def __init__(self, body: Body, source: Payloads, decoder: Decoder, name: str) -> None:
+        super().__init__()
+        self.heard = False  # something has poured
+        self._body = body
+        self._source = source
+        self._decoder = decoder
+        self._name = name
+        self._over = False
+        self._last: list[Event] = []  # what came with the end, or with the failure
+        self._failure: UpstreamError | None = None
+
+    def pour(self, take: Callable[[list[Event]], bool]) -> None:
+        """Calls `take` with each batch from the event loop, where nothing may block. Blocks itself, until the answer
+        comes to its end or `take` gives False. Without an event loop it does nothing. Raises what `take` raises."""
+
+        def came(payload: bytes) -> bool:
+            batch = self._decode(payload)
+            if self._over:
+                self._last = batch
+                return False
+            if not batch:
+                return not self._decoder.finished
+            self.heard = True
+            return take(batch) and not self._decoder.finished
+
+        self._body.pour(came)
+
+    def batches(self) -> Iterator[list[Event]]:
+        """Blocks. What came before an error is given before the error is raised."""
+        if self._last:
+            yield self._last
+        while not self._over:
+            try:
+                data = self._body.read(REST if self._decoder.finished else None)
+            except OSError as error:
+                if not self._decoder.finished:
+                    raise self._decoder.cut() from error
+                batch, self._failure, self._over = self._closed([], None)
+            except ValueError as error:
+                raise self._unreadable(error) from error
+            else:
+                batch = self._decode(data)
+            if batch:
+                yield batch
+        if self._failure is not None:
+            raise self._failure
+
+    def _decode(self, data: bytes) -> list[Event]:
+        """The events in what a read brought; b"" is the end."""
+        batch: list[Event] = []
+        failure = None
         try:
-            data = body.read(REST if decoder.finished else None)
-            events = source.feed(data) if data else source.close()
-        except OSError as error:
-            if not decoder.finished:
-                raise decoder.cut() from error
-            data, events = b"", []
+            for event in self._source.feed(data) if data else self._source.close():
+                batch += self._decoder.feed(event.data, event.type)
+        except UpstreamError as error:
+            failure = error
         except ValueError as error:
-            says = f'upstream "{name}" sent what can\'t be read: {error}. Ask again.'
-            raise UpstreamError("upstream_protocol", says) from error
-        ended = not data
-        batch, failure = _decode(decoder, events)
-        if failure is not None and ended and failure.code == "upstream_protocol":
-            failure = None if decoder.finished else decoder.cut()  # half an event
-        if failure is None and (ended or decoder.done):
-            batch, failure = _closed(decoder, batch)
-        if batch:
-            yield batch
-        if failure is not None:
-            raise failure
+            failure = self._unreadable(error)
+            failure.__cause__ = error
+        if failure is not None or self._decoder.done or not data:
+            batch, self._failure, self._over = self._closed(batch, failure, cut=not data)
+        return batch
+
+    def _closed(
+        self, batch: list[Event], failure: UpstreamError | None, cut: bool = False
+    ) -> tuple[list[Event], UpstreamError | None, bool]:
+        if failure is not None and cut and failure.code == "upstream_protocol":
+            failure = None if self._decoder.finished else self._decoder.cut()  # half an event
+        if failure is None:
+            try:
+                return batch + self._decoder.close(), None, True
+            except UpstreamError as error:
+                failure = error
+        return batch, failure, True
+
+    def _unreadable(self, error: ValueError) -> UpstreamError:
+        return UpstreamError(
+            "upstream_protocol", f'upstream "{self._name}" sent what can\'t be read: {error}. Ask again.'
+        )
 
 
-def _decode(decoder: Decoder, events: Iterable[ServerEvent]) -> tuple[list[Event], UpstreamError | None]:
-    batch: list[Event] = []
-    try:
-        for event in events:
-            batch += decoder.feed(event.data, event.type)
-    except UpstreamError as failure:
-        return batch, failure
-    return batch, None
-
-
-def _closed(decoder: Decoder, batch: list[Event]) -> tuple[list[Event], UpstreamError | None]:
-    try:
-        return batch + decoder.close(), None
-    except UpstreamError as failure:
-        return batch, failure
+def read(body: Body, source: Payloads, decoder: Decoder, name: str) -> Iterator[list[Event]]:
+    """Accepted, and all that comes. Blocks."""
+    flow = Flow(body, source, decoder, name)
+    yield flow
+    yield from flow.batches()

@@ -15,14 +15,14 @@ from msgspec import Struct
 _SUCCESS: tuple[object, ...] = (None, 0, "0", "", 200, "200")
 
 
-class Delta(Struct):
+class Delta(Struct, gc=False):
     content: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
     refusal: str | None = None
 
 
-class Choice(Struct):
+class Choice(Struct, gc=False):
     index: int | None = 0
     delta: Delta | None = None
     message: Delta | None = None  # of a server that doesn't stream
@@ -30,12 +30,12 @@ class Choice(Struct):
     text: str | None = None  # of the legacy API
 
 
-class Tokens(Struct):
+class Tokens(Struct, gc=False):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
 
 
-class Chunk(Struct):
+class Chunk(Struct, gc=False):
     """What we want of a chunk. `exact` is False where a text may hold half of a surrogate pair."""
 
     choices: list[Choice] | None = None

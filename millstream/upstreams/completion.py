@@ -41,18 +41,20 @@ class Decoder:
 
         Raises UpstreamError; what the same payload brought beside an error comes with `feed` no more.
         """
-        if self.done or not payload or payload.isspace():
+        if self.done:
             return []
-        if payload.strip() == b"[DONE]":
-            self.done = True
-            return []
+        if not payload.startswith(b"{"):
+            said = payload.strip()
+            self.done = said == b"[DONE]"
+            if self.done or not said:
+                return []
         if type == "error":
             raise self._failure(payload)
         try:
             chunk = chunks.read(payload)
         except ValueError as error:
             raise self._gibberish(payload) from error
-        if chunk.failed:
+        if (chunk.error is not None or chunk.code is not None) and chunk.failed:
             raise self._failure(payload)
         if chunk.model:
             self._model = chunk.model
@@ -93,7 +95,11 @@ class Decoder:
             if thought:
                 events += self._event("reasoning", self._whole("reasoning", thought, chunk.exact))
             if delta.content:
-                events += self._answer(self._whole("message", delta.content, chunk.exact))
+                if chunk.exact and not self._halves and self._thinking is None:  # nearly all chunks
+                    self._weight += estimate.weight(delta.content)
+                    events.append(Event("message", delta.content))
+                else:
+                    events += self._answer(self._whole("message", delta.content, chunk.exact))
             if delta.refusal:
                 events += self._event("message", self._whole("message", delta.refusal, chunk.exact))
         return events

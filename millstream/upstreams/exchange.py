@@ -59,7 +59,6 @@ class Exchange:
         """What Upstream.stream gives. The connection is kept if the answer was whole, else closed."""
         body, kind = accepted
         try:
-            yield []
             yield from answers.read(body, answers.payloads(kind), decoder, self._name)
         finally:
             if decoder.done:

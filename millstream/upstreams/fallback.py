@@ -81,16 +81,20 @@ class Chain:
         """One upstream, as often as may be. Gives the refusal after which another one may be asked."""
         asked = replace(call, model=member.model) if member.model else call
         heard, tried = False, 0
+        flow: list[Event] = []
         while True:
             try:
                 with closing(cast(Generator[list[Event]], member.upstream.stream(asked))) as batches:
                     for batch in batches:
-                        heard = heard or bool(batch)
+                        if batch:
+                            heard = True
+                        else:
+                            flow = batch
                         yield batch
                 return None
             except UpstreamError as error:
                 self._failed(member.upstream.name, error.code)
-                if heard or not error.elsewhere:
+                if heard or getattr(flow, "heard", False) or not error.elsewhere:
                     raise
                 wait = _pause(tried, error)
                 if error.paid or error.code == "connect_timeout" or tried == member.retries or wait > patience:

@@ -49,21 +49,20 @@ class Local:
 
     def stream(self, call: Call) -> Iterator[list[Event]]:
         """While the model is loading it waits, up to the first token's limit."""
-        answer = self._accepted(structs.replace(call, options=self._defaults | call.options))
+        accepted, answer = self._accepted(structs.replace(call, options=self._defaults | call.options))
         try:
-            yield []
+            yield accepted
             yield from answer
         finally:
             answer.close()
 
-    def _accepted(self, call: Call) -> Generator[list[Event]]:
-        """An answer whose first item has been taken."""
+    def _accepted(self, call: Call) -> tuple[list[Event], Generator[list[Event]]]:
+        """An answer's first item, and the rest of it."""
         deadline = time.monotonic() + self.deadlines.first_token
         while True:
             answer = self._server().stream(call)
             try:
-                next(answer)
-                return answer
+                return next(answer), answer
             except UpstreamError as error:
                 # It is loading, or was killed and is being started again. Asking again costs nothing here.
                 if (error.paid and error.code != "upstream_broke") or time.monotonic() > deadline:

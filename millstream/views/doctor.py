@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 import msgspec
 from flask import Blueprint, Response, g, jsonify, make_response, render_template, request
 
@@ -12,7 +10,7 @@ from millstream.doctor.advice import advice
 from millstream.doctor.diagnosis import Finding
 from millstream.doctor.examination import Report, examine
 from millstream.doctor.marks import LONGEST, NAME, Marks, Plan
-from millstream.doctor.probe import ECHO, Target
+from millstream.doctor.probe import ECHO, Target, named
 from millstream.errors import RequestError
 from millstream.events import Call
 from millstream.views import intake
@@ -41,7 +39,7 @@ def marks() -> Response:
 @doctor.get("/doctor")
 def page() -> Response:
     intake.operator()
-    return _page("", None)
+    return _page("", SILENCE)
 
 
 @doctor.post("/doctor")
@@ -50,14 +48,12 @@ def examined() -> Response:
     caller = _operator()
     fields = intake.fields()
     url = str(fields.get("url", "")).strip().rstrip("/")
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise RequestError(
-            "bad_field", "Give the address that browsers use, such as https://chat.example.org.", "url"
-        )
+    try:
+        target = Target(url, key=str(fields.get("key", "")).strip())
+    except ValueError as error:
+        raise RequestError("bad_field", f"That can't be: {error}.", "url") from None
     silence = intake.whole_number("idle", str(fields.get("idle", SILENCE)), int(LONGEST))
-    target = Target(url, key=str(fields.get("key", "")))
-    return _page(url, examine(target, lambda plan: _begin(caller, plan), silence))
+    return _page(url, silence, examine(target, lambda plan: _begin(caller, plan), silence))
 
 
 def _operator() -> Caller:
@@ -70,11 +66,11 @@ def _begin(caller: Caller, plan: Plan) -> str:
     return services().streams.start(call, Marks(plan)).id
 
 
-def _page(url: str, report: Report | None) -> Response:
+def _page(url: str, silence: int, report: Report | None = None) -> Response:
     lines = [(finding, advice(finding.symptom, report.server)) for finding in _all(report)] if report else []
-    response = make_response(
-        render_template("doctor.html", root=request.script_root, url=url, report=report, lines=lines, silence=SILENCE)
-    )
+    values = {"url": url, "report": report, "lines": lines, "silence": silence, "token": g.caller.token}
+    values["ways"] = named(report.probes) if report else ""
+    response = make_response(render_template("doctor.html", root=request.script_root, **values))
     response.headers["Cache-Control"] = "no-store"
     return response
 

@@ -15,6 +15,7 @@ from millstream.access import Caller
 from millstream.errors import RequestError
 from millstream.events import Api, Call, Meta
 from millstream.formats import Format, Options
+from millstream.formats.html import Html
 from millstream.formats.table import BY_MEDIA_TYPE, FORMATS
 from millstream.negotiation import OFFERED, negotiate
 from millstream.responses import jitter
@@ -25,7 +26,7 @@ from millstream.views.instructions import instructed
 from millstream.views.preferences import preferred
 from millstream.views.question import Question, merge, question
 from millstream.views.services import services
-from millstream.views.transport import via
+from millstream.views.transport import step_down, via
 
 PADDING_DEFAULT = 2048  # bytes; what IE 8 and 9 want to see before they show anything
 PADDING_MOST = 65536  # bytes
@@ -142,7 +143,7 @@ def options(id: str, padding: int, *, position: int = 0, offset: int = 0) -> Opt
         offset=offset,
         padding=padding,
         retry=jitter(services().settings.retry),
-        render=_render_with(current_app.jinja_env, g.caller.token),
+        render=_render_with(current_app.jinja_env, g.caller.token) if g.get("chosen") == Html.NAME else None,
     )
 
 
@@ -208,7 +209,14 @@ def start(
             use.limits.void(id)
         raise
     g.stream = meta.id
+    count_step_down()
     return meta
+
+
+def count_step_down() -> None:
+    """The client says so in one request only, which either asks the question once more or follows its answer."""
+    if step := step_down():
+        services().metrics.stepped_down(*step)
 
 
 def tell_rate_limits(response: Response) -> Response:

@@ -20,6 +20,7 @@ CONTROLS = (
     "once",
     "token",
     "via",
+    "from",
     *RESUMING,
 )
 IGNORED = ("stream", "_")  # `_` is what jQuery and others add against caches

@@ -17,7 +17,7 @@ from millstream.formats import Format
 from millstream.formats.html import Html
 from millstream.formats.json import Json, events
 from millstream.formats.text import Text
-from millstream.responses import HEADERS, head, stream_response
+from millstream.responses import HEADERS, Body, head, stream_response
 from millstream.sockets.client import Client
 from millstream.streams import Follower
 from millstream.views import intake
@@ -120,7 +120,7 @@ def resume(caller: Caller, id: str, after: int, asked: dict[str, str]) -> Respon
     meta = _meta(id, caller)
     if request.method == "HEAD":
         return head(format)
-    _count(meta, after or int(asked.get("offset", "0") != "0" or "Range" in request.headers))
+    _count(after or int(asked.get("offset", "0") != "0" or "Range" in request.headers))
     if after and services().streams.at(id, after) is None:
         services().streams.reach(id, after=after)
     if format is Json:
@@ -139,12 +139,11 @@ def resume(caller: Caller, id: str, after: int, asked: dict[str, str]) -> Respon
         return streamed(follower, format(meta, intake.options(id, padding, position=after)), client)
 
 
-def _count(meta: Meta, resumes: int) -> None:
+def _count(resumes: int) -> None:
     format, transport = via()
-    metrics = services().metrics
-    metrics.followed(meta, transport)
+    intake.count_step_down()
     if resumes and format != Json.NAME:  # a poll is no resume, though each has a position
-        metrics.resumed(format, transport)
+        services().metrics.resumed(format, transport)
 
 
 def _resume_text(meta: Meta, after: int, asked: dict[str, str], padding: int) -> Response:
@@ -242,7 +241,10 @@ def streamed(follower: Follower, format: Format, client: Client) -> Response:
         if closing:
             closing.pop()()
 
-    return stream_response(follower, format, client, left)
+    response = stream_response(follower, format, client, left)
+    assert isinstance(response.response, Body)
+    follower.write = response.response.write
+    return response
 
 
 def raise_failure(event: Event) -> None:

@@ -1,4 +1,4 @@
-"""How a client is asking, for the operator's figures: a guess from its headers, or what it says itself."""
+"""How a client is asking, for the operator's figures: what it says itself, or a guess from its headers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from millstream.formats.html import Html
 from millstream.formats.json import Json
 from millstream.formats.sse import Sse
 
-TOLD = ("fetch", "eventsource", "xhr", "poll")  # `?via=`, by which our own browser client says it
+# What our own browser client says: `?via=`, and once `&from=` where it has stepped down. Best first.
+LADDER = ("fetch", "eventsource", "xhr", "poll")
+TOLD = (*LADDER, "crowded")  # it polls because other streams have all the connections to this host
 
 
 def via() -> tuple[str, str]:
@@ -17,6 +19,14 @@ def via() -> tuple[str, str]:
         return "frames", "v1"
     format = g.get("chosen") or "none"
     return format, _transport(format)
+
+
+def step_down() -> tuple[str, str] | None:
+    """From which transport to which lesser one, in the one request that says so."""
+    left, taken = request.args.get("from"), request.args.get("via")
+    if left in LADDER and taken in LADDER[LADDER.index(left) + 1 :]:
+        return left, taken
+    return None
 
 
 def _transport(format: str) -> str:

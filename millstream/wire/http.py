@@ -31,11 +31,14 @@ _TRAILERS = rb"(?:[^\r\n]+\r\n)*"
 # is read with the next size: one match for each chunk, and the payload itself is never searched.
 _FIRST = re.compile(_SIZE + rb"\r\n"), re.compile(rb"(?:" + _SIZE + rb"\r?)?")
 _NEXT = re.compile(rb"\r\n" + _SIZE + rb"\r\n"), re.compile(rb"\r?|\r\n(?:" + _SIZE + rb"\r?)?")
+_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})\r\n")
 _LAST = re.compile(_TRAILERS + rb"\r\n"), re.compile(_TRAILERS + rb"[^\r\n]*\r?")
 
 
 class Chunked:
     """Transfer-Encoding: chunked. Extensions and trailers are skipped."""
+
+    __slots__ = ("_held", "_left", "_place", "done", "rest")
 
     def __init__(self) -> None:
         self.done = False
@@ -45,21 +48,32 @@ class Chunked:
         self._left = 0  # bytes of the chunk still to come
 
     def feed(self, data: bytes) -> bytes:
+        # Mostly a read brings one chunk, and only that.
+        if self._held == b"\r\n" and (size := _SIZE_LINE.match(data)):
+            start = size.end()
+            if start + int(size[1], 16) + 2 == len(data) and len(data) > start + 2 and data.endswith(b"\r\n"):
+                return data[start:-2]
         if self._held:
             data, self._held = self._held + data, b""
         parts = []
         at, end = 0, len(data)
+        left, place = self._left, self._place
         while at < end and not self.done:
-            if self._left:
-                parts.append(data[at : at + self._left])
-                at += self._left
-                self._left = max(at - end, 0)
-            elif found := self._place[0].match(data, at):
+            if left:
+                parts.append(data[at : at + left])
+                at += left
+                left = at - end if at > end else 0
+            elif found := place[0].match(data, at):
                 at = found.end()
-                self._step(found)
+                if place is _LAST:
+                    self.done = True
+                else:
+                    left = int(found[1], 16)
+                    place = _NEXT if left else _LAST
             else:
-                self._hold(data, at)
+                self._hold(data, at, place[1])
                 at = end
+        self._left, self._place = left, place
         if self.done:
             self.rest += data[at:]
         return b"".join(parts)
@@ -69,15 +83,8 @@ class Chunked:
             missing = f"{self._left} bytes of a chunk" if self._left else "the last chunk"
             raise ValueError(f"cut: the peer closed, and {missing} had not come")
 
-    def _step(self, found: re.Match[bytes]) -> None:
-        if self._place is _LAST:
-            self.done = True
-        else:
-            self._left = int(found[1], 16)
-            self._place = _NEXT if self._left else _LAST
-
-    def _hold(self, data: bytes, at: int) -> None:
-        if len(data) - at > LONGEST_HEAD or not self._place[1].fullmatch(data, at):
+    def _hold(self, data: bytes, at: int, beginning: re.Pattern[bytes]) -> None:
+        if len(data) - at > LONGEST_HEAD or not beginning.fullmatch(data, at):
             raise ValueError(f"bad chunk: {data[at : at + 40]!r} is no size line or trailer")
         self._held = data[at:]
 

@@ -8,6 +8,8 @@ LONGEST = 8 << 20  # bytes; a whole answer in one line stays far below
 class Lines:
     """Splits bytes into lines, without their ends. A line over `limit` bytes raises ValueError."""
 
+    __slots__ = ("_after_cr", "_begun", "_limit", "_size")
+
     def __init__(self, limit: int = LONGEST) -> None:
         self._limit = limit
         self._begun: list[bytes] = []  # the pieces of a line that has not ended yet

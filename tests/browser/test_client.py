@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -83,6 +85,12 @@ def wait(browser: Any, condition: str) -> dict[str, Any]:
     raise AssertionError(f"not {condition}: {browser.execute_script('return seen;')}")
 
 
+def counted(backend: Server, metric: str) -> Counter[str]:
+    """The metric's figures by their labels."""
+    found = re.findall(rf"^millstream_{metric}_total{{(.*)}} (.*)$", backend.get("/metrics")[1].decode(), re.M)
+    return Counter({labels: int(float(number)) for labels, number in found})
+
+
 def assert_whole(seen: dict[str, Any], upstream: Emulator, text: str) -> None:
     assert seen["text"] == text
     assert (seen["end"][0], seen["end"][1]["finish_reason"], seen["calls"]) == ("done", "stop", 1)
@@ -102,12 +110,14 @@ def assert_word_by_word(browser: Any, upstream: Emulator, turns: InTurn) -> dict
 
 @pytest.mark.parametrize("transport", ["fetch", "eventsource", "xhr", "poll"])
 def test_each_word_is_shown_before_the_next_is_written(
-    every_browser: Any, nginx: Nginx, upstream: Emulator, transport: str
+    every_browser: Any, backend: Server, nginx: Nginx, upstream: Emulator, transport: str
 ) -> None:
     upstream.tokens = turns = InTurn(WORDS)
+    begun = counted(backend, "streams_started")
     load(every_browser, nginx.port)
     go(every_browser, transport=transport)
     seen = assert_word_by_word(every_browser, upstream, turns)
+    assert f'transport="{seen["transports"][0]}"' in "".join(counted(backend, "streams_started") - begun)
     streams = every_browser.execute_script("return 'body' in (window.Response || function () {}).prototype;")
     # A browser that can't stream a fetch takes what it takes by itself.
     assert seen["transports"] == ["eventsource" if transport == "fetch" and not streams else transport]
@@ -188,12 +198,15 @@ def test_words_come_one_by_one_through_an_nginx_that_buffers(
     browser: Chrome, backend: Server, upstream: Emulator
 ) -> None:
     upstream.tokens = turns = InTurn(WORDS)
+    before = counted(backend, "step_downs")
     with Nginx(backend.port, times={**PAGE, **BUFFERED}) as buffering:
         load(browser, buffering.port)
         browser.execute_script("Millstream.limits.start = 500;")
         go(browser)
         seen = assert_word_by_word(browser, upstream, turns)
     assert (seen["transports"], seen["retries"]) == (["fetch", "eventsource", "poll"], 0)
+    steps = ['from="fetch",to="eventsource"', 'from="eventsource",to="poll"']
+    assert counted(backend, "step_downs") - before == Counter(steps)
 
 
 OTHERS = """
@@ -204,8 +217,9 @@ HELD = "others.every(function (other) { return other.after === 3; })"
 
 
 def test_over_http_1_the_sixth_stream_of_all_tabs_is_polled_and_starves_nobody(
-    browser: Chrome, nginx: Nginx, upstream: Emulator
+    browser: Chrome, backend: Server, nginx: Nginx, upstream: Emulator
 ) -> None:
+    begun, steps = (counted(backend, metric) for metric in ("streams_started", "step_downs"))
     upstream.gate, upstream.gate_at = threading.Event(), 3
     first, opened = browser.current_window_handle, "seen.text.indexOf('word2 ') > 0"
     load(browser, nginx.port)
@@ -229,6 +243,9 @@ def test_over_http_1_the_sixth_stream_of_all_tabs_is_polled_and_starves_nobody(
     wait(browser, "seen.end && others.every(function (other) { return other.state === 'done'; })")
     go(browser)  # all have let go
     assert wait(browser, "seen.end")["transports"] == ["fetch"]
+    ways = counted(backend, "streams_started") - begun
+    assert sorted(number for labels, number in ways.items() if "crowded" in labels or "fetch" in labels) == [2, 6]
+    assert counted(backend, "step_downs") == steps  # nothing is wrong with the way
 
 
 def test_over_http_2_all_streams_are_held(browser: Chrome, backend: Server, upstream: Emulator) -> None:

@@ -51,11 +51,14 @@ def answer(method: str, path: str, headers: dict[str, str]) -> Answer:
         return REFUSALS[how]
     if how == "gone":
         return 404, {}, b'{"error":{"message":"Gone.","type":"t","code":"stream_not_found","param":null}}'
+    if how == "beyond":
+        return 400, {}, b'{"error":{"message":"No.","type":"t","code":"bad_position","param":null}}'
     if how == "burst":
         time.sleep(0.3)
         return 200, SSE, start() + event(1, "a") + event(2)
-    if how == "over":  # resumed behind its end
-        polled = json.dumps({"id": ID, "status": "done", "events": [], "last": 9}).encode()
+    if how in ("over", "broken"):  # resumed behind its end
+        status = "done" if how == "over" else "failed"
+        polled = json.dumps({"id": ID, "status": status, "events": [], "last": 9}).encode()
         return (200, {}, polled) if "format=json" in rest else (204, {}, b"")
     if how == "wrong":  # a repeat, then a gap, then half a line glued to another
         parts = {
@@ -63,7 +66,7 @@ def answer(method: str, path: str, headers: dict[str, str]) -> Answer:
             "after=2": start(2) + event(3, "c") + b'data: {"te' + event(4, "d"),
             "after=3": start(3) + event(4, "d") + event(5),
         }
-        if rest == "streams":
+        if rest.startswith("streams?"):
             return 201, {}, json.dumps({"id": ID, "url": f"/streams/{ID}"}).encode()
         return 200, SSE, next((part for end, part in parts.items() if rest.endswith(end)), parts["chat"])
     return 404, {}, b""
@@ -115,13 +118,26 @@ def test_a_refusal_is_told_with_its_status_and_asked_once(every_browser: Any, st
 
 @pytest.mark.parametrize("transport", ["auto", "eventsource", "poll"])
 def test_an_answer_that_is_gone_or_over_is_told_as_such(every_browser: Any, stage: Stage, transport: str) -> None:
-    for how, end in {"gone": "failed", "over": "done"}.items():
+    for how, end in {"gone": "failed", "over": "done", "broken": "failed"}.items():
         load(every_browser, stage)
         go(every_browser, url=f"/{how}/chat", resume={"url": f"/{how}/streams/{ID}", "after": 9}, transport=transport)
         seen = wait(every_browser, "seen.end")
         assert (seen["end"][0], seen["text"], seen["calls"]) == (end, "", 1)
         if how == "gone":
             assert (seen["end"][1]["code"], seen["end"][1]["status"]) == ("stream_not_found", 404)
+
+
+@pytest.mark.parametrize("transport", ["auto", "xhr", "eventsource", "poll"])
+def test_an_answer_whose_log_is_behind_is_asked_for_again_and_then_given_up(
+    every_browser: Any, stage: Stage, transport: str
+) -> None:
+    """As after a machine's death, when Redis was away before."""
+    load(every_browser, stage)
+    place = {"url": f"/beyond/streams/{ID}", "after": 9}
+    go(every_browser, url="/beyond/chat", resume=place, transport=transport)
+    seen = wait(every_browser, "seen.end")
+    assert (seen["end"][0], seen["end"][1]["code"], seen["end"][1]["status"]) == ("failed", "bad_position", 400)
+    assert (seen["retries"], seen["calls"], seen["text"]) == (4, 1, "")
 
 
 @pytest.mark.parametrize("transport", ["auto", "xhr", "eventsource"])
@@ -162,6 +178,7 @@ def test_it_works_on_a_foreign_page(every_browser: Any, stage: Stage, headers: d
         go(every_browser, url=f"http://localhost:{other.port}/wrong/chat", headers=headers)
         seen = wait(every_browser, "seen.end")
         asked = [sent.get("authorization") for method, _, sent in other.asked if method != "OPTIONS"]
+        assert all(f"?via={seen['transports'][0]}" in path for _, path, _ in other.asked)
     assert (seen["text"], seen["end"][0], seen["retries"]) == ("abcd", "done", 2)
     assert set(asked) == {headers.get("Authorization")}
 

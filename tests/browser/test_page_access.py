@@ -1,10 +1,12 @@
-"""axe-core finds nothing to complain of, in any state and either theme."""
+"""axe-core finds nothing to complain of, in any state and either theme; nor on the operator's page."""
 
 from __future__ import annotations
 
 import pytest
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.wait import WebDriverWait
 
-from tests.browser.chat import Chat
+from tests.browser.chat import DEADLINE, Chat
 from tests.browser.states import STATES
 from tests.system.nginx import ROOT
 
@@ -29,6 +31,24 @@ def test_axe_finds_no_violation(chat: Chat, name: str) -> None:
     chat.resize(390 if name == "drawer" else None)
     try:
         STATES[name](chat)
+        chat.run(AXE.read_text("utf-8"))
+        assert chat.browser.execute_async_script(RUN, ALL) == []
+        chat.run(DARK)
+        assert chat.browser.execute_async_script(RUN, COLOURS) == []
+    finally:
+        chat.resize(None)
+
+
+def test_the_doctors_page_says_all_well_and_fits_a_telephone(chat: Chat) -> None:
+    chat.fresh("/doctor")
+    chat.resize(390)
+    try:
+        for name, value in (("url", f"http://localhost:{chat.door.port}"), ("idle", "0")):
+            chat.run(f"document.getElementById('{name}').value = {value!r};")
+        chat.browser.find_element(By.CSS_SELECTOR, "input.send").click()
+        WebDriverWait(chat.browser, DEADLINE).until(lambda page: page.find_elements(By.CSS_SELECTOR, "form + h2"))
+        assert [h2.text for h2 in chat.browser.find_elements(By.TAG_NAME, "h2")][-1] == "All well"
+        assert chat.run("return document.documentElement.scrollWidth;") == 390
         chat.run(AXE.read_text("utf-8"))
         assert chat.browser.execute_async_script(RUN, ALL) == []
         chat.run(DARK)

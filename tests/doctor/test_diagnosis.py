@@ -39,7 +39,7 @@ END = PLAN.due(PLAN.last())
         ({"status": 0, "error": "refused", "marks": {}}, "unreachable", "refused"),
         ({"status": 502, "body": b"<h1>Bad  Gateway</h1>", "marks": {}}, "refused", "status 502, Bad Gateway"),
         ({"status": 403, "body": b'{"error":{"message":"Set X."}}', "marks": {}}, "refused", "status 403, Set X"),
-        ({"marks": dict.fromkeys(range(16), END)}, "held", "the first mark came 2.2 s late"),
+        ({"marks": dict.fromkeys(range(16), END)}, "held", "the first mark came 2 s late"),
         ({"marks": {}}, "held", "no mark came at all"),
         ({"marks": {n: PLAN.due(n - n % 4 + 3) for n in range(16)}}, "bursts", "16 marks came in 4 pieces"),
         ({"headers": with_headers(content_encoding="gzip")}, "compressed", "Content-Encoding is gzip"),
@@ -65,6 +65,7 @@ def test_each_symptom_is_told_alone(changes, symptom, words):
         {"headers": with_headers(cache_control="no-transform, no-store")},
         {"marks": {n: PLAN.due(n) + 0.5 for n in range(16)}},  # a long way is no slow one
         {"marks": {n: max(PLAN.due(n), 1.7) for n in range(16)}},  # the machine stood still for a moment
+        {"marks": {n: max(PLAN.due(n), 2.6) for n in range(16)}, "asked": 2.5},  # even before it had asked
         {
             "version": "1.0",
             "headers": with_headers(millstream_doctor="HTTP/1.0 last-event-id idempotency-key accept"),
@@ -77,7 +78,17 @@ def test_nothing_is_said_of_what_works(changes):
 
 def test_ways_with_the_same_symptom_are_told_in_one_sentence():
     (finding,) = diagnose([probe("text", marks={}), probe("html", marks={}), probe("ndjson")])
-    assert finding.says == "Held back until the end: no mark came at all (text over HTTP/1.1, html over HTTP/1.1)."
+    assert finding.says == "Held back until the end: no mark came at all (text, html over HTTP/1.1)."
+
+
+def test_ways_of_several_versions_are_told_by_version():
+    wrong = [
+        probe("sse", version="2", marks={}),
+        probe("text", marks={}),
+        probe("sse", version="2", plan=QUIET, marks={}),
+    ]
+    (finding,) = diagnose([*wrong, probe("ndjson")])
+    assert finding.says.endswith("(sse, idle sse over HTTP/2; text over HTTP/1.1).")
 
 
 def test_a_mark_cut_in_two_counts_when_it_is_whole():

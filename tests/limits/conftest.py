@@ -1,27 +1,31 @@
 from __future__ import annotations
 
 import pytest
-from redis import Redis
 
 from millstream.limits.table import open_storage
-from tests.system.redis_server import RedisServer
+from tests.system.redis_server import Redises
 
 
 @pytest.fixture(scope="session")
-def redis_server():
-    with RedisServer() as server:
-        yield server
+def redises():
+    with Redises() as redises:
+        yield redises
 
 
 @pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.system)])
-def url(request, tmp_path):
+def url(request, empty):
     """An empty storage's address."""
-    if request.param == "sqlite":
-        return f"sqlite:{tmp_path}/limits.db"
-    server = request.getfixturevalue("redis_server")
-    with Redis.from_url(server.url) as client:
-        client.flushdb()
-    return server.url
+    return empty(request.param)
+
+
+@pytest.fixture
+def empty(request, tmp_path):
+    """Gives the address of one of this kind."""
+
+    def empty(kind):
+        return f"sqlite:{tmp_path}/limits.db" if kind == "sqlite" else request.getfixturevalue("redises").empty(kind)
+
+    return empty
 
 
 @pytest.fixture

@@ -105,7 +105,7 @@ def test_redis_that_is_away_for_a_while(open_, monkeypatch):
     [
         ("postgres://me:secret@a", "limits_store begins with 'postgres'; it has to be sqlite:FILE or redis://…"),
         ("sqlite:", "it has to name a file: sqlite:instance/limits.db"),
-        ("redis://:secret@a:b/0", "is no address of Redis: redis://HOST:6379/0"),
+        ("redis://:secret@a:b/0", "the address of Redis can't be read"),
     ],
 )
 def test_a_wrong_address_is_told_without_its_password(url, says):

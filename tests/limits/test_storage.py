@@ -6,6 +6,13 @@ import time
 
 import pytest
 
+from tests.system.redis_server import REDISES
+
+
+@pytest.fixture(params=["sqlite", *(pytest.param(kind, marks=pytest.mark.system) for kind in REDISES)])
+def url(request, empty):
+    return empty(request.param)
+
 
 @pytest.fixture
 def other(open_, url):

@@ -43,6 +43,49 @@ def test_the_linter_refuses_what_old_browsers_can_not_read(newer: str) -> None:
     assert ran.returncode == 1, ran.stdout + ran.stderr
 
 
+REST = "&format={}&after=0"
+SITE = "https://elsewhere.example/chat"
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (
+            {},
+            [
+                "POST /chat?via=fetch",
+                "POST /streams?via=eventsource&from=fetch",
+                "GET /streams/{}?via=eventsource" + REST.format("sse"),
+                "GET /streams/{}?via=poll&from=eventsource" + REST.format("json") + "&wait=0",
+            ],
+        ),
+        (
+            {"url": SITE, "headers": {"Authorization": "Bearer x"}},
+            [
+                f"POST {SITE}?via=fetch",
+                f"POST {SITE}?via=xhr&from=fetch",
+                "POST https://elsewhere.example/streams?via=poll&from=xhr",
+                "GET https://elsewhere.example/streams/{}?via=poll" + REST.format("json") + "&wait=0",
+            ],
+        ),
+        ({"url": "/chat?tenant=1", "transport": "fetch"}, ["POST /chat?tenant=1&via=fetch"]),
+        (
+            {"others": 5},
+            ["POST /streams?via=crowded", "GET /streams/{}?via=crowded" + REST.format("json") + "&wait=0"],
+        ),
+    ],
+)
+def test_each_request_says_its_transport_and_one_what_it_stepped_down_from(
+    options: dict[str, object], expected: list[str]
+) -> None:
+    ran = subprocess.run(
+        ["node", "asks.js", json.dumps(options)], cwd=NODE, capture_output=True, text=True, timeout=60
+    )
+    assert ran.returncode == 0, ran.stderr
+    asked = [f"{method} {url}" for method, url in json.loads(ran.stdout)]
+    assert asked == [line.replace("{}", "abcdefghijklmnopqrstuv") for line in expected]
+
+
 def test_the_client_has_one_global_and_less_than_20_kilobytes() -> None:
     text = CLIENT.read_bytes()
     assert len(text) < 20_000

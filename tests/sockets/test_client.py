@@ -254,7 +254,8 @@ def test_a_piece_that_the_client_takes_slowly_arrives_whole(pair):
     ],
 )
 def test_other_pieces_are_left_to_the_server(pair, client):
-    assert client(pair[0]).send(b"x") is False
+    one = client(pair[0])
+    assert (one.send(b"x"), one.offer(b"x")) == (False, None)
 
 
 def test_a_piece_for_a_client_that_has_reset_is_an_error(pair):
@@ -264,3 +265,24 @@ def test_a_piece_for_a_client_that_has_reset_is_an_error(pair):
         for _ in range(100):
             direct(server).send(b"x")
             gevent.sleep(0.01)
+
+
+def test_a_piece_goes_out_as_a_chunk_without_waiting(pair):
+    server, client = pair
+    assert direct(server).offer(b"hello") == b""
+    assert client.recv(100) == b"5\r\nhello\r\n"
+
+
+def test_what_a_client_does_not_take_is_left_for_later(pair):
+    server, client = pair
+    offering, sent = direct(server), 0
+    piece = bytes(100_000)
+    while not (rest := offering.offer(piece)):
+        sent += 1
+    sending = gevent.spawn(offering.send_rest, rest)
+    whole = b"186a0\r\n%b\r\n" % piece
+    received = bytearray()
+    while len(received) < (sent + 1) * len(whole):
+        received += client.recv(1 << 20)
+    sending.get(timeout=WAIT)
+    assert bytes(received).lower() == whole * (sent + 1)

@@ -12,7 +12,7 @@ from millstream.stores.file import FileStore
 from millstream.stores.table import open_store
 from tests.stores.other_worker import OtherWorker
 from tests.stores.samples import TTL
-from tests.system.redis_server import RedisServer
+from tests.system.redis_server import REDISES, Redises, RedisServer
 
 
 class Workers:
@@ -51,15 +51,22 @@ def redis_url(redis_server: RedisServer) -> str:
     return redis_server.url
 
 
-@pytest.fixture(params=["memory", "file", pytest.param("redis", marks=pytest.mark.system)])
+@pytest.fixture(scope="session")
+def redises() -> Iterator[Redises]:
+    with Redises() as redises:
+        yield redises
+
+
+@pytest.fixture(params=["memory", "file", *(pytest.param(kind, marks=pytest.mark.system) for kind in REDISES)])
 def workers(request: pytest.FixtureRequest, directory: Path) -> Iterator[Workers]:
     """Each store under the contract; a new one is one line here."""
-    stores = {
-        "memory": lambda: [open_store("memory:", ttl=TTL, workers=1)],
-        "file": lambda: [open_store(f"file:{directory}", ttl=TTL, workers=2) for _ in range(2)],
-        "redis": lambda: [open_store(request.getfixturevalue("redis_url"), ttl=TTL, workers=2) for _ in range(2)],
-    }
-    made = Workers(stores[request.param]())
+    if request.param == "memory":
+        urls = ["memory:"]
+    elif request.param == "file":
+        urls = [f"file:{directory}"] * 2
+    else:
+        urls = [request.getfixturevalue("redises").empty(request.param)] * 2
+    made = Workers([open_store(url, ttl=TTL, workers=len(urls)) for url in urls])
     yield made
     made.close()
 

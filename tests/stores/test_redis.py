@@ -10,14 +10,11 @@ import gevent
 import pytest
 from redis import Redis
 
-from millstream.settings import SettingError
 from millstream.stores import StoreLost
 from millstream.stores.redis import RedisStore
-from millstream.stores.redis.address import Address
 from millstream.stores.table import open_store
 from tests.stores.samples import DEADLINE, ID, OTHER, TTL, done, log, message, meta, until
 from tests.stores.test_doorbell import Woken, heard_of
-from tests.system.redis_server import RedisServer
 
 pytestmark = pytest.mark.system
 
@@ -203,13 +200,24 @@ def test_a_paused_owner_is_not_dead(shared, redis_process):
     owner.ask("create", ID)
     shared.two.watch(ID, lambda: None)
     owner.process.send_signal(signal.SIGSTOP)
-    for _ in range(22):
+    for _ in range(15):
         gevent.sleep(0.1)
         assert shared.two.seize(ID) is False
     owner.process.send_signal(signal.SIGCONT)
     while owner.ask("append", ID, 1) != "1":  # what it has been told comes first
         pass
     until(lambda: log(shared.two) == [message(1)])  # its connections may have timed out
+
+
+def test_an_owner_that_has_just_come_back_is_not_dead_any_more(shared, redis_process):
+    owner = redis_process()
+    owner.ask("create", ID)
+    shared.two.watch(ID, lambda: None)
+    owners = shared.two._neighbours._owners
+    until(lambda: owner.name in owners._signs)
+    owners._signs[owner.name].beat = b"the one before"
+    owners._dead = {owner.name}
+    assert shared.two.seize(ID) is False
 
 
 def test_what_an_owner_appends_after_it_was_taken_for_dead_is_refused(shared, redis_process, monkeypatch):
@@ -298,22 +306,3 @@ def test_a_stream_whose_log_is_lost_is_lost_for_everybody(shared, redis_url, los
         while True:
             reader.read()
     assert keys(redis_url) == {}
-
-
-# -- addresses --------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("url", "says"),
-    [
-        ("redis://:wrong-hunter2@127.0.0.1:{port}/0", "refuses us .*; check user, password"),
-        ("redis://127.0.0.1:{port}/0", "wants a password .*; put it into its address"),
-        ("redis://:hunter2@127.0.0.1:{port}/99", "refuses us .*database"),
-    ],
-)
-def test_an_address_that_no_waiting_mends_is_refused_with_a_sentence(url, says):
-    with RedisServer("--requirepass", "hunter2") as server:
-        Address(f"redis://:hunter2@127.0.0.1:{server.port}/1").check()
-        with pytest.raises(SettingError, match=says) as refused:
-            Address(url.format(port=server.port)).check()
-        assert "hunter2" not in str(refused.value)

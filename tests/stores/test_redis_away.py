@@ -44,6 +44,13 @@ def shared(server) -> Iterator[Workers]:
     made.close()
 
 
+@pytest.fixture
+def hasty(monkeypatch):
+    """Takes Redis for away sooner, where it does not matter how soon. To be asked for before `shared`."""
+    for room in ("link", "writer"):
+        monkeypatch.setattr(f"millstream.stores.redis.{room}.LIMIT", 0.4)
+
+
 def freeze(server):
     server.freeze()
     return server.thaw
@@ -103,7 +110,7 @@ def test_what_is_appended_while_redis_is_away_is_written_once_and_in_order_when_
 
 
 @pytest.mark.parametrize("trouble", [freeze, kill])
-def test_what_ended_while_redis_was_away_is_whole_later(shared, server, trouble):
+def test_what_ended_while_redis_was_away_is_whole_later(hasty, shared, server, trouble):
     shared.one.create(meta(shared.one))
     shared.one.append(ID, [message(1)])
     mend = trouble(server)
@@ -167,7 +174,7 @@ def test_other_greenlets_run_while_redis_is_asked(shared, server):
 
 
 @pytest.mark.parametrize("trouble", [freeze, kill])
-def test_a_stream_that_was_refused_is_not_made_after_all(shared, server, trouble):
+def test_a_stream_that_was_refused_is_not_made_after_all(hasty, shared, server, trouble):
     mend = trouble(server)
     with pytest.raises(Unavailable):
         shared.one.create(meta(shared.one, claim="key"))
@@ -196,7 +203,7 @@ def test_who_found_a_stream_that_had_been_refused_is_told_and_asks_again(shared)
 
 
 @pytest.mark.parametrize("trouble", [freeze, kill])
-def test_nobody_is_taken_for_dead_because_redis_was_away(shared, server, trouble):
+def test_nobody_is_taken_for_dead_because_redis_was_away(hasty, shared, server, trouble):
     shared.one.create(meta(shared.one))
     woken = Woken()
     shared.two.watch(ID, woken)
@@ -205,7 +212,7 @@ def test_nobody_is_taken_for_dead_because_redis_was_away(shared, server, trouble
     until(lambda: shared.one.away and shared.two.away)
     mend()
     until(lambda: not shared.two.away)
-    for _ in range(40):
+    for _ in range(30):
         assert shared.two.seize(ID) is False
         gevent.sleep(0.05)
     until(lambda: not shared.one.away)
@@ -214,7 +221,7 @@ def test_nobody_is_taken_for_dead_because_redis_was_away(shared, server, trouble
     assert shared.said[0] == (shared.two.worker, ID, "join")
 
 
-def test_a_claim_freed_while_redis_was_away_is_free_when_it_is_back(shared, server):
+def test_a_claim_freed_while_redis_was_away_is_free_when_it_is_back(hasty, shared, server):
     shared.one.create(meta(shared.one, claim="key"))
     server.freeze()
     until(lambda: shared.one.away)
@@ -268,7 +275,15 @@ def test_a_redis_that_takes_no_writes_is_away(shared, server, refusing):
     until(lambda: log(shared.two) == [message(1)])
 
 
-def test_it_says_once_that_redis_is_away_and_once_that_it_is_back(shared, server, caplog):
+def test_a_worker_that_was_busy_does_not_take_redis_for_away(hasty, shared):
+    until(lambda: shared.one._link.up)
+    creating = gevent.spawn(shared.one.create, meta(shared.one))
+    gevent.spawn(time.sleep, 0.8)  # no other greenlet runs meanwhile
+    creating.get()
+    assert not shared.one.away
+
+
+def test_it_says_once_that_redis_is_away_and_once_that_it_is_back(hasty, shared, server, caplog):
     server.freeze()
     until(lambda: shared.one.away)
     gevent.sleep(3 * RETRY)

@@ -17,6 +17,8 @@ from tests.streams.fakes import WAIT, Led, call
 class Slow(MemoryStore):
     """Logs a batch at once, but says so only when `answered` is set; `gone` is a log that was erased meanwhile."""
 
+    waits = True
+
     def __init__(self):
         super().__init__(600)
         self.asked, self.answered, self.gone = Signal(), Signal(), False

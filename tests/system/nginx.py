@@ -24,6 +24,7 @@ def free_port() -> int:
 def certificate(folder: Path) -> None:
     """A self-signed certificate for localhost, under the names that nginx.conf uses."""
     command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost"
+    command += " -addext subjectAltName=DNS:localhost,IP:127.0.0.1"
     outputs = ["-keyout", str(folder / "privkey.pem"), "-out", str(folder / "fullchain.pem")]
     subprocess.run([*command.split(), *outputs], check=True, capture_output=True)
 

@@ -15,6 +15,7 @@ import pytest
 from millstream.doctor.examination import Report, begin_at, examine
 from millstream.doctor.probe import Target
 from tests.system.backend import DEADLINE, Backend
+from tests.system.nginx import free_port
 from tests.system.server import Server
 from tests.system.ways import Process, apache
 
@@ -25,19 +26,25 @@ PAGE = (ROOT / "docs" / "behind-a-proxy.md").read_text("utf-8")
 PROXIES = ("apache", "caddyfile", "haproxy")
 
 
-def printed(language: str, backend: int) -> str:
-    (block,) = re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.M | re.S)
-    assert "127.0.0.1:8000" in block
-    return block.replace("127.0.0.1:8000", f"127.0.0.1:{backend}")
+def printed(language: str, backend: int, more: int = 0) -> str:
+    """The page's lines; with `more`, the port of another machine, those for several."""
+    block, *several = re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.M | re.S)
+    assert block.count("127.0.0.1:8000") == 1
+    one, two = f"127.0.0.1:{backend}", f"127.0.0.1:{more}"
+    if more and language == "apache":
+        block = re.sub(r"^ProxyPass.*\n", lambda _: several[0], block, flags=re.M)
+        return block.replace("10.0.0.1:8000", one).replace("10.0.0.2:8000", two)
+    server = f"    server two {two} check\n" if language == "haproxy" else ""
+    return block.replace("127.0.0.1:8000", f"{one} {two}" if more and not server else one) + (server if more else "")
 
 
 def escaped(text: str) -> str:
     return text.replace("{", "{{").replace("}", "}}")
 
 
-def proxy(language: str, backend: int) -> Process:
+def proxy(language: str, backend: int, more: int = 0) -> Process:
     """The page's text with ports of this test's own; for Caddy without certificates, and with nothing to steer it."""
-    text = printed(language, backend)
+    text = printed(language, backend, more)
     if language == "apache":
         return apache(text)
     if language == "haproxy":
@@ -101,3 +108,31 @@ def test_what_is_the_operators_is_closed(fronts: tuple[Backend, dict[str, Proces
     with closing(HTTPConnection("127.0.0.1", fronts[1][name].port, timeout=DEADLINE)) as client:
         client.request("GET", path)
         assert client.getresponse().status == 403
+
+
+@pytest.mark.parametrize("name", PROXIES)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_what_a_dead_machine_did_not_take_another_one_gets(name: str, method: str) -> None:
+    with Backend() as backend, proxy(name, free_port(), backend.port) as front:
+        for _ in range(3):  # at least one of them is for the dead machine
+            with closing(HTTPConnection("127.0.0.1", front.port, timeout=DEADLINE)) as client:
+                client.request(method, "/streams/abc")
+                backend.next().sock.sendall(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+                assert client.getresponse().status == 204
+
+
+@pytest.mark.parametrize("name", PROXIES)
+@pytest.mark.parametrize("question", ["POST /chat", "POST /streams", "GET /chat?prompt=hi"])
+def test_a_question_that_was_sent_is_not_sent_again(name: str, question: str) -> None:
+    with Backend() as one, Backend() as two, proxy(name, one.port, two.port) as front:
+        two._exchanges = one._exchanges
+        with closing(HTTPConnection("127.0.0.1", front.port, timeout=DEADLINE)) as client:
+            client.request(*question.split(" "))
+            one.next().close()
+            assert client.getresponse().status == 502
+        with closing(HTTPConnection("127.0.0.1", front.port, timeout=DEADLINE)) as client:
+            client.request("GET", "/later")
+            exchange = one.next()
+            assert exchange.line.startswith("GET /later")
+            exchange.sock.sendall(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+            assert client.getresponse().status == 204

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 import yaml
@@ -18,6 +20,7 @@ import yaml
 from millstream.doctor import kernel
 from millstream.doctor.advice import ADVICE
 from millstream.settings import Settings
+from tests.system.dockerfile import Image, copied
 from tests.system.nginx import NGINX, Nginx, free_port
 
 pytestmark = pytest.mark.system
@@ -45,44 +48,51 @@ def test_the_dockerfile_has_nothing_that_hadolint_minds() -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def copied() -> list[tuple[str, str]]:
-    """What the Dockerfile copies: pairs of a name in the project and one in the image."""
-    pairs = []
-    for line in re.findall(r"^COPY (.*)$", DOCKERFILE, re.M):
-        *sources, place = line.split()
-        pairs += [(source, source if place == "./" else place) for source in sources]
-    return pairs
-
-
 def test_what_is_copied_is_let_into_the_image_and_nothing_else() -> None:
     ignored = (DEPLOY / "Dockerfile.dockerignore").read_text("utf-8").splitlines()
     assert "*" in ignored
-    assert {line[1:] for line in ignored if line.startswith("!")} == {source for source, _ in copied()}
+    assert {line[1:] for line in ignored if line.startswith("!")} == {source for source, _ in copied(DOCKERFILE)}
 
 
-def test_the_image_serves_with_what_is_copied_and_is_found_healthy(tmp_path: Path) -> None:
-    for source, place in copied():
-        copy = shutil.copytree if (ROOT / source).is_dir() else shutil.copy
-        copy(ROOT / source, tmp_path / place)
-    (command,) = re.findall(r"^CMD (\[.*\])$", DOCKERFILE, re.M)
-    (check,) = re.findall(r"^    CMD (\[.*\])$", DOCKERFILE, re.M)
-    (variables,) = re.findall(r"^ENV (.*)$", DOCKERFILE, re.M)
-    environ = dict(pair.split("=") for pair in variables.split())
-    environ |= {"HOST": "127.0.0.1", "PORT": str(free_port()), "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
+@pytest.fixture(scope="module")
+def image() -> Iterator[Image]:
+    place = Path(tempfile.mkdtemp(prefix="millstream-image-"))
+    place.chmod(0o755)
+    try:
+        yield Image(DOCKERFILE, ROOT, place)
+    finally:
+        shutil.rmtree(place)
+
+
+@pytest.mark.skipif(os.geteuid() != 0 and not os.environ.get("CI"), reason="only root adds users")
+def test_the_image_has_what_it_needs_and_serves_as_its_own_user(image: Image, tmp_path: Path) -> None:
+    assert f":x:{image.uid}:" in image.passwd.read_text("utf-8")
+    options = {"cwd": image.folder, "user": image.uid, "group": image.uid, "extra_groups": []}
+    environ = {**image.environ, "HOST": "127.0.0.1", "PORT": str(free_port())}
     with (tmp_path / "log").open("wb") as log:
-        server = subprocess.Popen(json.loads(command), cwd=tmp_path, env=environ, stdout=log, stderr=log)
+        server = subprocess.Popen(image.command, env=environ, stdout=log, stderr=log, **options)
     try:
         until = time.monotonic() + DEADLINE
-        while (done := run(*json.loads(check), env=environ)).returncode and time.monotonic() < until:
+        while (done := run(*image.check, env=environ, **options)).returncode and time.monotonic() < until:
             assert server.poll() is None, (tmp_path / "log").read_text()
         assert done.returncode == 0, done.stderr
+        for path, body in (
+            ("/", None),
+            ("/static/millstream.js", None),
+            ("/chat", b"prompt=x&model=demo%3Fpace%3D1000"),
+        ):
+            with urlopen(f"http://127.0.0.1:{environ['PORT']}{path}", body, DEADLINE) as response:
+                assert len(response.read()) > 100
+        owned = {path.relative_to(image.folder).parts[0] for path in image.folder.rglob("*") if path.stat().st_uid}
+        assert owned == {"instance"}
     finally:
         server.terminate()
         server.wait(DEADLINE)
+    assert (tmp_path / "log").read_text().count("Traceback") == 0
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         environ["PORT"] = str(nobody.getsockname()[1])
-        assert run(*json.loads(check), env=environ).returncode != 0  # a check that can't fail finds nothing
+        assert run(*image.check, env=environ, **options).returncode != 0  # a check that can't fail finds nothing
 
 
 def test_docker_compose_takes_the_file() -> None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import signal
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
-from http.client import HTTPConnection, HTTPException, HTTPResponse
 
+import psutil
 import pytest
 from redis import Redis
 
 from tests.system import clients, network
-from tests.system.clients import until
+from tests.system.clients import Client, Sse, until
 from tests.system.emulator import Emulator
 from tests.system.network import Machine
 from tests.system.nginx import Nginx
@@ -27,16 +27,6 @@ pytestmark = pytest.mark.system
 HALF = 10  # tokens that come before the gate
 
 
-class Sse(clients.Sse):
-    """As our own client in the browser: what a proxy says of a dead machine is no answer; it tries again."""
-
-    def _get(self, connection: HTTPConnection, query: str = "", **headers: str) -> HTTPResponse:
-        response = super()._get(connection, query, **headers)
-        if response.status in (502, 504):
-            raise HTTPException("the machine is away")
-        return response
-
-
 @pytest.fixture(scope="module")
 def cables() -> Iterator[list[Machine]]:
     why = network.refused()
@@ -46,35 +36,52 @@ def cables() -> Iterator[list[Machine]]:
         yield [stack.enter_context(Machine()) for _ in range(2)]
 
 
-@pytest.fixture
-def upstream() -> Iterator[Emulator]:
-    upstream = Emulator([f"word{n} " for n in range(2 * HALF)])
-    upstream.host = "0.0.0.0"  # both cables' ends are ours
-    upstream.gate, upstream.gate_at = threading.Event(), HALF
-    with upstream:
-        yield upstream
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[Emulator]:
+    emulator = Emulator([f"word{n} " for n in range(2 * HALF)])
+    emulator.host = "0.0.0.0"  # both cables' ends are ours
+    with emulator:
+        yield emulator
 
 
 @pytest.fixture
+def upstream(emulator: Emulator) -> Iterator[Emulator]:
+    """It stands still at the gate."""
+    emulator.wait(lambda: not emulator.busy)
+    emulator.gate, emulator.gate_at = threading.Event(), HALF
+    emulator.asked.clear()
+    yield emulator
+    emulator.gate.set()
+
+
+@pytest.fixture(scope="module")
 def redis(cables: list[Machine]) -> Iterator[RedisServer]:
     ends = [cable.ours for cable in cables]
     with RedisServer("--bind", "127.0.0.1", *ends, "--protected-mode", "no", aof=True) as redis:
         yield redis
 
 
-@pytest.fixture
-def servers(cables: list[Machine], redis: RedisServer, upstream: Emulator) -> Iterator[list[Server]]:
+@pytest.fixture(scope="module")
+def started(cables: list[Machine], redis: RedisServer, emulator: Emulator) -> Iterator[list[Server]]:
     with ExitStack() as stack:
         servers = []
         for cable in cables:
-            table = {**upstream.table, "base_url": f"http://{cable.ours}:{upstream.port}/v1"}
+            table = {**emulator.table, "base_url": f"http://{cable.ours}:{emulator.port}/v1"}
             server = Server(
                 {"emulated": table}, store=f"redis://{cable.ours}:{redis.port}/0", open=1, trusted_proxies=1
             )
             server.host, server.within = cable.address, cable.within
             servers.append(stack.enter_context(server))
-        until(lambda: all(map(ready, servers)))
         yield servers
+
+
+@pytest.fixture
+def servers(started: list[Server]) -> list[Server]:
+    for server in started:
+        if server.process.poll() is not None:  # a test killed it
+            server.start()
+    until(lambda: all(map(ready, started)))
+    return started
 
 
 @pytest.fixture
@@ -84,8 +91,8 @@ def nginx(servers: list[Server]) -> Iterator[Nginx]:
         yield nginx
 
 
-def begin(nginx: Nginx) -> Sse:
-    client = Sse(nginx.port, "Hi").start()
+def begin(nginx: Nginx, format: type[Client] = Sse) -> Client:
+    client = format(nginx.port, "Hi").start()
     until(lambda: client.last == HALF)
     return client
 
@@ -108,18 +115,6 @@ def log_of(server: Server, id: str) -> list[tuple[int, str, str]]:
 def whole(client: Sse, failure: str) -> None:
     assert client.wait().failure == failure
     assert [n for n, _, _ in client.events] == list(range(1, client.last + 1))
-
-
-def test_a_client_of_a_killed_machine_goes_on_with_the_other_through_nginx(servers, nginx, redis, upstream):
-    client = begin(nginx)
-    dead = owner(servers, client, redis)
-    for process in processes(servers[dead]):
-        process.send_signal(signal.SIGKILL)
-    whole(client, "interrupted")
-    assert client.events[:HALF] == [(n + 1, "message", token) for n, token in enumerate(upstream.tokens[:HALF])]
-    assert client.events == log_of(servers[1 - dead], client.id)
-    assert len(upstream.asked) == 1
-    servers[dead].process.wait(clients.DEADLINE)
 
 
 def test_a_machine_that_is_cut_off_loses_its_answer_to_the_others_once(cables, servers, nginx, redis, upstream):
@@ -158,3 +153,30 @@ def test_an_answer_goes_on_after_redis_was_killed_and_started_again(servers, ngi
     assert following.wait().events == client.events
     assert client.text == upstream.text
     assert len(upstream.asked) == 1
+
+
+def test_clients_of_a_killed_machine_go_on_with_the_other_and_nginx_has_no_error_for_them(
+    servers, nginx, redis, upstream
+):
+    asking = [begin(nginx, format) for format in (Sse, clients.Ndjson, clients.EventSource, clients.Polling)]
+    owners = [owner(servers, client, redis) for client in asking]
+    dead = owners[0]
+    killed = processes(servers[dead])
+    for process in killed:
+        process.kill()
+    servers[dead].process.wait(clients.DEADLINE)
+    psutil.wait_procs(killed)  # before that one of them might still take a POST, and not answer it
+    asking += [format(nginx.port, "Hi").start() for format in (Sse, clients.EventSource)]
+    for client, had in zip(asking, owners, strict=False):
+        if had == dead:
+            whole(client, "interrupted")
+            assert client.events[:HALF] == [
+                (n + 1, "message", token) for n, token in enumerate(upstream.tokens[:HALF])
+            ]
+    upstream.gate.set()
+    for client in asking:
+        client.wait()
+        assert client.events == log_of(servers[1 - dead], client.id)
+        assert client.failure or client.text == upstream.text
+    assert set(re.findall(r'HTTP/1\.1" (\d+) ', nginx.access_log())) == {"200", "201"}
+    assert len(upstream.asked) == len(asking)

@@ -219,19 +219,106 @@ def test_an_answer_that_breaks_off_is_an_error_to_curl(tls: Nginx, backend: Back
     assert client.returncode == code
 
 
-def test_each_request_has_a_connection_of_its_own_and_one_that_breaks_off_is_not_sent_again(
-    nginx: Nginx, backend: Backend
-) -> None:
+def test_each_request_has_a_connection_of_its_own(nginx: Nginx, backend: Backend) -> None:
+    """One that is kept would lead to a worker that may be about to leave."""
     with ask(nginx) as client:
         exchange = backend.next()
         exchange.sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
         client.getresponse().read()
-        assert exchange.sock.recv(65536) == b""  # what is kept would lead to a worker that may be about to leave
-        client.request("GET", "/again")
-        backend.next().close()
-        assert client.getresponse().status == 502
-    with ask(nginx, "/later"):
+        assert exchange.sock.recv(65536) == b""
+
+
+# -- several machines -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def machines(backend: Backend) -> Iterator[tuple[Backend, Nginx]]:
+    """Two machines; `next` gives what comes to either."""
+    with Backend() as other:
+        other._exchanges = backend._exchanges
+        line = f"server 127.0.0.1:{backend.port};"
+        with Nginx(backend.port, times={line: f"{line} server 127.0.0.1:{other.port};"}) as nginx:
+            yield backend, nginx
+
+
+def bare(path: str, method: bytes = b"GET", **headers: str) -> bytes:
+    lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
+    return b"%s %s HTTP/1.1\r\nHost: a\r\n%s\r\n" % (method, path.encode(), lines.encode())
+
+
+@pytest.mark.parametrize(
+    ("request_", "key"),
+    [
+        (bare("/streams/abc?format=sse&after=7"), "nginx's own"),
+        (bare("/chat?prompt=hi"), "nginx's own"),
+        (bare("/chat?prompt=hi", Idempotency_Key="mine"), "mine"),
+        (bare("/chat?prompt=hi&idempotency_key=mine"), ""),
+        (bare("/streams/abc", b"HEAD"), ""),
+        (bare("/streams/abc", b"DELETE"), ""),
+    ],
+)
+def test_what_a_dead_machine_did_not_answer_the_other_one_is_asked(
+    machines: tuple[Backend, Nginx], request_: bytes, key: str
+) -> None:
+    """A question, too: its key is the same both times, so that it begins one answer."""
+    backend, nginx = machines
+    with send(nginx, request_) as sock:
+        first = backend.next()
+        dead = first.sock.getsockname()
+        first.close()
+        second = backend.next()
+        second.sock.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+        assert sock.recv(65536).startswith(b"HTTP/1.1 204")
+    assert second.sock.getsockname() != dead
+    assert second.request == first.request
+    sent = second.headers.get("idempotency-key", "")
+    assert re.fullmatch("[0-9a-f]{32}", sent) if key == "nginx's own" else sent == key
+
+
+@pytest.mark.parametrize("path", ["/chat", "/streams", "/streams/abc/stop", "/v1/chat/completions"])
+def test_a_post_that_was_sent_is_not_sent_again(machines: tuple[Backend, Nginx], path: str) -> None:
+    backend, nginx = machines
+    with send(nginx, bare(path, b"POST", Content_Length="0")) as sock:
+        exchange = backend.next()
+        assert "idempotency-key" not in exchange.headers
+        exchange.close()
+        assert error_on(sock) == (502, "server_error", "bad_gateway")
+    with send(nginx, bare("/later")):
         assert backend.next().line.startswith("GET /later")
+
+
+def test_a_post_that_could_not_be_sent_goes_to_the_other_machine(backend: Backend) -> None:
+    line = f"server 127.0.0.1:{backend.port};"
+    with Nginx(backend.port, times={line: f"server 127.0.0.1:{free_port()}; {line}"}) as nginx:
+        for _ in range(2):  # at least one of them meets the dead machine
+            with send(nginx, bare("/chat", b"POST", Content_Length="0")) as sock:
+                backend.next().sock.sendall(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+                assert sock.recv(65536).startswith(b"HTTP/1.1 204")
+
+
+def test_an_answer_that_has_begun_is_not_begun_again(machines: tuple[Backend, Nginx]) -> None:
+    backend, nginx = machines
+    with send(nginx, bare("/streams/abc")) as sock:
+        exchange = backend.next()
+        exchange.begin()
+        assert sock.recv(65536).startswith(b"HTTP/1.1 200")
+        exchange.close()
+        assert sock.recv(65536) == b""
+    with send(nginx, bare("/later")):
+        assert backend.next().line.startswith("GET /later")
+
+
+def test_a_machine_that_refuses_is_not_left_out(machines: tuple[Backend, Nginx]) -> None:
+    """Without Redis all refuse, and still answer the rest."""
+    backend, nginx = machines
+    asked = set()
+    for _ in range(4):
+        with send(nginx, bare("/streams/abc")) as sock:
+            exchange = backend.next()
+            asked.add(exchange.sock.getsockname())
+            exchange.sock.sendall(b"HTTP/1.1 503 Away\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+            assert sock.recv(65536).startswith(b"HTTP/1.1 503")
+    assert len(asked) == 2
 
 
 def test_no_log_holds_a_query(nginx: Nginx, backend: Backend) -> None:

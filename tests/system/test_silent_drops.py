@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from millstream.doctor import examination
 from tests.system.hosts import SERVER, Wire
 from tests.system.nginx import Nginx
 from tests.system.server import Server
@@ -42,11 +43,19 @@ def ask(port: int, model: str) -> socket.socket:
     return sock
 
 
+def noted() -> list[str]:
+    """What the doctor says of this host's kernel."""
+    return [note.symptom for note in examination._notes([], secure=False)]
+
+
 def test_an_idle_and_a_flowing_client_that_vanish_are_let_go() -> None:
     with Wire() as wire:
+        with wire.on("server"):
+            assert noted() == ["vanished"]
         for name, value in re.findall(r"^(net\.ipv4\.\S+) = (\d+)$", LINES, re.M):
             wire.set("server", name, int(value))
         with wire.on("server"), Server(open=1, trusted_proxies=1) as server, Outside(server.port) as nginx:
+            assert noted() == []
 
             def left() -> int:
                 return sum(int(number) for number in OPEN.findall(server.get("/metrics")[1]))

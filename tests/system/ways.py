@@ -1,4 +1,5 @@
-"""Ways that do something to a stream: nginx and Apache set up badly, and small proxies with one fault each."""
+"""Ways that do something to a stream: nginx, Apache, Caddy and HAProxy set up badly, and small
+proxies with one fault each."""
 
 from __future__ import annotations
 
@@ -14,6 +15,8 @@ from pathlib import Path
 from tests.system.nginx import NGINX, free_port
 
 APACHE = shutil.which("apache2") or "/usr/sbin/apache2"
+CADDY = shutil.which("caddy") or "/usr/bin/caddy"
+HAPROXY = shutil.which("haproxy") or "/usr/sbin/haproxy"
 DEADLINE = 30.0  # s
 
 NGINX_CONF = """
@@ -24,7 +27,8 @@ http {{
     client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder};
     uwsgi_temp_path {folder}; scgi_temp_path {folder};
     server {{
-        listen 127.0.0.1:{port} so_keepalive=on;
+        listen 127.0.0.1:{port}{ssl} so_keepalive={keepalive};
+        {certificate}
         location / {{
             proxy_pass http://127.0.0.1:{backend};
             proxy_set_header Host $http_host;
@@ -60,9 +64,44 @@ LoadModule deflate_module {modules}/mod_deflate.so
 LoadModule headers_module {modules}/mod_headers.so
 LoadModule proxy_module {modules}/mod_proxy.so
 LoadModule proxy_http_module {modules}/mod_proxy_http.so
+LoadModule slotmem_shm_module {modules}/mod_slotmem_shm.so
+LoadModule proxy_balancer_module {modules}/mod_proxy_balancer.so
+LoadModule lbmethod_byrequests_module {modules}/mod_lbmethod_byrequests.so
 SetOutputFilter DEFLATE
 ProxyPreserveHost On
 {lines}
+"""
+
+HAPROXY_CONF = """
+global
+    maxconn 200
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 60s
+    timeout server 60s
+    option http-no-delay
+    {lines}
+frontend front
+    bind 127.0.0.1:{port}
+    http-request set-header X-Forwarded-For %[src]
+    default_backend back
+backend back
+    server one 127.0.0.1:{backend}
+"""
+
+CADDY_CONF = """
+{{
+    admin off
+    auto_https off
+}}
+http://:{port} {{
+    bind 127.0.0.1
+    {lines}
+    reverse_proxy 127.0.0.1:{backend} {{
+        flush_interval -1
+    }}
+}}
 """
 
 
@@ -114,16 +153,28 @@ class Process:
         return False
 
 
-def nginx(backend: int, **lines: str) -> Process:
-    """The good lines, but for those given here; further ones may be given, too."""
+def nginx(backend: int, tls: Path | None = None, keepalive: str = "5s:3s:3", **lines: str) -> Process:
+    """The good lines, but for those given here; further ones may be given, too. `tls` is a folder with a certificate:
+    then it speaks HTTPS and HTTP/2 alone."""
     text = "\n".join({**GOOD_NGINX, **lines}.values())
-    return Process(NGINX_CONF, [NGINX, "-c", "CONF", "-p", "/"], backend=backend, lines=text)
+    certificate = f"ssl_certificate {tls}/fullchain.pem; ssl_certificate_key {tls}/privkey.pem;" if tls else ""
+    words = {"ssl": " ssl http2" if tls else "", "keepalive": keepalive, "certificate": certificate}
+    return Process(NGINX_CONF, [NGINX, "-c", "CONF", "-p", "/"], backend=backend, lines=text, **words)
 
 
 def apache(lines: str) -> Process:
     return Process(
         APACHE_CONF, [APACHE, "-f", "CONF", "-D", "FOREGROUND"], modules="/usr/lib/apache2/modules", lines=lines
     )
+
+
+def haproxy(backend: int, lines: str = "") -> Process:
+    return Process(HAPROXY_CONF, [HAPROXY, "-db", "-f", "CONF"], backend=backend, lines=lines)
+
+
+def caddy(backend: int, lines: str = "") -> Process:
+    command = [CADDY, "run", "--adapter", "caddyfile", "--config", "CONF"]
+    return Process(CADDY_CONF, command, backend=backend, lines=lines)
 
 
 class Faulty:

@@ -3,6 +3,7 @@
 Run by test_leaving.py as `python -m gevent.monkey --module`, because gevent has to patch everything first.
 """
 
+import itertools
 import socket
 
 import gevent
@@ -10,31 +11,34 @@ import psutil
 
 from millstream.events import Call
 from millstream.settings import UpstreamSettings
+from millstream.upstreams.answers import Flow
 from millstream.upstreams.openai import OpenAI
 from tests.upstreams.fake import CHUNKED, HOLD, WAIT, Fake, chunk, event, head
 
 PHASES = {
-    "connecting": Fake(tls=True, mute=True),
-    "before the headers": Fake([HOLD]),
-    "in the headers": Fake([CHUNKED[:30], HOLD]),
-    "before the first token": Fake([CHUNKED, HOLD]),
-    "in the middle": Fake([CHUNKED + chunk(event("a")) + chunk(event("b"))[:-9], HOLD]),
-    "in the middle, over TLS": Fake([CHUNKED + chunk(event("a")), HOLD], tls=True),
-    "in a refusal": Fake([head("400 Bad", "Content-Length: 99") + b"x", HOLD]),
+    "connecting": lambda: Fake(tls=True, mute=True),
+    "before the headers": lambda: Fake([HOLD]),
+    "in the headers": lambda: Fake([CHUNKED[:30], HOLD]),
+    "before the first token": lambda: Fake([CHUNKED, HOLD]),
+    "in the middle": lambda: Fake([CHUNKED + chunk(event("a")) + chunk(event("b"))[:-9], HOLD]),
+    "in the middle, over TLS": lambda: Fake([CHUNKED + chunk(event("a")), HOLD], tls=True),
+    "in a refusal": lambda: Fake([head("400 Bad", "Content-Length: 99") + b"x", HOLD]),
 }
 
 
-def ask(upstream):
-    for _ in upstream.stream(Call("m", [])):
-        pass
+def ask(upstream, pours):
+    for batch in upstream.stream(Call("m", [])):
+        if pours and isinstance(batch, Flow):
+            batch.pour(lambda events: True)
 
 
 def connections(*states):
     return [one for one in psutil.Process().net_connections("tcp") if one.status in states]
 
 
-for phase, server in PHASES.items():
-    asking = gevent.spawn(ask, OpenAI(server.settings()))
+for (phase, make), pours in itertools.product(PHASES.items(), (False, True)):
+    server = make()
+    asking = gevent.spawn(ask, OpenAI(server.settings()), pours)
     assert (server.asked if phase == "connecting" else server.said).wait(WAIT), phase
     gevent.sleep(0.05)  # the client takes up what was sent
     assert not asking.ready(), (phase, asking.exception)
@@ -47,7 +51,7 @@ for phase, server in PHASES.items():
 full = socket.create_server(("127.0.0.1", 0), backlog=0)
 queued = [socket.create_connection(full.getsockname())]
 address = f"http://127.0.0.1:{full.getsockname()[1]}"
-asking = gevent.spawn(ask, OpenAI(UpstreamSettings("x", "openai", base_url=address, connect=WAIT)))
+asking = gevent.spawn(ask, OpenAI(UpstreamSettings("x", "openai", base_url=address, connect=WAIT)), False)
 gevent.sleep(0.2)
 assert connections("SYN_SENT")
 asking.kill()

@@ -3,6 +3,7 @@ server sees it go. Run by test_contract.py as `python -m gevent.monkey --module`
 
 import gevent
 
+from millstream.upstreams.answers import Flow
 from millstream.upstreams.frames import speak
 from tests.upstreams.contracts import CONNECTED, Text
 from tests.upstreams.fake import HOLD, WAIT
@@ -10,8 +11,9 @@ from tests.upstreams.test_contract import question
 
 
 def ask(door):
-    for _ in speak(door.upstream(), door.apis[0]).stream(question(door.model, door.apis[0])):
-        pass
+    for batch in speak(door.upstream(), door.apis[0]).stream(question(door.model, door.apis[0])):
+        if isinstance(batch, Flow):
+            batch.pour(lambda events: True)
 
 
 PHASES = {

@@ -30,7 +30,7 @@ def decode(pieces, decoder):
     """Every batch, and the error if it ended with one."""
     batches = []
     try:
-        for batch in answers.read(Recorded(*pieces), ServerEvents(), decoder, "test"):
+        for batch in answers.Flow(Recorded(*pieces), ServerEvents(), decoder, "test").batches():
             batches.append(batch)
     except UpstreamError as error:
         return batches, error

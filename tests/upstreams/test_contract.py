@@ -165,3 +165,16 @@ def test_a_killed_greenlet_closes_the_connection_in_every_phase():
     )
     assert run.returncode == 0, run.stderr
     assert len(run.stdout.splitlines()) == 3 * len(CONNECTED)
+
+
+def test_every_answer_may_be_poured_from_the_event_loop():
+    run = subprocess.run(
+        [sys.executable, "-m", "gevent.monkey", "--module", "tests.upstreams.pour_contract"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert run.returncode == 0, run.stderr
+    # Those over HTTP. A new version of urllib3 or gevent that moved the socket would be slow, and silent about it.
+    assert run.stdout.split() == ["TLS", "anthropic", "azure", "completions", "legacy", "llama.cpp", "openai"]

@@ -179,6 +179,17 @@ def test_name_model_and_limits_are_those_of_the_one_that_is_asked(monkeypatch):
     assert chain.deadlines == Deadlines(5.0, 3.0 + 4.0, 2.0, 9.0 + 4.0)
 
 
+def test_nobody_else_is_asked_once_something_was_poured():
+    class Poured(list):
+        heard = True
+
+    second = Scripted("b", GOOD)
+    script = [Poured(), UpstreamError("upstream_refused", "Busy.", paid=False, elsewhere=True)]
+    with pytest.raises(UpstreamError):
+        ask(Member(Scripted("a", script), retries=1), Member(second))
+    assert second.models == []
+
+
 def test_who_leaves_closes_the_one_that_is_asked():
     upstream = Scripted("a", refused(**BUSY), GOOD)
     stream = Chain([Member(upstream, retries=1)]).stream(CALL)

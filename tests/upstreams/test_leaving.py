@@ -11,7 +11,7 @@ pytestmark = pytest.mark.system  # for its time, and the other programs it runs
 ROOT = Path(__file__).parent.parent.parent
 
 
-@pytest.mark.parametrize(("module", "phases"), [("leave", 8), ("spark_leave", 10)])
+@pytest.mark.parametrize(("module", "phases"), [("leave", 15), ("spark_leave", 10)])
 def test_a_killed_greenlet_closes_the_connection_in_every_phase(module, phases):
     run = subprocess.run(
         [sys.executable, "-m", "gevent.monkey", "--module", f"tests.upstreams.{module}"],

@@ -48,5 +48,7 @@ def test_the_page_shows_findings_with_their_lines(client, monkeypatch):
 
 def test_the_page_wants_an_address(client):
     assert 'name="url"' in client.get("/doctor").get_data(as_text=True)
-    assert client.post("/doctor", data={"url": "ftp://x"}).status_code == 400
+    for url in ("ftp://x", "https://", "https://x\ny", 'https://x"\noutput = "/tmp/y'):
+        assert client.post("/doctor", data={"url": url}).status_code == 400
+    assert client.post("/doctor", data={"url": "http://x", "key": "a\r\nb"}).status_code == 400
     assert client.post("/doctor", data={"url": "http://x", "idle": "long"}).status_code == 400

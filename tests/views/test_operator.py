@@ -74,6 +74,8 @@ def test_with_keys_only_a_key_marked_so_is_the_operators(app, monkeypatch):
         ({"path": "/chat?format=html"}, ("html", "page")),
         ({"path": "/chat?format=json"}, ("json", "whole")),
         ({"path": "/streams"}, ("none", "detached")),
+        ({"path": "/streams?via=crowded"}, ("none", "crowded")),
+        ({"path": "/streams?via=pigeon"}, ("none", "detached")),
     ],
 )
 def test_a_question_counts_under_the_way_it_was_asked(client, asked, way):
@@ -109,10 +111,11 @@ def test_what_is_open_and_who_came_back_is_counted(client):
     next(again.response)
     for _ in range(2):
         client.get(f"{url}?format=json&after=1&via=poll")
+        client.get(f"{url}?format=json&after=1")
     counted = figures(client)
     assert counted['responses_open{format="sse",transport="fetch"}'] == 1
     assert counted['resumes_total{format="sse",transport="program"}'] == 1
-    assert counted['step_downs_total{to="poll"}'] == 1
+    assert not [name for name in counted if name.startswith("step_downs_total{")]  # none was told
     assert soon(client, 'streams_running{upstream="demo"}') == 1
     client.post(f"{url}/stop")
     again.close()
@@ -121,6 +124,31 @@ def test_what_is_open_and_who_came_back_is_counted(client):
     counted = figures(client)
     assert counted['responses_open{format="sse",transport="fetch"}'] == 0
     assert counted['streams_ended_total{reason="cancelled",upstream="demo"}'] == 1
+
+
+@pytest.mark.parametrize(
+    ("left", "taken", "counts"),
+    [
+        ("fetch", "eventsource", 1),
+        ("fetch", "poll", 1),
+        ("xhr", "poll", 1),
+        ("xhr", "eventsource", None),
+        ("fetch", "fetch", None),
+        ("fetch", "crowded", None),
+        ("pigeon", "poll", None),
+    ],
+)
+@pytest.mark.parametrize("on", ["follow", "ask again", "start"])
+def test_a_step_down_counts_where_it_is_told(client, left, taken, counts, on):
+    same = {"Idempotency-Key": "same"}
+    url = client.post(f"/streams?via={left}", json={"prompt": "x"}, headers=same).json["url"]
+    told = f"via={taken}&from={left}"
+    if on == "follow":
+        client.get(f"{url}?{told}&format=json")
+    else:
+        path = "/chat" if on == "ask again" else "/streams"
+        assert client.post(f"{path}?{told}", json={"prompt": "x"}, headers=same).status_code in (200, 201)
+    assert figures(client).get(f'step_downs_total{{from="{left}",to="{taken}"}}') == counts
 
 
 def test_refusals_and_upstreams_errors_are_counted_by_code(client):

@@ -40,6 +40,7 @@ class RedisStore:
     Unavailable; `append` keeps events in memory and writes them when Redis is back."""
 
     belated = 1.9
+    waits = True
 
     def __init__(self, url: str, ttl: float) -> None:
         self.worker = worker_name()

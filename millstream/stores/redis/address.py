@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import ssl
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import redis.connection
 from gevent import socket
 from redis import exceptions
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from millstream.settings import SettingError
 
 LIMIT = 1.5  # s for anything that is asked of Redis; what takes longer counts as away
+LOOK = 0.05  # s more in which is looked whether it came: this process may have been busy for so long
 OLDEST = 6
-OPTIONS = {"db", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname"}
+FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+OPTIONS = {"db", "ssl_check_hostname", *FILES}
 LOOKS_LIKE = (
-    "redis://:PASSWORD@HOST:6379/0, or rediss:// for TLS; write @ / : # % in a password as %40 %2F %3A %23 %25"
+    "redis://:PASSWORD@HOST:6379/0, rediss:// for TLS, or unix:///PATH/TO/SOCKET?db=0; write @ / : # % in a password"
+    " as %40 %2F %3A %23 %25"
 )
 
 
@@ -29,6 +37,28 @@ class _Plain(redis.connection.Connection):
         return connected
 
 
+class _Local(redis.connection.UnixDomainSocketConnection):
+    """The same to a socket of this machine."""
+
+    def _connect(self) -> Any:
+        connected = socket.socket(socket.AF_UNIX)
+        connected.settimeout(self.socket_connect_timeout)
+        try:
+            connected.connect(self.path)
+        except OSError:
+            connected.close()
+            raise
+        connected.settimeout(self.socket_timeout)
+        return connected
+
+
+CONNECTIONS: dict[str, Callable[..., redis.connection.AbstractConnection]] = {
+    "redis": _Plain,
+    "rediss": redis.connection.SSLConnection,
+    "unix": _Local,
+}
+
+
 class Address:
     """`shown` names it in logs, without user and password."""
 
@@ -38,35 +68,49 @@ class Address:
             found = dict(redis.connection.parse_url(url))
         except ValueError:
             raise SettingError(f"the address of Redis can't be read; it has to look like {LOOKS_LIKE}") from None
-        tls = found.pop("connection_class", None) is not None
-        known = {"username", "password", "host", "port"} | OPTIONS
+        found.pop("connection_class", None)
+        scheme, _, rest = url.partition("://")
+        known = {"username", "password", "host", "port", "path"} | OPTIONS
         if unknown := set(found) - known:
             raise SettingError(
                 f"the address of Redis has the unknown option {sorted(unknown)[0]!r}; possible are"
                 f" {', '.join(sorted(OPTIONS))}"
             )
-        path = url.partition("?")[0].partition("://")[2].partition("/")[2]
-        if "host" not in found or (path and not path.isdigit()):
+        database = rest.partition("?")[0].partition("/")[2]
+        if not ("path" in found or ("host" in found and (not database or database.isdigit()))):
             raise SettingError(
                 f"the address of Redis has no host, or a wrong database; it has to look like {LOOKS_LIKE}"
             )
+        for name in FILES:
+            if name in found and not Path(found[name]).is_file():
+                raise SettingError(f"the address of Redis has {name}={found[name]}: there is no such file")
         self.database = int(found.setdefault("db", 0))
-        self.shown = f"{found['host']}:{found.get('port', 6379)}/{self.database}"
-        self._class = redis.connection.SSLConnection if tls else _Plain
-        self._options = found
+        place = found.get("path") or f"{found['host']}:{found.get('port', 6379)}"
+        self.shown = f"{place}/{self.database}"
+        self._class = CONNECTIONS[scheme]
+        self._options = {
+            **found,
+            "protocol": 2,
+            "driver_info": None,  # what an old server does not know is not worth a round trip
+            "maint_notifications_config": None,
+            "socket_connect_timeout": LIMIT,
+        }
 
     def connect(self, limit: float = LIMIT) -> redis.connection.AbstractConnection:
         """A connection that is ready to use. Raises RedisError, OSError."""
-        connection = self._class(
-            **self._options,
-            protocol=2,
-            driver_info=None,  # what an old server does not know is not worth a round trip
-            maint_notifications_config=None,
-            socket_connect_timeout=LIMIT,
-            socket_timeout=limit,
-        )
-        connection.connect()  # type: ignore[no-untyped-call]
+        connection = self._class(**self._options, socket_timeout=limit)
+        connection.connect()
         return connection
+
+    def pool(self, most: int) -> redis.ConnectionPool:
+        """Connections, made when they are needed. Nothing is tried twice: what timed out may have been done."""
+        return redis.ConnectionPool(
+            connection_class=self._class,
+            max_connections=most,
+            retry=Retry(NoBackoff(), 0),
+            socket_timeout=LIMIT,
+            **self._options,
+        )
 
     def check(self) -> None:
         """Raises SettingError for what no waiting mends, and OSError or RedisError for what it may."""
@@ -75,6 +119,15 @@ class Address:
         except (exceptions.AuthenticationError, exceptions.ResponseError) as error:
             raise SettingError(
                 f"Redis at {self.shown} refuses us ({_kind(error)}); check user, password and database in its address"
+            ) from None
+        except exceptions.ConnectionError as error:
+            cause = error.__context__
+            if not isinstance(cause, ssl.SSLError) or isinstance(cause, ssl.SSLEOFError):
+                raise
+            raise SettingError(
+                f"Redis at {self.shown} can't be trusted, or speaks no TLS"
+                f" ({getattr(cause, 'verify_message', cause.reason)}); name who signed its certificate:"
+                " rediss://…?ssl_ca_certs=/PATH/TO/CA.pem"
             ) from None
         try:
             connection.send_command("INFO", "server")

@@ -11,7 +11,7 @@ from gevent.event import AsyncResult, Event
 from redis import exceptions
 from redis.connection import AbstractConnection
 
-from millstream.stores.redis.address import LIMIT, Address
+from millstream.stores.redis.address import LIMIT, LOOK, Address
 from millstream.stores.redis.listener import Listener
 from millstream.stores.redis.pipe import Away, Heard, Pipe
 from millstream.stores.redis.scripts import ALL
@@ -71,7 +71,8 @@ class Link:
             except gevent.Timeout as late:
                 if late is not limit:
                     raise
-                heard = self.fail(f"no answer within {LIMIT:g} s")
+                answer.wait(LOOK)
+                heard = answer.get() if answer.ready() else self.fail(f"no answer within {LIMIT:g} s")
         if isinstance(heard, Away):
             raise heard
         return heard

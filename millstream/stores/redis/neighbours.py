@@ -135,7 +135,8 @@ class Neighbours:
         return self._owners.dead(worker)
 
     def all_dead(self) -> tuple[str, ...]:
-        return self._owners.all_dead()
+        """Looks once more: one that has just come back may have begun new streams already. Raises Away."""
+        return self._owners.silent(self.look(self._owners.all_dead()))
 
     def suspect(self, worker: str) -> None:
         """Looks at it from now on, though nobody watches a stream of it here."""

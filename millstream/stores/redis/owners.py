@@ -34,7 +34,12 @@ class Owners:
         return worker in self._dead
 
     def all_dead(self) -> tuple[str, ...]:
+        """As of the last look: one may just have come back."""
         return tuple(self._dead)
+
+    def silent(self, found: Iterable[tuple[str, bool, bytes | None]]) -> tuple[str, ...]:
+        """Those of the dead that have given no sign since the last look. `found` as for `look`."""
+        return tuple(worker for worker, _, beat in found if worker in self._dead and self._signs[worker].beat == beat)
 
     def connected(self, now: float, again: bool) -> None:
         """Nothing seen before counts any more. If this was not the first time, others have to come back, too."""

@@ -11,7 +11,7 @@ import gevent
 from millstream.events import End, Event, Meta
 from millstream.stores import StoreLost
 from millstream.stores.redis import names
-from millstream.stores.redis.address import LIMIT
+from millstream.stores.redis.address import LIMIT, LOOK
 from millstream.stores.redis.link import Link
 from millstream.stores.redis.log import Entry, Log
 from millstream.stores.redis.pipe import Away
@@ -119,6 +119,6 @@ class Writer:
     def _wait(self, log: Log) -> None:
         while log.unwritten and self._link.up and not log.lost:
             log.changed.clear()
-            if not log.changed.wait(LIMIT):
+            if not (log.changed.wait(LIMIT) or log.changed.wait(LOOK)):
                 self._link.fail(f"an entry was not written within {LIMIT:g} s")
                 return

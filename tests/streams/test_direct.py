@@ -1,0 +1,88 @@
+"""Straight from the pump to the client, while its follower sleeps."""
+
+from __future__ import annotations
+
+import gevent
+import pytest
+from gevent.event import Event as Signal
+
+from tests.streams.fakes import WAIT, call
+
+
+class Writer:
+    """What a client was written to directly; `answers` are given one after the other, then True."""
+
+    def __init__(self, *answers):
+        self.batches = []
+        self.answers = list(answers)
+        self.asked = Signal()
+
+    def __call__(self, batch):
+        answer = self.answers.pop(0) if self.answers else True
+        if answer is not False:
+            self.batches.append([event.text for event in batch])
+        self.asked.set()
+        return answer
+
+
+@pytest.fixture
+def following(streams, upstream):
+    """Begins a stream and follows it, one token in; gives the follower's own batches as they come, and the rest."""
+
+    def follow(*answers):
+        follower = streams.follow(streams.start(call(), upstream))
+        follower.write = Writer(*answers)
+        taken = []
+        reading = gevent.spawn(lambda: taken.extend([event.text for event in batch] for batch in follower))
+        upstream.accept()
+        gevent.idle()  # the follower has read the log, and sleeps
+        return follower, taken, reading
+
+    return follow
+
+
+def say(upstream, write, text):
+    write.asked.clear()
+    upstream.say(text)
+    assert write.asked.wait(WAIT)
+    gevent.idle()
+
+
+def test_a_follower_that_sleeps_is_not_woken(following, upstream):
+    follower, taken, reading = following()
+    for text in "ab":
+        say(upstream, follower.write, text)
+    assert (follower.write.batches, taken, follower.after) == ([["a"], ["b"]], [], 2)
+    upstream.finish()
+    reading.get(timeout=WAIT)
+    assert taken == [[""]]  # the end is its own
+
+
+def test_what_can_t_be_written_directly_comes_the_follower_s_way(following, upstream):
+    follower, taken, reading = following(False, True)
+    say(upstream, follower.write, "a")
+    say(upstream, follower.write, "b")
+    assert (taken, follower.write.batches) == ([["a"]], [["b"]])
+    upstream.finish()
+    reading.get(timeout=WAIT)
+
+
+def test_a_follower_is_woken_for_what_its_client_did_not_take(following, upstream):
+    follower, taken, reading = following(None)
+    say(upstream, follower.write, "a")
+    assert taken == [[]]  # to send the rest
+    upstream.finish()
+    reading.get(timeout=WAIT)
+    assert (follower.write.batches, taken) == ([["a"]], [[], [""]])
+
+
+def test_after_direct_writes_a_slow_follower_reads_on_from_the_log_where_it_is(following, upstream, monkeypatch):
+    monkeypatch.setattr("millstream.streams.follower.INBOX", 2)
+    follower, taken, reading = following(True, *[False] * 100)
+    say(upstream, follower.write, "a")
+    for text in "bcdefg":  # in one turn: more than its inbox takes
+        upstream.say(text)
+    upstream.finish()
+    reading.get(timeout=WAIT)
+    assert follower.write.batches == [["a"]]
+    assert "".join(text for batch in taken for text in batch) == "bcdefg"

@@ -1,0 +1,101 @@
+"""A response's body, written past the server while nobody iterates."""
+
+from __future__ import annotations
+
+import pytest
+
+from millstream.events import End, Event, Meta
+from millstream.formats import Options
+from millstream.formats.text import Text
+from millstream.responses import Body
+
+META = Meta("a" * 22, "", "", 0.0, "m")
+DONE = Event("done", end=End("m", "u"), n=9)
+
+
+class Client:
+    """Takes so many bytes of each piece that is offered; all of what comes the other way."""
+
+    def __init__(self, takes: int | None = 10_000) -> None:
+        self.takes = takes
+        self.got: list[bytes] = []
+
+    def offer(self, piece: bytes) -> bytes | None:
+        if self.takes is None:
+            return None
+        if self.takes < 0:
+            raise ConnectionResetError
+        self.got.append(piece[: self.takes])
+        return piece[self.takes :]
+
+    def send_rest(self, rest: bytes) -> None:
+        self.got.append(rest)
+
+    def send(self, piece: bytes) -> bool:
+        self.got.append(piece)
+        return True
+
+    def unwatch(self) -> None:
+        pass
+
+
+def says(text: str) -> list[Event]:
+    return [Event(text=text, n=1)]
+
+
+def test_nothing_is_written_before_the_headers_have_gone_out():
+    client = Client()
+    body = Body(iter([[DONE]]), Text(META, Options()), client, lambda: None)
+    assert (body.write(says("early")), client.got) == (False, [])
+
+
+@pytest.fixture
+def written():
+    """A body whose iterator waits for its next batch, as it does when it is written to; and its client."""
+
+    def make(takes: int | None):
+        client = Client(takes)
+        outcome: list[object] = []
+
+        def batches():
+            outcome.append(body.write(says("hello")))
+            yield []  # it is woken
+            yield [DONE]
+
+        body = Body(batches(), Text(META, Options()), client, lambda: None)
+        list(body)
+        return outcome[0], client.got, body
+
+    return make
+
+
+def test_what_the_client_takes_at_once_is_all(written):
+    assert written(10)[:2] == (True, [b"hello"])
+
+
+def test_the_rest_is_sent_when_the_body_is_woken(written):
+    outcome, got, body = written(2)
+    assert (outcome, got, body.sent) == (None, [b"he", b"llo"], 5)
+
+
+@pytest.mark.parametrize("takes", [None, -1], ids=["no socket", "a client that has left"])
+def test_what_can_t_be_written_is_left_to_the_iterator(written, takes):
+    outcome, got, _ = written(takes)
+    assert (outcome, got) == (False, [])
+
+
+def test_a_piece_of_nothing_is_not_written_since_an_empty_chunk_is_the_last():
+    class Half(Text):
+        def encode(self, batch):
+            return b""
+
+    client = Client()
+    outcome: list[object] = []
+
+    def batches():
+        outcome.append(body.write(says("half of a character")))
+        yield [DONE]
+
+    body = Body(batches(), Half(META, Options()), client, lambda: None)
+    list(body)
+    assert (outcome, client.got) == ([True], [])
