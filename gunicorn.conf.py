@@ -66,7 +66,7 @@ except SettingError as error:
 
 worker_class = "millstream.worker.StreamWorker"
 worker_connections = 10_000  # the 1,001st would hang silently otherwise; the cap that answers 503 is max_streams
-keepalive = 30  # also the limit for receiving a request's headers; nginx keeps its idle connections for less
+keepalive = 30  # also the limit for receiving a request's headers; a proxy has to keep idle connections for less
 limit_request_line = 8190  # a prompt of 900 Chinese characters in a GET
 graceful_timeout = settings.graceful_timeout
 timeout = 60  # of the worker's loop, not of a request

@@ -43,7 +43,9 @@ class StreamWorker(GeventWorker):  # type: ignore[misc]
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         if self._services is not None:
             limit_stall(client, self._services.settings.slow_follower)
-        super().handle(listener, client, addr)
+        # gunicorn asks the listener for its name, and that is closed if the worker was told to leave in this moment:
+        # then a client that was just accepted would get nothing. The connection has the same name.
+        super().handle(client, client, addr)
 
     _quitting: Any = None
 

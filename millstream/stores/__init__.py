@@ -46,12 +46,13 @@ class Store(Protocol):
     running stream; only the owner appends. `tell`, `seize`, `release` and `delete` do nothing to an absent stream.
 
     A store that is reached over a network may be away. Then `append` and `release` are made up for later, `seize` is
-    False, `orphans` and `sweep` find nothing, and all else, Reader.read too, raises Unavailable (store_unavailable)
+    False, `sweep` finds nothing, and all else, Reader.read too, raises Unavailable (store_unavailable)
     where it can't do without. No call takes longer than 2 s; other greenlets may run during each but `watch`'s end.
     """
 
     worker: str  # this worker's name, unique over all workers and restarts
     waits: bool  # `append` may let other greenlets run; where it doesn't, it may be called in the event loop
+    belated: float  # s after its return for which owners may still have to add what their own clients have seen
 
     @property
     def away(self) -> bool:
@@ -98,7 +99,7 @@ class Store(Protocol):
 
     def orphans(self) -> list[str]:
         """The streams of workers that are dead, running and ended ones. May look at every log; other greenlets go
-        on meanwhile. [] before `start`."""
+        on meanwhile. Only after `start`."""
         ...
 
     def release(self, id: str) -> None:

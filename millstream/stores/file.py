@@ -35,6 +35,7 @@ class FileStore:
 
     away = False
     waits = False
+    belated = 0.0
 
     def __init__(self, directory: Path, ttl: float) -> None:
         private(directory)

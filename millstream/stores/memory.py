@@ -41,6 +41,7 @@ class MemoryStore:
 
     away = False
     waits = False
+    belated = 0.0
 
     def __init__(self, ttl: float) -> None:
         self.worker = worker_name()

@@ -32,8 +32,9 @@ __all__ = ["Aside", "Ends", "Follower", "Meter", "Row", "Several", "Streams", "W
 log = logging.getLogger("millstream")
 
 TICK = 0.25  # s between two looks at deadlines and heartbeats
-LOOK = 0.05  # s between two looks for another worker's first event
+LOOK = 0.05  # s between two looks for an event of another worker
 SWEEP = 60.0  # s between two looks for expired logs
+AGAIN = 5.0  # s before the next one where the store was away
 
 
 class Streams:
@@ -187,6 +188,16 @@ class Streams:
         finally:
             reader.close()
 
+    def reach(self, id: str, *, after: int = 0, offset: int = 0) -> None:
+        """For a client that has seen more than the log has: if the store was away, its owner may just be writing it.
+        Waits a moment for that event, or byte of the text."""
+        until = monotonic() + self._store.belated
+        while monotonic() < until:
+            past = self.history(id)
+            if past.terminal or (past.last >= after and len(past.text.encode()) >= offset):
+                return
+            gevent.sleep(LOOK)
+
     def history(self, id: str) -> History:
         """All that is logged of the stream so far. Raises NotFound."""
         return history(self._store.reader(id))
@@ -254,6 +265,9 @@ class Streams:
             try:
                 self._orphans.recover()
                 self._store.sweep(time())
+            except Unavailable:
+                gevent.sleep(AGAIN)
+                continue
             except Exception:
                 log.exception("expired streams could not be erased; trying again in %g s", SWEEP)
             gevent.sleep(SWEEP)

@@ -7,7 +7,7 @@ from time import time
 
 import gevent
 
-from millstream.errors import MillstreamError, NotFound
+from millstream.errors import MillstreamError, NotFound, Unavailable
 from millstream.events import End, Event, Meta
 from millstream.settings import Settings
 from millstream.settings.prices import cost
@@ -29,7 +29,8 @@ class Orphans:
         self._known: set[str] = set()
 
     def recover(self) -> None:
-        """Looks after all there are. Blocks its greenlet alone."""
+        """Looks after all there are. Blocks its greenlet alone. Raises Unavailable where the store is away before it
+        is through; the next time goes on there."""
         found = self._store.orphans()
         self._known.intersection_update(found)
         for id in found:
@@ -38,6 +39,8 @@ class Orphans:
                     self._look_after(self._store.meta(id))
                 except NotFound:
                     pass  # erased meanwhile
+                except Unavailable:
+                    raise
                 except Exception:  # one stream's trouble must not keep the others waiting
                     log.exception("stream %s, of a dead worker, could not be looked after", id)
                 gevent.sleep(0)

@@ -121,6 +121,8 @@ def resume(caller: Caller, id: str, after: int, asked: dict[str, str]) -> Respon
     if request.method == "HEAD":
         return head(format)
     _count(after or int(asked.get("offset", "0") != "0" or "Range" in request.headers))
+    if after and services().streams.at(id, after) is None:
+        services().streams.reach(id, after=after)
     if format is Json:
         return _poll(meta, after, asked)
     if format is Html:
@@ -153,6 +155,9 @@ def _resume_text(meta: Meta, after: int, asked: dict[str, str], padding: int) ->
     if ranged or offset:
         after = 0
     past = use.history(meta.id)
+    if offset > len(past.text.encode()) and not past.terminal:
+        use.reach(meta.id, offset=offset)
+        past = use.history(meta.id)
     have = len(past.text.encode())
     if past.terminal and offset >= have:
         raise_failure(past.terminal)  # "nothing left" would tell curl that all is well

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.system
 
 
 def test_what_dead_workers_left_are_orphans_running_or_ended(redis_url):
-    dead, living = RedisStore(redis_url, TTL), RedisStore(redis_url, TTL)
+    dead, living, beginning = (RedisStore(redis_url, TTL) for _ in range(3))
     dead.start(lambda *_: None)
     living.start(lambda *_: None)
     try:
@@ -34,8 +34,11 @@ def test_what_dead_workers_left_are_orphans_running_or_ended(redis_url):
         assert set(living.orphans()) == {ID, OTHER}
         living.delete(OTHER)
         assert living.orphans() == [ID]
+        beginning.start(lambda *_: None)
+        assert beginning.orphans() == [ID]  # it waits for its connection
     finally:
         living.close()
+        beginning.close()
 
 
 def after(woken, what, *arguments):

@@ -7,6 +7,7 @@ from decimal import Decimal
 import gevent
 import pytest
 
+from millstream.errors import Unavailable
 from millstream.events import Usage
 from millstream.settings import Price, Settings
 from millstream.stores.table import open_store
@@ -131,3 +132,23 @@ def test_a_stream_that_is_erased_elsewhere_while_it_runs_keeps_its_tokens(worker
     two.delete(meta)
     until(lambda: one.rows)
     assert (one.rows[0].reason, one.rows[0].usage) == ("cancelled", Usage(meta.prompt, 3, "estimated"))
+
+
+def test_where_the_store_goes_away_meanwhile_the_next_look_is_soon(worker, monkeypatch, caplog):
+    monkeypatch.setattr("millstream.streams.AGAIN", 0.01)
+    one = worker()
+    ids = {said(one, "words", upstream=Led())[0].id for _ in range(3)}
+    die(one)
+    two = worker()  # it looks as soon as we wait
+    meta, away = two._store.meta, []
+
+    def unavailable(id):
+        if len(two.rows) == 1 and not away:
+            away.append(id)
+            raise Unavailable("store_unavailable", "on purpose")
+        return meta(id)
+
+    monkeypatch.setattr(two._store, "meta", unavailable)
+    until(lambda: len(two.rows) == 3)
+    assert {row.id for row in two.rows} == ids
+    assert away and caplog.text == ""

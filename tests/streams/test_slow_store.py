@@ -161,3 +161,17 @@ def test_nothing_is_started_while_the_store_is_away(slow, running):
         streams.start(call(), upstream)
     assert (refused.value.code, refused.value.headers) == ("store_unavailable", {"Retry-After": "2"})
     assert streams.trouble() == "store_unavailable"
+
+
+def test_who_has_seen_more_than_is_logged_waits_for_it_a_moment(slow, running):
+    streams, upstream, meta, _ = running
+    slow.belated = WAIT
+    logging(slow, upstream)
+    reaching = [gevent.spawn(streams.reach, meta.id, **far) for far in ({"after": 1}, {"offset": 10})]
+    gevent.sleep(0.1)
+    assert not any(greenlet.dead for greenlet in reaching)
+    slow.answered.set()
+    gevent.joinall(reaching, timeout=WAIT, raise_error=True)
+    assert all(greenlet.successful() for greenlet in reaching)
+    slow.belated = 0.1
+    streams.reach(meta.id, after=1000)

@@ -280,9 +280,9 @@ def log_of(port: int, id: str) -> list[tuple[int, str, str]]:
     return client.run().events
 
 
-def until(what: Callable[[], object]) -> None:
+def until(what: Callable[[], object], seconds: float = DEADLINE) -> None:
     """Waits until what() is true."""
-    end = time.monotonic() + DEADLINE
+    end = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < end, "it did not come to pass"
         time.sleep(0.01)

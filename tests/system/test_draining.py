@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -15,6 +17,7 @@ from tests.system import clients
 from tests.system.clients import Client, in_thread, until
 from tests.system.emulator import Emulator
 from tests.system.server import Server
+from tests.system.test_ledger import rows_of
 from tests.system.test_workers import at, reach
 
 pytestmark = pytest.mark.system
@@ -88,7 +91,7 @@ def test_a_server_that_is_told_to_leave_ends_what_nobody_follows_at_the_moment(s
             assert clients.log_of(next_server.port, id)[-1][:2] == (len(WORDS) + 1, "done")
 
 
-def test_what_does_not_end_in_time_is_interrupted_and_its_upstream_left(
+def test_what_does_not_end_in_time_is_interrupted_and_counted_and_its_upstream_left(
     server: Server, upstreams: dict[str, Emulator]
 ) -> None:
     workers = server.worker_pids()
@@ -97,13 +100,18 @@ def test_what_does_not_end_in_time_is_interrupted_and_its_upstream_left(
     followed = [follow(server, "endless", format) for format in (clients.Sse, clients.Ndjson)]
     text = follow(server, "endless", clients.Text)
     text.ended = True  # nobody would be there for it to come back to
+    in_time = [follow(server, "brief", format) for format in (clients.Sse, clients.Text)]
+    began = time.monotonic()
     server.process.send_signal(signal.SIGTERM)
+    assert all(whole(client.wait()) for client in in_time)
     assert {client.wait().failure for client in followed} == {"interrupted"}
     assert {client.text for client in followed} == {"".join(WORDS[:20])}
     assert text.wait().text == "".join(WORDS[:20])
     assert server.process.wait(clients.DEADLINE) == 0
+    assert time.monotonic() - began < LIMIT
     assert left_by_themselves(server, workers)
     assert upstreams["endless"].left == 4
+    assert Counter(row["reason"] for row in rows_of(server).values()) == {"interrupted": 4, "stop": 2}
     with Server(server.upstreams, store=server.settings["store"]) as next_server:
         assert [kind for _, kind, _ in clients.log_of(next_server.port, unfollowed)] == ["message"] * 20 + ["failed"]
 

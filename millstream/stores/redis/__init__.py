@@ -40,6 +40,7 @@ class RedisStore:
     Unavailable; `append` keeps events in memory and writes them when Redis is back."""
 
     waits = True
+    belated = 1.9
 
     def __init__(self, url: str, ttl: float) -> None:
         self.worker = worker_name()
@@ -98,15 +99,15 @@ class RedisStore:
             )
         except BaseException as error:
             del self._writer.logs[meta.id]
-            self._writer.undo(meta.id)  # it may be made all the same, and nobody would ever end it
+            self._writer.undo(meta)  # it may be made all the same, and nobody would ever end it
             if isinstance(error, Away):
-                raise unavailable(error) from error
+                raise unavailable() from error
             raise
         if answer == b"made":
             return meta
         del self._writer.logs[meta.id]
         if not older:
-            raise unavailable("it was undone before it was made")
+            raise unavailable()  # it was undone before it was made
         return _meta.decode(older[0])
 
     def meta(self, id: str) -> Meta:
@@ -159,9 +160,9 @@ class RedisStore:
 
     def orphans(self) -> list[str]:
         try:
-            return orphans(self._link, self._neighbours) if self._link.up else []
-        except Away:
-            return []
+            return orphans(self._link, self._neighbours)
+        except Away as away:
+            raise unavailable() from away
 
     def release(self, id: str) -> None:
         if _ID.fullmatch(id):
@@ -197,7 +198,7 @@ class RedisStore:
         try:
             return self._link.call(*command, read=command[0] in ("XRANGE", "EXISTS"))
         except Away as away:
-            raise unavailable(away) from away
+            raise unavailable() from away
 
 
 def _checked(id: str) -> str:

@@ -17,7 +17,7 @@ from millstream.stores.redis.owners import TICK, Owners
 from millstream.stores.redis.pipe import Away
 from millstream.stores.redis.watches import Watches
 
-BEAT = 30_000  # ms that a beat is kept
+BEAT = 10_000  # ms that a beat is kept; only then are the rows looked for that a dead worker has not written
 STOP = 5.0  # s for which a stop is repeated that nobody heard: its owner may just be reconnecting
 SYNC = 10  # ticks between two lists of all that is followed
 FORGET = 60.0  # s for which a suspect is looked at

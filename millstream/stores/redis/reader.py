@@ -16,7 +16,7 @@ from millstream.stores.redis.scripts import READ
 from millstream.stores.redis.watches import Watches
 
 
-def unavailable(why: object) -> Unavailable:
+def unavailable() -> Unavailable:
     return Unavailable("store_unavailable", "The streams can't be reached at the moment; try again.", retry_after=2)
 
 
@@ -61,7 +61,7 @@ class RedisReader:
                 *READ.command([names.log(self._id)], self._after + 1, max(limit, 1)), read=True
             )
         except Away as away:
-            raise unavailable(away) from away
+            raise unavailable() from away
         if found is None:
             raise NotFound
         data = b"".join(found)

@@ -163,14 +163,19 @@ redis.call('PUBLISH', ARGV[2], '')
 return redis.call('ZREM', KEYS[2], ARGV[1])
 """)
 
-# As ERASE, and a CREATE that is still under way, on a connection that broke, makes nothing any more.
-# KEYS: log, signs, grave. ARGV: as ERASE, and ms for which the grave is kept.
+# For a CREATE that got no answer: a stream that it made is ended, since who sent the same again may have found it,
+# and one that it is still to make, on a connection that broke, is made no more.
+# KEYS: log, signs, grave. ARGV: id, channel, prefix of claims, the end, ms that an ended log and a grave are kept.
 UNDO = Script("""
-redis.call('SET', KEYS[3], '', 'PX', ARGV[4])
-unclaim(KEYS[1], ARGV[3], ARGV[1])
-redis.call('DEL', KEYS[1])
-redis.call('PUBLISH', ARGV[2], '')
-return redis.call('ZREM', KEYS[2], ARGV[1])
+redis.call('SET', KEYS[3], '', 'PX', ARGV[6])
+local last = top(KEYS[1])
+if last and last[1] == '1-0' then
+  unclaim(KEYS[1], ARGV[3], ARGV[1])
+  redis.call('XADD', KEYS[1], '1-1', 'e', ARGV[4], 'end', '1')
+  keep(KEYS[1], KEYS[2], ARGV[3], ARGV[1], ARGV[5])
+  redis.call('PUBLISH', ARGV[2], ARGV[4])
+end
+return 'ok'
 """)
 
 ALL = (CREATE, APPEND, READ, SEIZE, OWNER, HOLDER, REFRESH, RELEASE, ERASE, UNDO)

@@ -8,13 +8,14 @@ from typing import Any
 
 import gevent
 
-from millstream.events import Event
+from millstream.events import End, Event, Meta
 from millstream.stores import StoreLost
 from millstream.stores.redis import names
 from millstream.stores.redis.address import LIMIT, LOOK
 from millstream.stores.redis.link import Link
 from millstream.stores.redis.log import Entry, Log
 from millstream.stores.redis.pipe import Away
+from millstream.stores.redis.reader import unavailable
 from millstream.stores.redis.scripts import APPEND, REFRESH, UNDO
 
 SPARE = 300.0  # s that a log outlives its last refreshment, beside its ttl
@@ -52,9 +53,12 @@ class Writer:
         self._later[self._count] = command
         self._try(self._count)
 
-    def undo(self, id: str) -> None:
+    def undo(self, meta: Meta) -> None:
+        """For a stream that was refused, although Redis may have made it, or be about to."""
+        id = meta.id
+        end = Entry(0, [Event("failed", end=End(meta.model, "", failure=unavailable().failure()), n=1)]).data
         keys = [names.log(id), names.SIGNS, names.grave(id)]
-        self.later(UNDO.command(keys, id, self._channels.news(id), names.CLAIMS, GRAVE))
+        self.later(UNDO.command(keys, id, self._channels.news(id), names.CLAIMS, end, self._ttl, GRAVE))
 
     def back(self) -> None:
         """Redis can be asked again."""

@@ -1,0 +1,161 @@
+"""Two servers, nginx and Redis under a steady load, while one thing in a hundred fails:
+
+    .venv/bin/python benchmarks/soak.py [--minutes 10] [--seed N]
+
+Nothing may be lost, come twice or be asked twice; each answer has its row in the ledger; memory and descriptors stay.
+Prints what it saw; the exit status is 1 if anything was wrong. Needs what `scripts/test` has installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import secrets
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+
+from askers import Asker, formats  # noqa: E402
+from faults import KINDS, Trouble, Upstream  # noqa: E402
+from verdict import wrong  # noqa: E402
+
+from tests.system.clients import until  # noqa: E402
+from tests.system.nginx import Nginx  # noqa: E402
+from tests.system.redis_server import RedisServer  # noqa: E402
+from tests.system.server import Server  # noqa: E402
+
+RATE = 0.01
+AT_ONCE = 40
+TOKENS = 40
+MORE_MEMORY = 0.1  # of what a server had after the warm-up
+MORE_DESCRIPTORS = 10
+SHOWN = 20  # findings
+
+
+@dataclass(frozen=True)
+class Size:
+    """Of one server at rest."""
+
+    memory: int  # bytes, PSS
+    descriptors: int
+
+    @classmethod
+    def of(cls, server: Server) -> Size:
+        """Once it does not change any more."""
+        sizes: list[Size] = []
+        while len(sizes) < 20 and (len(sizes) < 3 or len({size.descriptors for size in sizes[-3:]}) > 1):
+            time.sleep(0.5)
+            found = [psutil.Process(pid) for pid in (server.process.pid, *server.worker_pids())]
+            sizes.append(cls(sum(one.memory_full_info().pss for one in found), sum(one.num_fds() for one in found)))
+        return sizes[-1]
+
+
+class Load:
+    """AT_ONCE clients, each with one question after the other; after each hundred answers there is trouble."""
+
+    def __init__(self, seed: object, doors: list[int], trouble: Trouble) -> None:
+        self.askers: list[Asker] = []
+        self.found: list[str] = []
+        self._seed, self._doors, self._trouble = seed, doors, trouble
+        self._random = random.Random(f"{seed} questions")
+        self._lock = threading.Lock()
+        self._begun = 0
+        self._due = 0
+
+    def run(self, seconds: float) -> None:
+        """Asks for so long; returns when the last answer has ended."""
+        self._until = time.monotonic() + seconds
+        threads = [threading.Thread(target=self._ask, daemon=True) for _ in range(AT_ONCE)]
+        for thread in threads:
+            thread.start()
+        while time.monotonic() < self._until:
+            if len(self.askers) >= self._due + 1 / RATE:
+                self._due = len(self.askers)
+                self._trouble.make()
+            time.sleep(0.05)
+        for thread in threads:
+            thread.join()
+
+    def _ask(self) -> None:
+        while time.monotonic() < self._until:
+            with self._lock:
+                self._begun += 1
+                kind = self._random.choice(KINDS) if self._random.random() < RATE else "whole"
+                asker = Asker(self._seed, self._begun, self._doors, RATE, TOKENS, kind)
+            try:
+                asker.run().check()
+            except Exception as error:
+                self.found.append(f"{asker}: {type(error).__name__}: {error}")
+            self.askers.append(asker)
+
+
+def soak(seconds: float, seed: object) -> list[str]:
+    """Says what it does, and gives what was wrong."""
+    with ExitStack() as stack:
+        redis = stack.enter_context(RedisServer(aof=True))
+        upstream = stack.enter_context(Upstream(TOKENS))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="millstream-soak-")))
+        tables = {"emulated": {**upstream.table, "silence": 5}}
+        shared = {"store": redis.url, "database": f"sqlite:///{folder}/usage.db", "ttl": 300}
+        troubled, spared = (
+            stack.enter_context(Server(tables, workers=workers, open=1, trusted_proxies=1, **shared))
+            for workers in (2, 1)
+        )
+        both = f"server 127.0.0.1:{troubled.port}; server 127.0.0.1:{spared.port};"
+        nginx = stack.enter_context(Nginx(troubled.port, times={f"server 127.0.0.1:{troubled.port};": both}))
+        until(lambda: all(server.get("/readyz")[0] == 200 for server in (troubled, spared)))
+        trouble = Trouble(seed, troubled, [troubled, spared], redis)
+        load = Load(seed, [troubled.port, spared.port, nginx.port], trouble)
+        warm_up = min(seconds / 3, 120)
+        load.run(warm_up)
+        before = Size.of(spared)
+        load.run(seconds - warm_up)
+        after = Size.of(spared)
+        found = load.found + wrong(load.askers, folder / "usage.db", upstream, trouble)
+        if after.memory > before.memory * (1 + MORE_MEMORY):
+            found.append("memory grows")
+        if after.descriptors > before.descriptors + MORE_DESCRIPTORS:
+            found.append("descriptors grow")
+        found += [f"a traceback in {server.log}" for server in (troubled, spared) if "Traceback" in server.text()]
+        say(load.askers, trouble, before, after)
+        return found
+
+
+def say(askers: list[Asker], trouble: Trouble, before: Size, after: Size) -> None:
+    def listed(counted: Counter[str]) -> str:
+        return ", ".join(f"{count} {name}" for name, count in sorted(counted.items()))
+
+    print(f"{len(askers)} answers: {listed(formats(askers))}")
+    print(f"ended: {listed(Counter(asker.status or 'whole' for asker in askers))}")
+    kinds = Counter(asker.kind for asker in askers if asker.kind != "whole")
+    print(f"connections cut: {sum(asker.cuts for asker in askers)}; upstream: {listed(kinds)}")
+    print(f"trouble: {listed(trouble.done)}")
+    sizes = [f"{size.memory / 2**20:.1f} MiB and {size.descriptors} descriptors" for size in (before, after)]
+    print(f"the server that was spared, at rest: {sizes[0]} after the warm-up, {sizes[1]} at the end")
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--minutes", type=float, default=10)
+    arguments.add_argument("--seed", default=secrets.token_hex(4))
+    given = arguments.parse_args()
+    print(f"seed {given.seed}", flush=True)
+    found = soak(given.minutes * 60, given.seed)
+    for what in found[:SHOWN]:
+        print(what)
+    print(f"{len(found)} things wrong" if found else "nothing lost, nothing twice, one row each")
+    return bool(found)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
