@@ -51,8 +51,8 @@ class Store(Protocol):
     """
 
     worker: str  # this worker's name, unique over all workers and restarts
-    belated: float  # s after its return for which owners may still have to add what their own clients have seen
     waits: bool  # `append` may let other greenlets run; where it doesn't, it may be called in the event loop
+    belated: float  # s after its return for which owners may still have to add what their own clients have seen
 
     @property
     def away(self) -> bool:

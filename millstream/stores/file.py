@@ -34,8 +34,8 @@ class FileStore:
     """`DIR/{id}.log` is a stream, `DIR/claims/…` an Idempotency-Key, `DIR/{worker}.sock` a doorbell."""
 
     away = False
-    belated = 0.0
     waits = False
+    belated = 0.0
 
     def __init__(self, directory: Path, ttl: float) -> None:
         private(directory)

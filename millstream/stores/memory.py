@@ -40,8 +40,8 @@ class MemoryStore:
     """One worker owns everything, so nobody has to be told, and nothing can be seized."""
 
     away = False
-    belated = 0.0
     waits = False
+    belated = 0.0
 
     def __init__(self, ttl: float) -> None:
         self.worker = worker_name()

@@ -220,12 +220,11 @@ def test_an_answer_that_breaks_off_is_an_error_to_curl(tls: Nginx, backend: Back
 
 
 def test_each_request_has_a_connection_of_its_own(nginx: Nginx, backend: Backend) -> None:
-    """One that is kept would lead to a worker that may be about to leave."""
     with ask(nginx) as client:
         exchange = backend.next()
         exchange.sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
         client.getresponse().read()
-        assert exchange.sock.recv(65536) == b""
+        assert exchange.sock.recv(65536) == b""  # what is kept would lead to a worker that may be about to leave
 
 
 # -- several machines -------------------------------------------------------------------------------------------

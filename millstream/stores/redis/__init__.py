@@ -39,8 +39,8 @@ class RedisStore:
     """While Redis is away nothing here waits for it: `create`, and what reads other workers' streams, raises
     Unavailable; `append` keeps events in memory and writes them when Redis is back."""
 
-    belated = 1.9
     waits = True
+    belated = 1.9
 
     def __init__(self, url: str, ttl: float) -> None:
         self.worker = worker_name()
