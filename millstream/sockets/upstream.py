@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import requests
-from gevent import get_hub, getcurrent
+from gevent import get_hub
 from urllib3.exceptions import HTTPError
 
 SIZE = 65536  # bytes of one read
@@ -38,7 +38,7 @@ class Framing(Protocol):
 class Body:
     """Reads a response that was asked for with `stream=True`. Whoever has it must `close` or `release` it."""
 
-    __slots__ = ("_first", "_framing", "_pending", "_raw", "_recv", "_sock", "_trouble")
+    __slots__ = ("_first", "_framing", "_pending", "_raw", "_recv", "_sock", "_trouble", "_watcher")
 
     def __init__(self, response: requests.Response, framing: Framing) -> None:
         self._raw: Any = response.raw
@@ -47,7 +47,8 @@ class Body:
         reader: Any = getattr(head, "fp", None)
         self._sock: socket.socket | None = getattr(getattr(reader, "raw", None), "_sock", None)
         self._first = b""
-        self._trouble: Exception | None = None  # that `pour` met, for `read`
+        self._trouble: Exception | None = None  # that pouring met, for `read`
+        self._watcher: Any = None
         if self._sock is not None:
             self._first = _buffered(reader, self._sock)
             head.fp = reader.detach()  # a buffer of 8 KiB, a fifth of what an open stream takes
@@ -76,40 +77,44 @@ class Body:
             payload = self._framing.feed(data) if data else self._end()
         return payload
 
-    def pour(self, take: Callable[[bytes], bool]) -> None:
-        """Calls `take` from the event loop, where nothing may block, with each payload as it comes: no greenlet has
-        to be woken for it.
+    def pour(self, take: Callable[[bytes], bool], over: Callable[[BaseException | None], None]) -> bool:
+        """From now on calls `take` from the event loop, where nothing may block, with each payload as it comes: no
+        greenlet has to be there for it. This goes on until `take` gives False or `read` is to be asked, which is at
+        the end and where the body is cut or broken: then it calls `over`, with what `take` raised. `cease` and
+        `close` end it, too.
 
-        Blocks the greenlet that calls it, until `take` gives False or `read` is to be asked: at the end, and where
-        the body is cut or broken. On a socket that isn't gevent's, it does nothing. Raises what `take` raises.
+        False where there is nothing to wait for, or no gevent: then it's for `read` to go on at once.
         """
         if self._sock is None or not hasattr(self._sock, "_read_event"):
-            return
+            return False
         self._sock.settimeout(0)
-        watcher = None
-        try:
-            # These make no socket readable.
-            while self._first or (self._pending is not None and self._pending()):
-                if not self._pass_on(take):
-                    return
-            hub = get_hub()
-            watcher = hub.loop.io(self._sock.fileno(), READ)
-            watcher.start(self._readable, take, getcurrent())
-            hub.switch()
-        finally:
-            if watcher is not None:
-                watcher.stop()
-                watcher.close()
+        # These make no socket readable.
+        while self._first or (self._pending is not None and self._pending()):
+            if not self._pass_on(take):
+                self._sock.settimeout(None)
+                return False
+        self._watcher = get_hub().loop.io(self._sock.fileno(), READ)
+        self._watcher.start(self._readable, take, over)
+        return True
+
+    def cease(self) -> None:
+        """Pours no more. Idempotent."""
+        if self._watcher is not None and self._sock is not None:
+            self._watcher.stop()
+            self._watcher.close()
+            self._watcher = None
             self._sock.settimeout(None)
 
-    def _readable(self, take: Callable[[bytes], bool], waiting: Any) -> None:
+    def _readable(self, take: Callable[[bytes], bool], over: Callable[[BaseException | None], None]) -> None:
         try:
-            go_on = self._pass_on(take)
+            if self._pass_on(take):
+                return
         except BaseException as error:
-            waiting.throw(error)
+            self.cease()
+            over(error)
         else:
-            if not go_on:
-                waiting.switch()
+            self.cease()
+            over(None)
 
     def _pass_on(self, take: Callable[[bytes], bool]) -> bool:
         """One read. False where `read` is to be asked for more."""
@@ -155,6 +160,7 @@ class Body:
 
     def close(self) -> None:
         """Closes the connection at once, whoever may be reading."""
+        self.cease()
         if self._sock is not None:
             with contextlib.suppress(OSError):
                 self._sock.shutdown(socket.SHUT_RDWR)

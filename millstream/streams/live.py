@@ -14,7 +14,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
@@ -27,11 +26,11 @@ from millstream.errors import MillstreamError, UpstreamError
 from millstream.events import TERMINAL, Call, End, Event, Meta, Usage, number
 from millstream.settings import Settings
 from millstream.settings.prices import cost
-from millstream.stores import Store, StoreLost
+from millstream.stores import Store
 from millstream.streams.history import history
 from millstream.streams.meter import Meter
+from millstream.streams.pump import Pump, lost
 from millstream.upstreams import Upstream
-from millstream.upstreams.answers import Flow
 
 if TYPE_CHECKING:
     from millstream.streams.follower import Follower
@@ -73,48 +72,30 @@ class Live:
         self._settings = settings
         self._grace = max(settings.grace_new, call.grace)
         self._alone_since: float | None = self.started
-        self._pump = gevent.spawn(self._run)
+        self._pump = Pump(upstream, call, self, self._closed)
 
-    # -- the pump -----------------------------------------------------------------------------------------------
+    # -- what the pump brings -----------------------------------------------------------------------------------
 
-    def _run(self) -> None:
-        batches: Iterator[list[Event]] = iter(())
-        try:
-            batches = self.upstream.stream(self.call)
-            for batch in batches:
-                if self.terminal is not None:
-                    return  # this read was under way when somebody ended the stream
-                if not batch:
-                    self.accepted = True
-                    self.settled.set()
-                    if isinstance(batch, Flow) and not self._store.waits:
-                        batch.pour(self._take)
-                elif batch[-1].type in TERMINAL:
-                    self.end(batch[-1], before=batch[:-1])
-                    return
-                else:
-                    self._deliver(batch)
-            raise UpstreamError("upstream_broke", f"{self.upstream.name}: the answer has no end.")
-        except StoreLost:
-            self.fail(_lost())
-        except MillstreamError as error:
-            self.fail(error)
-        except Exception:
-            log.exception("stream %s: the upstream %s failed in an unforeseen way", self.meta.id, self.upstream.name)
-            self.fail(MillstreamError("internal", "The server failed in an unforeseen way; its log says more."))
-        finally:
-            getattr(batches, "close", lambda: None)()
-            if self._cancelled is not None:
-                self._meter.cancelled(self.upstream.name, monotonic() - self._cancelled)
+    @property
+    def pours(self) -> bool:
+        return not self._store.waits
 
-    def _take(self, events: list[Event]) -> bool:
-        """The same for what comes in the event loop: the log takes it without waiting, so it is always its turn."""
+    @property
+    def over(self) -> bool:
+        return self.terminal is not None
+
+    def accept(self) -> None:
+        self.accepted = True
+        self.settled.set()
+
+    def take(self, events: list[Event]) -> bool:
+        """In the event loop, where the log takes it without waiting: so it is always its turn."""
         if self.terminal is not None:
             return False
         self._log(events)
         return True
 
-    def _deliver(self, events: list[Event], terminal: Event | None = None) -> None:
+    def deliver(self, events: list[Event], terminal: Event | None = None) -> None:
         """Logs and passes on. `terminal` is the last of them, if it is."""
         with self._turn:
             if terminal is self.terminal:  # else somebody ended the stream while the pump waited for its turn
@@ -142,8 +123,7 @@ class Live:
         self._heard = heard
         if self.first is None and batch[0].type not in TERMINAL:
             self.first = self._heard
-            self.accepted = True
-            self.settled.set()
+            self.accept()
 
     # -- the end ------------------------------------------------------------------------------------------------
 
@@ -156,18 +136,17 @@ class Live:
             return  # while the log was asked
         self.terminal = event = replace(event, end=end)
         try:
-            self._deliver([*(before or []), event], event)
+            self.deliver([*(before or []), event], event)
         except Exception as error:  # whatever the log's trouble is, those who listen hear the end
             log.warning("stream %s: its end could not be logged: %r", self.meta.id, error)
             if before:  # they never had these: that is no end which all is well with
-                event = Event("failed", end=replace(end, finish_reason=None, failure=_lost().failure()))
+                event = Event("failed", end=replace(end, finish_reason=None, failure=lost().failure()))
             self.terminal = self.unlogged = replace(event, n=self.n + 1)
             for follower in tuple(self._local):
                 follower.wake()
         self.settled.set()
         self._ended(self, self.terminal)
-        if self._pump is not gevent.getcurrent():
-            self._pump.kill(block=False)
+        self._pump.stop()
 
     def fail(self, error: MillstreamError) -> None:
         if self.terminal is not None:
@@ -178,6 +157,10 @@ class Live:
             except OSError as trouble:
                 log.warning("stream %s: its Idempotency-Key could not be freed: %r", self.meta.id, trouble)
         self.end(Event("failed", end=self._facts(failure=error)))
+
+    def _closed(self) -> None:
+        if self._cancelled is not None:
+            self._meter.cancelled(self.upstream.name, monotonic() - self._cancelled)
 
     def stop(self) -> None:
         """What the client asked for is `done`, not a failure."""
@@ -250,7 +233,7 @@ class Live:
     def _abandon(self) -> None:
         self._cancelled = monotonic()
         # Leaving is noticed in the event loop, where nothing may block: the rest in a greenlet of its own.
-        self._pump.kill(block=False)
+        self._pump.stop()
         gevent.spawn(self.fail, MillstreamError("abandoned", "Nobody was listening any more; ask again."))
 
     # -- time ---------------------------------------------------------------------------------------------------
@@ -272,7 +255,3 @@ class Live:
 
     def _late(self, code: str, message: str) -> None:
         self.fail(UpstreamError(code, message))
-
-
-def _lost() -> MillstreamError:
-    return MillstreamError("lost", "The log of this answer can't be written any more. Ask again.")

@@ -74,9 +74,10 @@ class Flow(list[Event]):
         self._last: list[Event] = []  # what came with the end, or with the failure
         self._failure: UpstreamError | None = None
 
-    def pour(self, take: Callable[[list[Event]], bool]) -> None:
-        """Calls `take` with each batch from the event loop, where nothing may block. Blocks itself, until the answer
-        comes to its end or `take` gives False. Without an event loop it does nothing. Raises what `take` raises."""
+    def pour(self, take: Callable[[list[Event]], bool], over: Callable[[BaseException | None], None]) -> bool:
+        """From now on calls `take` with each batch from the event loop, where nothing may block, until the answer
+        comes to its end or `take` gives False; then it calls `over`, with what `take` raised: iterate on. False where
+        that can't be done: iterate on at once."""
 
         def came(payload: bytes) -> bool:
             batch = self._decode(payload)
@@ -88,7 +89,11 @@ class Flow(list[Event]):
             self.heard = True
             return take(batch) and not self._decoder.finished
 
-        self._body.pour(came)
+        return self._body.pour(came, over)
+
+    def cease(self) -> None:
+        """Pours no more. Idempotent."""
+        self._body.cease()
 
     def batches(self) -> Iterator[list[Event]]:
         """Blocks. What came before an error is given before the error is raised."""

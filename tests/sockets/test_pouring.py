@@ -7,7 +7,7 @@ from types import SimpleNamespace as Some
 import gevent
 import pytest
 from gevent import socket
-from gevent.event import Event
+from gevent.event import AsyncResult, Event
 
 from millstream.sockets.upstream import Body
 from millstream.wire.http import Chunked, UntilClose
@@ -51,8 +51,13 @@ def chunk(payload: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(payload), payload)
 
 
-def pouring(one: Body, taken: Taken):
-    return gevent.spawn(one.pour, taken)
+def pouring(one: Body, taken: Taken) -> AsyncResult:
+    """What is set when it is over."""
+    over = AsyncResult()
+    poured = one.pour(taken, lambda error: over.set_exception(error) if error else over.set())
+    if not poured:
+        over.set()
+    return over
 
 
 def test_it_comes_in_the_event_loop_until_its_end(pair):
@@ -129,18 +134,29 @@ def test_what_taking_raises_is_raised_to_the_one_who_pours(pair):
     def fails(payload: bytes) -> bool:
         raise KeyError("on purpose")
 
-    pump = pouring(body(here), Taken(more=fails))
+    over = pouring(body(here), Taken(more=fails))
     there.sendall(chunk(b"x"))
     with pytest.raises(KeyError):
-        pump.get(timeout=WAIT)
+        over.get(timeout=WAIT)
 
 
-def test_nothing_comes_after_who_pours_was_killed(pair):
+def test_after_cease_it_is_for_read_again(pair):
     here, there = pair
-    taken = Taken()
-    pump = pouring(body(here), taken)
-    gevent.idle()
-    pump.kill()
+    one, taken = body(here), Taken()
+    over = pouring(one, taken)
+    there.sendall(chunk(b"early"))
+    assert taken.came.wait(WAIT)
+    one.cease()
     there.sendall(chunk(b"late"))
+    assert (one.read(), taken, over.ready()) == (b"late", [b"early"], False)
+
+
+def test_nothing_comes_after_close(pair):
+    here, there = pair
+    one, taken = body(here), Taken()
+    pouring(one, taken)
+    one.close()
+    with pytest.raises(OSError):
+        there.sendall(chunk(b"late"))
     gevent.idle()
     assert taken == []

@@ -8,6 +8,7 @@ import socket
 
 import gevent
 import psutil
+from gevent.event import Event as Signal
 
 from millstream.events import Call
 from millstream.settings import UpstreamSettings
@@ -28,8 +29,9 @@ PHASES = {
 
 def ask(upstream, pours):
     for batch in upstream.stream(Call("m", [])):
-        if pours and isinstance(batch, Flow):
-            batch.pour(lambda events: True)
+        over = Signal()
+        if pours and isinstance(batch, Flow) and batch.pour(lambda events: True, lambda error, over=over: over.set()):
+            over.wait()
 
 
 def connections(*states):

@@ -2,6 +2,7 @@
 server sees it go. Run by test_contract.py as `python -m gevent.monkey --module`, as leave.py."""
 
 import gevent
+from gevent.event import Event as Signal
 
 from millstream.upstreams.answers import Flow
 from millstream.upstreams.frames import speak
@@ -12,8 +13,9 @@ from tests.upstreams.test_contract import question
 
 def ask(door):
     for batch in speak(door.upstream(), door.apis[0]).stream(question(door.model, door.apis[0])):
-        if isinstance(batch, Flow):
-            batch.pour(lambda events: True)
+        over = Signal()
+        if isinstance(batch, Flow) and batch.pour(lambda events: True, lambda error, over=over: over.set()):
+            over.wait()
 
 
 PHASES = {

@@ -2,6 +2,7 @@
 `python -m gevent.monkey --module`."""
 
 import gevent
+from gevent.event import Event as Signal
 
 from millstream.errors import UpstreamError
 from millstream.upstreams.answers import Flow
@@ -26,10 +27,10 @@ def poured(stream, name):
                     in_the_loop.add(name)
                 return True
 
-            try:
-                batch.pour(take)
-            finally:
-                yield from came
+            over = Signal()
+            if batch.pour(take, lambda error, over=over: over.set()):
+                over.wait()
+            yield from came
 
 
 for cases, breaks in ((ANSWERS, False), (BROKEN, True)):
