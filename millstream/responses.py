@@ -99,10 +99,8 @@ def stream_response(
     batches: Iterable[list[Event]], format: Format, client: Client, left: Callable[[], None], status: int = 200
 ) -> Response:
     """Streams `batches` in a format. `left` is called when the response is over, however it ends."""
-    response = Response(Body(batches, format, client, left), status=status)
-    response.headers["Content-Type"] = format.CONTENT_TYPE
-    response.headers.extend(HEADERS)
-    return response
+    headers = {"Content-Type": format.CONTENT_TYPE, **HEADERS}
+    return Response(Body(batches, format, client, left), status=status, headers=headers)
 
 
 def head(format: type[Format]) -> Response:

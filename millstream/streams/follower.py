@@ -65,6 +65,8 @@ class Follower:
         self._unsent: int | None = None
         if live is not None:
             live.join(self)
+            if live.n == after:  # the log has nothing more: all that comes now comes through the inbox
+                self._inbox, self._current = [], True
 
     def __iter__(self) -> Iterator[list[Event]]:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, g, request, url_for
+from flask import Blueprint, Response, g, request
 
 from millstream.access import Caller
 from millstream.errors import RequestError, Unavailable
@@ -63,13 +63,14 @@ def _answer(caller: Caller, asked: Question, format: type[Format], *, wait: bool
     with streams.watched(client, follower):
         if wait:
             services().streams.accepted(meta.id, services().settings.status_wait)
-        written = format(meta, intake.options(meta.id, padding))
+        options = intake.options(meta.id, padding)
+        written = format(meta, options)
         if format is Json:
             response = _whole(follower, written)
             client.unwatch()
         else:
             response = streams.streamed(follower, written, client)
-    response.headers["Content-Location"] = url_for("streams.follow", id=meta.id)
+    response.headers["Content-Location"] = options.url
     return response
 
 

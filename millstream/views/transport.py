@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from flask import g, request
 
 from millstream.formats.html import Html
@@ -15,10 +17,10 @@ TOLD = (*LADDER, "crowded")  # it polls because other streams have all the conne
 
 def via() -> tuple[str, str]:
     """The format's name and the transport's. Few of each: they are labels of metrics."""
-    if request.path.startswith("/v1/"):
-        return "frames", "v1"
-    format = g.get("chosen") or "none"
-    return format, _transport(format)
+    if "via" not in g:
+        format = g.get("chosen") or "none"
+        g.via = ("frames", "v1") if request.path.startswith("/v1/") else (format, _transport(format))
+    return cast(tuple[str, str], g.via)
 
 
 def step_down() -> tuple[str, str] | None:
