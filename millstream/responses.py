@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from time import monotonic
 
 from flask import Response
@@ -11,6 +12,7 @@ from flask import Response
 from millstream.events import TERMINAL, Event
 from millstream.formats import Abort, Format
 from millstream.sockets.client import Client
+from millstream.sockets.gathering import Gathering
 
 HEADERS = {
     "Cache-Control": "no-store, no-transform",
@@ -24,7 +26,7 @@ class Body:
     """The response's iterable. Unlike a generator it is closed properly even if it was never begun. It knows what it
     `sent`, in bytes, when the `first` events went out, by the monotonic clock, and the terminal event, its `end`."""
 
-    __slots__ = ("_batches", "_client", "_format", "_left", "_pieces", "_rest", "end", "first", "sent")
+    __slots__ = ("_batches", "_client", "_format", "_left", "_pieces", "_rest", "end", "first", "sent", "wake")
 
     def __init__(
         self, batches: Iterable[list[Event]], format: Format, client: Client, left: Callable[[], None]
@@ -37,31 +39,43 @@ class Body:
         self._client = client
         self._pieces = self._write()
         self._rest: bytes | None = None  # that the client has not taken; None before the headers have gone out
+        self.wake: Callable[[], None] = lambda: None
         self._left = left
 
     def __iter__(self) -> Iterator[bytes]:
         return self._pieces
 
     def close(self) -> None:
+        self._rest = None
         self._client.unwatch()
         self._left()
 
     def write(self, batch: list[Event]) -> bool | None:
         """Writes events that are not terminal without blocking, while nobody iterates: False where it can't be done,
-        None where the client did not take all. Then whoever iterates is to go on: with [], if there is no more."""
+        None where the client did not take all. Then whoever iterates is to go on: with [], if there is no more. Under
+        load it is sent a moment later, and `wake` called where the client does not take all of it."""
         if self._rest is None or self._rest:
             return False
         piece = self._format.encode(batch)
-        try:
-            rest = self._client.offer(piece) if piece else b""  # an empty chunk would be the last
-        except OSError:  # it has left: whoever iterates meets the same error
-            return False
-        if rest is None:
+        if not piece:
+            return True  # an empty chunk would be the last
+        frame = self._client.frame(piece)
+        if frame is None:
             return False
         self.sent += len(piece)
         self.first = self.first or monotonic()
-        self._rest = rest
-        return None if rest else True
+        self._rest = frame
+        return True if Gathering.later(self._send_later) or self._offered() else None
+
+    def _offered(self) -> bool:
+        """Sends what there is; whether that was all."""
+        with suppress(OSError):  # it has left: whoever iterates meets the same error
+            self._rest = self._client.offer(self._rest) if self._rest else b""
+        return not self._rest
+
+    def _send_later(self) -> None:
+        if not self._offered():
+            self.wake()
 
     def _write(self) -> Iterator[bytes]:
         piece = self._format.opening()  # an empty one makes the server send the headers

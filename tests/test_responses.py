@@ -8,6 +8,7 @@ from millstream.events import End, Event, Meta
 from millstream.formats import Options
 from millstream.formats.text import Text
 from millstream.responses import Body
+from millstream.sockets.gathering import Gathering
 
 META = Meta("a" * 22, "", "", 0.0, "m")
 DONE = Event("done", end=End("m", "u"), n=9)
@@ -20,15 +21,18 @@ class Client:
         self.takes = takes
         self.got: list[bytes] = []
 
-    def offer(self, piece: bytes) -> bytes | None:
-        if self.takes is None:
-            return None
-        if self.takes < 0:
+    def frame(self, piece: bytes) -> bytes | None:
+        return None if self.takes is None else piece
+
+    def offer(self, frame: bytes) -> bytes:
+        if self.takes is not None and self.takes < 0:
             raise ConnectionResetError
-        self.got.append(piece[: self.takes])
-        return piece[self.takes :]
+        self.got.append(frame[: self.takes])
+        return frame[self.takes :]
 
     def send_rest(self, rest: bytes) -> None:
+        if self.takes is not None and self.takes < 0:
+            raise ConnectionResetError
         self.got.append(rest)
 
     def send(self, piece: bytes) -> bool:
@@ -78,10 +82,53 @@ def test_the_rest_is_sent_when_the_body_is_woken(written):
     assert (outcome, got, body.sent) == (None, [b"he", b"llo"], 5)
 
 
-@pytest.mark.parametrize("takes", [None, -1], ids=["no socket", "a client that has left"])
-def test_what_can_t_be_written_is_left_to_the_iterator(written, takes):
-    outcome, got, _ = written(takes)
+def test_what_can_t_be_written_is_left_to_the_iterator(written):
+    outcome, got, _ = written(None)
     assert (outcome, got) == (False, [])
+
+
+def test_that_a_client_has_left_is_the_iterator_s_to_meet(written):
+    with pytest.raises(ConnectionResetError):
+        written(-1)
+
+
+@pytest.fixture
+def later(monkeypatch):
+    """Under load: what is to be sent when all has been read."""
+    sends = []
+    monkeypatch.setattr(Gathering, "later", lambda send: sends.append(send) or True)
+    return sends
+
+
+@pytest.mark.parametrize(("takes", "got"), [(10, [b"hello"]), (2, [b"he", b"llo"])])
+def test_under_load_it_is_sent_later_and_the_iterator_is_woken_for_the_rest(later, takes, got):
+    client, woken, outcome = Client(takes), [], []
+
+    def batches():
+        outcome.append(body.write(says("hello")))
+        outcome.append(list(client.got))
+        later.pop()()
+        if woken:
+            yield []
+        yield [DONE]
+
+    body = Body(batches(), Text(META, Options()), client, lambda: None)
+    body.wake = lambda: woken.append(1)
+    list(body)
+    assert (outcome, client.got, len(woken)) == ([True, []], got, takes < 5)
+
+
+def test_what_was_to_be_sent_later_is_sent_before_the_end(later):
+    client = Client()
+
+    def batches():
+        body.write(says("hello"))
+        yield [DONE]
+
+    body = Body(batches(), Text(META, Options()), client, lambda: None)
+    list(body)
+    later.pop()()
+    assert client.got == [b"hello"]
 
 
 def test_a_piece_of_nothing_is_not_written_since_an_empty_chunk_is_the_last():

@@ -87,23 +87,25 @@ class Client:
         a body of unknown length whose headers have gone out; its last chunk is the server's. Raises OSError as the
         server's own writing would.
         """
-        if not self._chunks:
+        frame = self.frame(piece)
+        if frame is None:
             return False
-        self.send_rest(self.offer(piece))
+        self.send_rest(self.offer(frame))
         return True
 
-    def offer(self, piece: bytes) -> bytes | None:
-        """As `send`, but never blocks: gives what is left for `send_rest`, None where `send` gives False."""
-        if not self._chunks:
-            return None
-        frame = b"%X\r\n%b\r\n" % (len(piece), piece)
+    def frame(self, piece: bytes) -> bytes | None:
+        """A piece of the body as a chunk of HTTP; None where `send` gives False."""
+        return b"%X\r\n%b\r\n" % (len(piece), piece) if self._chunks else None
+
+    def offer(self, frame: bytes) -> bytes:
+        """Sends what can be sent without waiting, and gives what is left for `send_rest`. Raises OSError."""
         try:
             sent = self._raw.send(frame)
         except BlockingIOError:
             return frame
         return frame[sent:] if sent < len(frame) else b""
 
-    def send_rest(self, rest: bytes | None) -> None:
+    def send_rest(self, rest: bytes) -> None:
         """Blocks while the client takes nothing. Raises OSError."""
         if rest and self._socket is not None:
             self._socket.sendall(rest)

@@ -159,8 +159,7 @@ class Follower:
                 self._wrote = monotonic()
                 self._reader.seek(position)
                 if done is None:
-                    self._beat = True
-                    self._signal.set()
+                    self.nudge()
                 return
         if self._inbox is not None:
             if len(self._inbox) < INBOX:
@@ -170,6 +169,11 @@ class Follower:
         self._signal.set()
 
     def wake(self) -> None:
+        self._signal.set()
+
+    def nudge(self) -> None:
+        """Has it give [] at once: its client did not take all that was written."""
+        self._beat = True
         self._signal.set()
 
     def dismiss(self) -> None:

@@ -242,8 +242,9 @@ def streamed(follower: Follower, format: Format, client: Client) -> Response:
             closing.pop()()
 
     response = stream_response(follower, format, client, left)
-    assert isinstance(response.response, Body)
-    follower.write = response.response.write
+    body = response.response
+    assert isinstance(body, Body)
+    follower.write, body.wake = body.write, follower.nudge
     return response
 
 

@@ -255,7 +255,7 @@ def test_a_piece_that_the_client_takes_slowly_arrives_whole(pair):
 )
 def test_other_pieces_are_left_to_the_server(pair, client):
     one = client(pair[0])
-    assert (one.send(b"x"), one.offer(b"x")) == (False, None)
+    assert (one.send(b"x"), one.frame(b"x")) == (False, None)
 
 
 def test_a_piece_for_a_client_that_has_reset_is_an_error(pair):
@@ -269,7 +269,8 @@ def test_a_piece_for_a_client_that_has_reset_is_an_error(pair):
 
 def test_a_piece_goes_out_as_a_chunk_without_waiting(pair):
     server, client = pair
-    assert direct(server).offer(b"hello") == b""
+    one = direct(server)
+    assert one.offer(one.frame(b"hello")) == b""
     assert client.recv(100) == b"5\r\nhello\r\n"
 
 
@@ -277,7 +278,7 @@ def test_what_a_client_does_not_take_is_left_for_later(pair):
     server, client = pair
     offering, sent = direct(server), 0
     piece = bytes(100_000)
-    while not (rest := offering.offer(piece)):
+    while not (rest := offering.offer(offering.frame(piece))):
         sent += 1
     sending = gevent.spawn(offering.send_rest, rest)
     whole = b"186a0\r\n%b\r\n" % piece

@@ -6,6 +6,7 @@ import time
 
 import gevent
 import pytest
+from gevent import get_hub
 
 from millstream.sockets import gathering
 from millstream.sockets.gathering import Gathering
@@ -53,3 +54,28 @@ def test_a_busy_one_waits_until_it_is_not_busy_any_more(naps, monkeypatch):
     gevent.spawn(works).get(timeout=WAIT)
     assert all(0 < nap <= gathering.PAUSE for nap in naps)
     until(lambda: quiet(naps))
+
+
+def test_what_is_to_be_sent_goes_out_when_all_has_been_read(naps, monkeypatch):
+    monkeypatch.setattr(gathering, "BUSY", -1.0)  # any worker is
+    until(lambda: naps)
+    done: list[str] = []
+
+    def reads(name: str) -> None:
+        done.append(f"read {name}")
+        assert Gathering.later(lambda: done.append(f"sent {name}"))
+
+    for name in "ab":
+        get_hub().loop.run_callback(reads, name)
+    until(lambda: len(done) == 4)
+    assert done == ["read a", "read b", "sent a", "sent b"]
+
+
+def test_a_greenlet_and_a_worker_that_is_not_busy_send_at_once(naps, monkeypatch):
+    said: list[bool] = []
+    get_hub().loop.run_callback(lambda: said.append(Gathering.later(lambda: None)))
+    until(lambda: said)
+    monkeypatch.setattr(gathering, "BUSY", -1.0)
+    until(lambda: naps)
+    said.append(Gathering.later(lambda: None))
+    assert said == [False, False]
