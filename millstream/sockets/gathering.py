@@ -38,8 +38,8 @@ class Gathering:
 
     @classmethod
     def later(cls, send: Callable[[], None]) -> bool:
-        """Calls `send`, which must not raise, when this turn of the event loop has read all that was there. False where
-        nothing is gathered: then the caller is to do it, at once."""
+        """Calls `send`, which must not raise, when this turn of the event loop has read all that was there. False
+        where nothing is gathered: then the caller is to do it, at once."""
         here = cls._here
         if here is None or not here._prepare.active or getcurrent() is not here._hub:
             return False
