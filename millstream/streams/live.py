@@ -46,7 +46,7 @@ class Ended(Protocol):
 
 class Live:
     """One running stream. Its end does not depend on the pump: whoever ends it logs the terminal event first,
-    and the pump is then killed, which closes the upstream's connection."""
+    and the pump is then stopped, which closes the upstream's connection."""
 
     def __init__(
         self, meta: Meta, call: Call, upstream: Upstream, store: Store, ended: Ended, settings: Settings, meter: Meter

@@ -105,7 +105,7 @@ class Flow(list[Event]):
             except OSError as error:
                 if not self._decoder.finished:
                     raise self._decoder.cut() from error
-                batch, self._failure, self._over = self._closed([], None)
+                batch = self._close([], None)
             except ValueError as error:
                 raise self._unreadable(error) from error
             else:
@@ -128,20 +128,21 @@ class Flow(list[Event]):
             failure = self._unreadable(error)
             failure.__cause__ = error
         if failure is not None or self._decoder.done or not data:
-            batch, self._failure, self._over = self._closed(batch, failure, cut=not data)
+            return self._close(batch, failure, cut=not data)
         return batch
 
-    def _closed(
-        self, batch: list[Event], failure: UpstreamError | None, cut: bool = False
-    ) -> tuple[list[Event], UpstreamError | None, bool]:
+    def _close(self, batch: list[Event], failure: UpstreamError | None, cut: bool = False) -> list[Event]:
+        """The last batch; after it comes the failure, if there is one."""
+        self._over = True
         if failure is not None and cut and failure.code == "upstream_protocol":
             failure = None if self._decoder.finished else self._decoder.cut()  # half an event
         if failure is None:
             try:
-                return batch + self._decoder.close(), None, True
+                return batch + self._decoder.close()
             except UpstreamError as error:
                 failure = error
-        return batch, failure, True
+        self._failure = failure
+        return batch
 
     def _unreadable(self, error: ValueError) -> UpstreamError:
         return UpstreamError(
