@@ -7,7 +7,7 @@ from typing import Any, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-EventType = Literal["message", "reasoning", "frame", "done", "failed"]
+EventType = Literal["message", "reasoning", "call", "frame", "done", "failed"]
 TERMINAL = ("done", "failed")
 
 # What a question was asked through: /chat; OpenAI's chat completions; its legacy completions.
@@ -15,11 +15,14 @@ Api = Literal["chat", "openai", "completions"]
 
 
 class Usage(Struct, frozen=True, omit_defaults=True):
-    """Tokens of one answer: `input` for the prompt, `output` for what came (reasoning too)."""
+    """Tokens of one answer: `input` for the prompt, `output` for what came. `cached` is the part of the input that
+    was read from a cache, `reasoning` the part of the output that was thought."""
 
     input: int
     output: int
     source: Literal["upstream", "estimated"] = "upstream"
+    cached: int = 0
+    reasoning: int = 0
 
 
 class Failure(Struct, frozen=True, omit_defaults=True):
@@ -49,14 +52,30 @@ class End(Struct, frozen=True, omit_defaults=True):
     failure: Failure | None = None
     first_token: float | None = None
     duration: float | None = None
+    stop_sequence: str | None = None  # the one that ended the answer, where the upstream says which
+
+
+class Piece(Struct, frozen=True, omit_defaults=True, gc=False):
+    """Which call of a tool an event of type `call` belongs to. `index` counts 0, 1 … in one answer; `id` and `name`
+    come with the call's first event at least. `custom`: the arguments are free text, not JSON."""
+
+    index: int
+    id: str = ""
+    name: str = ""
+    custom: bool = False
 
 
 class Event(Struct, frozen=True, omit_defaults=True, gc=False):  # no cycle can come about
     """One thing that happened in a stream.
 
-    `text` is valid Unicode, never half of a surrogate pair. `frame` is one JSON object of an OpenAI-like
-    upstream, without `data:` and line end. `end` belongs to `done` and `failed`. `n` counts 1, 2, … without
-    gaps within a stream; 0 means not numbered yet.
+    `text` is valid Unicode, never half of a surrogate pair; in a `call` it is a piece of the arguments. `frame` is
+    one JSON object of an OpenAI-like upstream, without `data:` and line end. `end` belongs to `done` and `failed`.
+    `n` counts 1, 2, … without gaps within a stream; 0 means not numbered yet.
+
+    `frames` are the upstream's own, where client and upstream speak the same dialect; one that says nothing in these
+    terms rides with the next event that does. A `message` with `refusal` is why the model won't answer. `signature`
+    closes the `reasoning` before it, and goes back to the same dialect byte for byte; with `redacted` it is all there
+    is of a thought. `choice` is above 0 only where several answers were asked for.
     """
 
     type: EventType = "message"
@@ -64,6 +83,12 @@ class Event(Struct, frozen=True, omit_defaults=True, gc=False):  # no cycle can 
     frame: bytes = b""
     end: End | None = None
     n: int = 0
+    call: Piece | None = None
+    frames: tuple[bytes, ...] = ()
+    signature: str = ""
+    redacted: bool = False
+    refusal: bool = False
+    choice: int = 0
 
 
 class Call(Struct, frozen=True):
