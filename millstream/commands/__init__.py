@@ -1,1 +1,42 @@
-"""What the operator types: `.venv/bin/flask COMMAND`, in the project's folder."""
+"""The command `millstream`: what the operator types. Without a command's name it serves."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+COMMANDS = {
+    "serve": "millstream.commands.serve",
+    "keys": "millstream.commands.keys",
+    "doctor": "millstream.doctor.command",
+}
+OWN = ("--help", "-h", "--version")
+
+
+class Commands(click.Group):
+    """Commands that are loaded when they are used: serving must patch before anything else is imported."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = getattr(import_module(COMMANDS[cmd_name]), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0].startswith("-") and args[0] not in OWN):
+            args = ["serve", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="millstream")
+def millstream() -> None:
+    """Stream a language model's answers to every client.
+
+    `millstream` alone starts the server on http://127.0.0.1:8000/.
+    """

@@ -31,9 +31,11 @@ from millstream.settings.values import (
 )
 
 __all__ = [
+    "INSTALLED",
     "NONE",
     "ROOT",
     "SECRETS",
+    "SITE",
     "TABLES",
     "KeySettings",
     "PresetSettings",
@@ -46,7 +48,10 @@ __all__ = [
     "load",
 ]
 
-ROOT = Path(__file__).resolve().parents[2]
+_PACKAGE = Path(__file__).resolve().parents[1]
+INSTALLED = (_PACKAGE / "served").is_dir()  # made by the build alone: see pyproject.toml
+SITE = _PACKAGE / "served" if INSTALLED else _PACKAGE.parent  # templates/, static/ and gunicorn.conf.py
+ROOT = _PACKAGE.parent
 
 
 def _setting(

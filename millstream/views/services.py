@@ -1,4 +1,4 @@
-"""What the views work with; app.py puts it together."""
+"""What the views work with; application.py puts it together."""
 
 from __future__ import annotations
 

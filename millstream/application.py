@@ -1,0 +1,78 @@
+"""The application: the one place where concrete parts are chosen."""
+
+from __future__ import annotations
+
+import os
+
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from millstream.access import Access
+from millstream.access.keyring import Keyring
+from millstream.access.sessions import Sessions, open_secret
+from millstream.limits import Limits
+from millstream.limits.marks import Marks
+from millstream.limits.table import open_storage
+from millstream.metrics import Metrics
+from millstream.settings import SITE, Settings, load
+from millstream.stores.table import open_store
+from millstream.streams import Aside, Several, Streams, Writer
+from millstream.upstreams.router import Router
+from millstream.usage import Ledger
+from millstream.views import cors, failures, intake, journal, policy, preferences
+from millstream.views.chat import chat
+from millstream.views.doctor import doctor
+from millstream.views.login import login
+from millstream.views.openai import openai
+from millstream.views.operator import operator
+from millstream.views.page import page
+from millstream.views.presets import presets
+from millstream.views.scripts import scripts
+from millstream.views.services import Services
+from millstream.views.streams import streams
+from millstream.views.usage import usage
+
+
+def create_app(settings: Settings | None = None, *, serves: bool = True) -> Flask:
+    """The application, ready to serve in this process; or, for commands that only look, without a part in what the
+    workers do. Raises SettingError with a sentence for the operator."""
+    settings = settings or load()
+    app = Flask(__name__, root_path=str(SITE))
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    workers = int(os.environ.get("WEB_CONCURRENCY") or 1)
+    store = open_store(settings.store, ttl=settings.ttl, workers=workers)
+    storage = open_storage(settings.limits_store)
+    limits = Limits(settings, storage)
+    keys = Keyring(settings.keys)
+    secret = open_secret(settings.session_secret) if keys else b""
+    ledger, aside = Ledger(settings.database), Aside()
+    writer = Writer(ledger.write, aside)
+    metrics = Metrics(settings)
+    models = Router(settings, failed=metrics.failed)
+    metrics.models = frozenset(models.models())
+    ends = Several(writer, journal.Unheard(settings.log), limits, metrics)
+    use = Services(
+        settings=settings,
+        streams=Streams(store, settings, ends, metrics, missed=writer),
+        models=models,
+        access=Access(settings, keys, Sessions(secret, keys, Marks(storage), settings.session)),
+        limits=limits,
+        metrics=metrics,
+        ledger=ledger,
+        aside=aside,
+        writer=writer,
+    )
+    app.extensions["millstream"] = use
+    journal.register(app, settings.log)  # first: it begins before all others, and sees what they made of the response
+    cors.register(app, settings.cors)
+    for blueprint in (chat, login, openai, streams, page, presets, scripts, usage, operator, doctor):
+        app.register_blueprint(blueprint)
+    failures.register(app)
+    policy.register(app)
+    preferences.register(app)
+    app.after_request(intake.tell_rate_limits)
+    if hops := settings.trusted_proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_prefix=hops)  # type: ignore[method-assign]
+    if serves:
+        use.streams.open()
+    return app

@@ -1,0 +1,25 @@
+"""`millstream serve`: gunicorn with our own settings, in place of this process."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from millstream.settings import SITE
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.option("--host", help="Address to listen on.  [default: 127.0.0.1, or HOST]")
+@click.option("--port", help="Port to listen on.  [default: 8000, or PORT]")
+@click.option("--workers", help="Worker processes.  [default: 2, or WEB_CONCURRENCY]")
+@click.argument("gunicorn", nargs=-1, type=click.UNPROCESSED)
+def serve(host: str | None, port: str | None, workers: str | None, gunicorn: tuple[str, ...]) -> None:
+    """Start the server. Other options are passed on to gunicorn."""
+    for variable, value in (("HOST", host), ("PORT", port), ("WEB_CONCURRENCY", workers)):
+        if value is not None:
+            os.environ[variable] = value
+    # -P: a file in the current folder that has the name of a module must not be taken for it.
+    command = [sys.executable, "-P", "-m", "gunicorn", "-c", str(SITE / "gunicorn.conf.py"), *gunicorn]
+    os.execv(sys.executable, [*command, "millstream.wsgi:app"])

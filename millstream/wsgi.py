@@ -1,0 +1,56 @@
+"""For `gunicorn wsgi:app`, `flask run` and our own commands (`flask keys`): patches first, for a stream waits without
+holding the others up."""
+
+import logging
+import sys
+
+try:
+    from gevent import monkey
+except ImportError:
+    sys.exit("Millstream needs gevent: run scripts/serve, or pip install millstream")
+
+monkey.patch_all()
+
+import click  # noqa: E402
+from flask import Flask  # noqa: E402
+
+from millstream.application import create_app  # noqa: E402
+from millstream.commands.keys import keys  # noqa: E402
+from millstream.doctor.command import doctor  # noqa: E402
+from millstream.settings import SettingError, load  # noqa: E402
+from millstream.stores.table import try_store  # noqa: E402
+from millstream.upstreams.router import prepare  # noqa: E402
+
+# One line for each request. Nobody else shows these: they are no warnings.
+requests = logging.getLogger("millstream.requests")
+requests.setLevel(logging.INFO)
+requests.propagate = False
+if not requests.handlers:
+    requests.addHandler(logging.StreamHandler())
+
+
+def serving() -> Flask:
+    try:
+        settings = load()
+        if context is not None:  # `flask run`; under gunicorn its master has done it
+            try_store(settings.store, ttl=settings.ttl, workers=1)
+        prepare(settings)  # this, too
+        return create_app(settings)
+    except SettingError as error:
+        print(f"Millstream can't start: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(3)  # gunicorn's own code for "don't try again": with another one it starts new workers for ever
+
+
+def commanding() -> Flask:
+    """For our own commands: starts no model, joins no workers. Some work where a setting is wrong."""
+    try:
+        return create_app(load(), serves=False)
+    except SettingError as error:
+        print(f"Only `flask keys` and `flask doctor URL` work now: {error}", file=sys.stderr)  # noqa: T201
+        return Flask("millstream")
+
+
+context = click.get_current_context(silent=True)
+app = serving() if context is None or context.info_name == "run" else commanding()
+app.cli.add_command(keys)
+app.cli.add_command(doctor)
