@@ -16,6 +16,7 @@ from wsproto.events import (
     CloseConnection,
     Message,
     Ping,
+    Pong,
     RejectConnection,
     RejectData,
     Request,
@@ -105,15 +106,20 @@ class Connection:
                 if event.message_finished:
                     whole.append(self._whole())
             elif isinstance(event, Ping):
-                with contextlib.suppress(OSError):  # the next read tells
-                    self._sock.sendall(self._protocol.send(event.response()))
+                self._reply(event.response())
             elif isinstance(event, CloseConnection):
                 self._ended = True
                 if self._protocol.state is ConnectionState.OPEN:  # it is wsproto that gives up, not the peer
                     self._broken = event.reason or "bad frames"
+                else:
+                    self._reply(event.response())  # RFC 6455, 5.5.1
         if self._length > LONGEST:
             self._ended, self._broken = True, f"a message is longer than {LONGEST} bytes"
         return whole
+
+    def _reply(self, event: Pong | CloseConnection) -> None:
+        with contextlib.suppress(OSError):  # the next read tells
+            self._sock.sendall(self._protocol.send(event))
 
     def _whole(self) -> str | bytes:
         parts, self._parts, self._length = self._parts, [], 0

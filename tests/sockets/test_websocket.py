@@ -16,6 +16,13 @@ def test_pings_are_answered():
     assert connection._sock.sent[:2] == b"\x8a\x83"  # a masked pong of three bytes
 
 
+def test_a_close_is_answered_with_a_close():
+    connection = Connection(Pieces([wire("text") + wire(b"\x03\xe8", 8)]))
+    connection.upgrade("h", "/", 0.0)
+    assert (connection.receive(), connection.receive()) == (["text"], [])
+    assert connection._sock.sent[:2] == b"\x88\x82"  # masked, with the two bytes of the code
+
+
 BROKEN = {
     "invalid UTF-8 in a text": wire(b"\xff\xfe"),
     "a masked frame": b"\x81\x81\0\0\0\0a",
