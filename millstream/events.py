@@ -96,7 +96,7 @@ class Call(Struct, frozen=True):
     format and the transport that it was asked through, for the operator's figures.
 
     For `api` "chat", `options` are temperature, top_p, max_tokens and stop. For "openai" and "completions" they
-    are all fields of the request's body as they came but model, messages, stream and stream_options (a prompt, too).
+    are all fields of the request's body as they came but model, messages and stream (a prompt, too).
     The first `hidden` messages are the server's own, from its preset: they are for the upstream alone. `preset` is
     its name, "none" if the question wants none, "" where there are none.
     """

@@ -12,10 +12,9 @@ from millstream.settings import SettingError, UpstreamSettings
 from millstream.upstreams import Deadlines, table
 from millstream.upstreams.anthropic_events import Decoder
 from millstream.upstreams.estimate import text_of
-from millstream.upstreams.exchange import Exchange, Refused
-from millstream.upstreams.openai import encode
+from millstream.upstreams.exchange import Exchange
 from millstream.upstreams.outbound import SETTINGS
-from millstream.upstreams.refusals import refusal
+from millstream.upstreams.refusals import Refused, refusal
 
 BASE_URL = "https://api.anthropic.com"
 VERSION = "2023-06-01"
@@ -50,9 +49,9 @@ class Anthropic:
         self._exchange = Exchange(settings, {"anthropic-version": VERSION, **({"x-api-key": key} if key else {})})
 
     def stream(self, call: Call) -> Generator[list[Event]]:
-        asked = encode(request(call, self._max_tokens, self._thinking))
+        asked = request(call, self._max_tokens, self._thinking)
         try:
-            accepted = self._exchange.ask("/v1/messages", asked)
+            accepted = self._exchange.ask("/v1/messages", asked, call.model)
         except Refused as refused:
             raise refusal(self.name, refused.status, refused.headers, refused.said, self._secrets) from refused
         yield from self._exchange.read(accepted, Decoder(call, self.name, self._secrets))
@@ -86,6 +85,8 @@ def request(call: Call, max_tokens: int, thinking: dict[str, Any]) -> dict[str, 
     if thinking:  # and then the API takes no temperature, top_p and top_k
         return {**asked, "thinking": thinking}
     asked |= {name: options[name] for name in ("temperature", "top_p", "top_k") if name in options}
+    if "temperature" in asked and asked.get("top_p") == 1:  # it says nothing, and newer models refuse both
+        del asked["top_p"]
     if "temperature" in asked:  # OpenAI's goes up to 2
         asked["temperature"] = min(max(asked["temperature"], 0), 1)
     return asked

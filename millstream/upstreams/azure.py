@@ -11,9 +11,8 @@ from millstream.errors import UpstreamError
 from millstream.events import Call
 from millstream.settings import SettingError, UpstreamSettings
 from millstream.upstreams import quotation, table
-from millstream.upstreams.exchange import Refused
 from millstream.upstreams.openai import PATHS, OpenAI
-from millstream.upstreams.refusals import reason_in
+from millstream.upstreams.refusals import Refused, reason_in
 
 API_VERSION = "2024-10-21"  # the last one that is no preview, and knows stream_options
 

@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
-from typing import NamedTuple
+from collections.abc import Generator
+from typing import Any
 
+import msgspec
 import requests
 
-from millstream.errors import UpstreamError
+from millstream.errors import RequestError, UpstreamError
 from millstream.events import Event
 from millstream.settings import UpstreamSettings
 from millstream.sockets.upstream import Body
 from millstream.upstreams import answers
+from millstream.upstreams.concessions import Concessions
 from millstream.upstreams.http import Client
+from millstream.upstreams.refusals import Refused
 
 ERROR_BODY = 65536, 5.0  # bytes and seconds of a refusal that are read
-
-
-class Accepted(NamedTuple):
-    """The body of a response with status 200, which somebody has to read, and its Content-Type."""
-
-    body: Body
-    kind: str
-
-
-class Refused(Exception):
-    """A status other than 200, and the beginning of what was said with it. Its own text is empty: there may be a
-    key in what was said."""
-
-    def __init__(self, status: int, headers: Mapping[str, str], said: bytes) -> None:
-        super().__init__()
-        self.status = status
-        self.headers = headers
-        self.said = said
 
 
 class Exchange:
@@ -41,25 +26,28 @@ class Exchange:
     def __init__(self, settings: UpstreamSettings, headers: dict[str, str]) -> None:
         self._name = settings.name
         self._client = Client(settings, headers)
+        self._concessions = Concessions()
 
-    def ask(self, path: str, body: bytes) -> Accepted:
-        """Raises Refused, and UpstreamError."""
+    def ask(self, path: str, asked: dict[str, Any], model: str) -> Body:
+        """Once more where the refusal says how. Raises Refused, UpstreamError, and RequestError (bad_field)."""
+        return self._concessions.ask(asked, model, lambda question: self._post(path, encode(question)))
+
+    def _post(self, path: str, body: bytes) -> Body:
         response = self._client.post(path, body)
         if response.status_code != 200:
             raise Refused(response.status_code, response.headers, self._said(response))
         kind = response.headers.get("Content-Type", "")
         if not kind.lower().startswith("text/html"):
-            return Accepted(self._client.body(response), kind)
+            return self._client.body(response)
         response.close()
         raise UpstreamError(
             "upstream_protocol", f'upstream "{self._name}" answered with a web page ({kind}); check its base_url.'
         )
 
-    def read(self, accepted: Accepted, decoder: answers.Decoder) -> Generator[list[Event]]:
+    def read(self, body: Body, decoder: answers.Decoder) -> Generator[list[Event]]:
         """What Upstream.stream gives. The connection is kept if the answer was whole, else closed."""
-        body, kind = accepted
         try:
-            yield from answers.read(body, answers.payloads(kind), decoder, self._name)
+            yield from answers.read(body, answers.Sniffed(), decoder, self._name)
         finally:
             if decoder.done:
                 body.release()
@@ -75,3 +63,14 @@ class Exchange:
             return body.beginning(*ERROR_BODY)
         finally:
             body.release(tail=0)
+
+
+def encode(asked: dict[str, Any]) -> bytes:
+    """Raises RequestError (bad_field)."""
+    try:
+        return msgspec.json.encode(asked)
+    except UnicodeEncodeError as error:
+        field = "messages" if "messages" in asked else "prompt"
+        raise RequestError(
+            "bad_field", f"{field} has half of a surrogate pair in it; send whole characters.", field
+        ) from error

@@ -20,7 +20,9 @@ from millstream.upstreams import Deadlines, Upstream
 # What every upstream is asked with; one that can't do it says so itself.
 OPTIONS = frozenset({"temperature", "top_p", "max_tokens", "stop"})
 # What says something about the request and not about the answer.
-ASIDE = frozenset({"user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key"})
+ASIDE = frozenset(
+    {"stream_options", "user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key"}
+)
 # The values that ask for what a text is anyway. null, [] and {} do so too, whatever the field.
 PLAIN: dict[str, tuple[Any, ...]] = {
     "n": (1,),

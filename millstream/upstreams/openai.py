@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any
 
-import msgspec
-
-from millstream.errors import RequestError, UpstreamError
+from millstream.errors import UpstreamError
 from millstream.events import Api, Call, Event
 from millstream.settings import UpstreamSettings
 from millstream.upstreams import Deadlines, table
 from millstream.upstreams.completion import Decoder
-from millstream.upstreams.exchange import Accepted, Exchange, Refused
+from millstream.upstreams.concessions import USAGE
+from millstream.upstreams.exchange import Exchange
 from millstream.upstreams.outbound import SETTINGS
-from millstream.upstreams.refusals import refusal
+from millstream.upstreams.refusals import Refused, refusal
 
 PATHS: dict[Api, str] = {"chat": "/chat/completions", "openai": "/chat/completions", "completions": "/completions"}
-USAGE = {"stream_options": {"include_usage": True}}
 
 
 class OpenAI:
@@ -43,10 +41,14 @@ class OpenAI:
         self._think = table.flag(settings, "think", False)
         self._secrets = (settings.api_key,)
         self._exchange = Exchange(settings, self.headers(table.key(settings)))
-        self._usage = True  # it is asked for, until a server complains of that
 
     def stream(self, call: Call) -> Generator[list[Event]]:
-        accepted = self._ask(call)
+        options = call.options.get("stream_options") or {}
+        asked = {**self.request(call), "stream": True, "stream_options": {**options, **USAGE}}
+        try:
+            accepted = self._exchange.ask(self.path(call), asked, call.model)
+        except Refused as refused:
+            raise self.refusal(refused, call) from refused
         yield from self._exchange.read(accepted, Decoder(call, self.name, self._secrets, self._think))
 
     def headers(self, key: str) -> dict[str, str]:
@@ -61,31 +63,3 @@ class OpenAI:
 
     def refusal(self, refused: Refused, call: Call) -> UpstreamError:
         return refusal(self.name, refused.status, refused.headers, refused.said, self._secrets)
-
-    def _ask(self, call: Call) -> Accepted:
-        usage = self._usage
-        asked = {**self.request(call), "stream": True, **(USAGE if usage else {})}
-        try:
-            return self._exchange.ask(self.path(call), encode(asked))
-        except Refused as refused:
-            if not (usage and _complains_of_usage(refused)):
-                raise self.refusal(refused, call) from refused
-        self._usage = False
-        return self._ask(call)
-
-
-def encode(asked: dict[str, Any]) -> bytes:
-    """Raises RequestError (bad_field)."""
-    try:
-        return msgspec.json.encode(asked)
-    except UnicodeEncodeError as error:
-        field = "messages" if "messages" in asked else "prompt"
-        raise RequestError(
-            "bad_field", f"{field} has half of a surrogate pair in it; send whole characters.", field
-        ) from error
-
-
-def _complains_of_usage(refused: Refused) -> bool:
-    return refused.status in (400, 422) and any(
-        name in refused.said for name in (b"stream_options", b"include_usage")
-    )

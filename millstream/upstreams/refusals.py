@@ -15,12 +15,24 @@ from millstream.settings import Secret
 from millstream.upstreams.quotation import quote
 
 
+class Refused(Exception):
+    """A status other than 200, and the beginning of what was said with it. Its own text is empty: there may be a
+    key in what was said."""
+
+    def __init__(self, status: int, headers: Mapping[str, str], said: bytes) -> None:
+        super().__init__()
+        self.status = status
+        self.headers = headers
+        self.said = said
+
+
 class Reason(Struct, frozen=True):
     """What an error body or an error frame says. `code` and `type` are text, also where they came as numbers."""
 
     message: str = ""
     code: str = ""
     type: str = ""
+    param: str = ""
 
 
 def reason(document: object) -> Reason:
@@ -33,7 +45,7 @@ def reason(document: object) -> Reason:
     if isinstance(inner, dict | list):
         return reason(inner)
     message = inner if isinstance(inner, str) else document.get("message") or document.get("detail") or inner
-    return Reason(_text(message), _text(document.get("code")), _text(document.get("type")))
+    return Reason(_text(message), *(_text(document.get(name)) for name in ("code", "type", "param")))
 
 
 def reason_in(body: bytes) -> Reason:

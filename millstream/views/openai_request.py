@@ -16,7 +16,7 @@ from millstream.errors import RequestError
 from millstream.events import Api
 
 MODEL_MOST = 200  # characters of a model's name: it is logged and kept
-NOT_OPTIONS = ("model", "messages", "stream", "stream_options")
+NOT_OPTIONS = ("model", "messages", "stream")
 DATA_URL = re.compile(r"data:[^,]*;base64,", re.IGNORECASE)
 
 Object = dict[str, Any]

@@ -1,0 +1,102 @@
+"""A question that is put once more as the complaint says."""
+
+import json
+
+import pytest
+from msgspec.structs import replace
+
+from millstream.errors import UpstreamError
+from millstream.upstreams.anthropic import Anthropic
+from millstream.upstreams.concessions import AGAIN, Concessions
+from millstream.upstreams.openai import OpenAI
+from millstream.upstreams.refusals import Refused
+from tests.upstreams.fake import ANSWER, CALL, failure, whole
+
+
+def said(message, param=None):
+    return whole("400 Bad Request", json.dumps({"error": {"message": message, "param": param}}).encode())
+
+
+USAGE = said("Unrecognized request argument: stream_options")
+TOKENS = said("Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.", "max_tokens")
+BOTH = said("`temperature` and `top_p` cannot both be specified for this model. Please use only one.")
+VERIFY = said("Your organization must be verified to stream this model.", "stream")
+COMPLAINT = said("no")
+WHOLE = whole(body=b'{"choices":[{"message":{"content":"Hello"},"finish_reason":"stop"}]}')
+
+# The complaint, the options of the question, what differs in the second one (None: it isn't there), its answer.
+KINDS = {
+    "no usage": (USAGE, {}, {"stream_options": None}, ANSWER),
+    "max_completion_tokens": (TOKENS, {"max_tokens": 9}, {"max_tokens": None, "max_completion_tokens": 9}, ANSWER),
+    "the smaller limit": (
+        TOKENS,
+        {"max_tokens": 9, "max_completion_tokens": 20},
+        {"max_tokens": None, "max_completion_tokens": 9},
+        ANSWER,
+    ),
+    "temperature": (BOTH, {"temperature": 0.3, "top_p": 0.5}, {"top_p": None, "temperature": 0.3}, ANSWER),
+    "top_p": (BOTH, {"temperature": 1, "top_p": 0.5}, {"temperature": None, "top_p": 0.5}, ANSWER),
+    "unstreamed": (VERIFY, {}, {"stream": False, "stream_options": None}, WHOLE),
+}
+
+
+def asked(server):
+    return [json.loads(request.partition(b"\r\n\r\n")[2]) for request in server.requests]
+
+
+def ask(upstream, **changes):
+    events = [event for batch in upstream.stream(replace(CALL, **changes)) for event in batch]
+    assert "".join(event.text for event in events) == "Hello"
+
+
+@pytest.mark.parametrize(("complaint", "options", "differs", "answer"), KINDS.values(), ids=KINDS)
+def test_a_complaint_is_heard_once_and_remembered_for_the_model(fake, complaint, options, differs, answer):
+    server = fake(complaint, answer, answer, complaint, answer)
+    upstream = OpenAI(server.settings())
+    for model in ("m", "m", "other"):
+        ask(upstream, model=model, options=options)
+    first, second, third, other, _ = asked(server)
+    assert {name: second.get(name) for name in differs} == differs
+    assert (second, third) == (third, second)
+    assert {**first, "model": "other"} == other
+
+
+def test_what_did_not_help_is_not_remembered(fake):
+    odd = said("Unrecognized request argument: include_usage")  # a field of this one client
+    server = fake(odd, odd, ANSWER)
+    upstream = OpenAI(server.settings())
+    assert failure(upstream).code == "bad_request"
+    ask(upstream)
+    assert ["stream_options" in one for one in asked(server)] == [True, False, True]
+
+
+def test_one_clients_odd_stream_options_cost_nobody_the_usage(fake):
+    server = fake(said("stream_options: unknown key x"), ANSWER, ANSWER)
+    upstream = OpenAI(server.settings())
+    for options in ({"x": 1}, {}):
+        ask(upstream, options={"stream_options": options})
+    usage = {"include_usage": True}
+    assert [one["stream_options"] for one in asked(server)] == [{"x": 1} | usage, usage, usage]
+
+
+def test_anthropic_hears_the_same(fake):
+    server = fake(BOTH, COMPLAINT)
+    stream = Anthropic(server.settings()).stream(replace(CALL, options={"temperature": 0.3, "top_p": 0.5}))
+    with pytest.raises(UpstreamError):
+        next(stream)
+    assert ["top_p" in one for one in asked(server)] == [True, False]
+
+
+def test_a_concession_is_forgotten_after_a_while():
+    now = [0.0]
+    concessions, sent = Concessions(clock=lambda: now[0]), []
+
+    def send(question):
+        sent.append("stream_options" in question)
+        if sent[-1]:
+            raise Refused(400, {}, b"no stream_options")
+
+    for moment in (0.0, AGAIN - 1, AGAIN + 1):
+        now[0] = moment
+        concessions.ask({"stream_options": {"include_usage": True}}, "m", send)
+    assert sent == [True, False, False, True, False]
