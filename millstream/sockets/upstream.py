@@ -85,7 +85,7 @@ class Body:
 
         False where there is nothing to wait for, or no gevent: then it's for `read` to go on at once.
         """
-        if self._sock is None or not hasattr(self._sock, "_read_event"):
+        if self._framing.done or self._sock is None or not hasattr(self._sock, "_read_event"):
             return False
         self._sock.settimeout(0)
         # These make no socket readable.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+import msgspec
+
 from millstream.errors import UpstreamError
 from millstream.events import Event
 from millstream.sockets.upstream import Body
@@ -12,6 +14,7 @@ from millstream.wire.sse import Decoder as ServerEvents
 from millstream.wire.sse import ServerEvent
 
 WHOLE = 16 << 20  # bytes of an answer that comes unstreamed
+GZIP = b"\x1f\x8b"
 REST = 5.0  # s that usage and end may take once the answer is whole: no silence of a minute for their sake
 
 
@@ -52,9 +55,28 @@ class Whole:
         return [ServerEvent(data=bytes(self._data)), ServerEvent(data=b"[DONE]")]
 
 
-def payloads(content_type: str) -> Payloads:
-    """By the response's Content-Type; what isn't JSON is taken for an event stream, however it is labelled."""
-    return Whole() if content_type.lower().startswith("application/json") else ServerEvents()
+class Sniffed:
+    """One of the two, whatever the Content-Type says: servers label streams application/json, and errors, which are
+    one JSON document, text/event-stream. The first byte tells."""
+
+    def __init__(self) -> None:
+        self._source: Payloads | None = None
+        self._begun = b""
+
+    def feed(self, data: bytes) -> list[ServerEvent]:
+        if self._source is not None:
+            return self._source.feed(data)
+        data = self._begun + data
+        if data == GZIP[: len(data)] or not (text := data.lstrip()):  # white space keeps a connection alive
+            self._begun = data[-len(GZIP) :]
+            return []
+        if data.startswith(GZIP):
+            raise ValueError("it is compressed (gzip), although we asked for none and the headers name no coding")
+        self._source = Whole() if text.startswith(b"{") else ServerEvents()
+        return self._source.feed(data)
+
+    def close(self) -> list[ServerEvent]:
+        return self._source.close() if self._source is not None else []
 
 
 class Flow(list[Event]):
@@ -121,7 +143,8 @@ class Flow(list[Event]):
         failure = None
         try:
             for event in self._source.feed(data) if data else self._source.close():
-                batch += self._decoder.feed(event.data, event.type)
+                for payload in _payloads(event.data):
+                    batch += self._decoder.feed(payload, event.type)
         except UpstreamError as error:
             failure = error
         except ValueError as error:
@@ -148,6 +171,22 @@ class Flow(list[Event]):
         return UpstreamError(
             "upstream_protocol", f'upstream "{self._name}" sent what can\'t be read: {error}. Ask again.'
         )
+
+
+def _payloads(data: bytes) -> list[bytes]:
+    """Mostly one. Some relays (of GLM, Kimi) put one line end between events: then each line is one."""
+    if b"\n" not in data or _is_json(data):
+        return [data]
+    lines = [line for line in data.split(b"\n") if line.strip()]
+    return lines if all(line == b"[DONE]" or _is_json(line) for line in lines) else [data]
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        msgspec.json.decode(data, type=msgspec.Raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
 
 
 def read(body: Body, source: Payloads, decoder: Decoder, name: str) -> Iterator[list[Event]]:

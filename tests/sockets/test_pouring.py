@@ -10,7 +10,7 @@ from gevent import socket
 from gevent.event import AsyncResult, Event
 
 from millstream.sockets.upstream import Body
-from millstream.wire.http import Chunked, UntilClose
+from millstream.wire.http import Chunked, Length, UntilClose
 
 WAIT = 20  # s; a deadline for what should come at once
 
@@ -84,6 +84,12 @@ def test_every_byte_for_itself(pair):
         gevent.sleep(0)
     pump.get(timeout=WAIT)
     assert b"".join(taken) == b"split"
+
+
+def test_a_body_that_is_not_there_is_over_at_once(pair):
+    here, _ = pair
+    one = body(here, Length(0))
+    assert (one.pour(Taken(), lambda error: None), one.read()) == (False, b"")
 
 
 def test_who_has_enough_reads_on(pair):

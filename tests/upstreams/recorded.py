@@ -6,7 +6,6 @@ from pathlib import Path
 from millstream.errors import UpstreamError
 from millstream.events import Call
 from millstream.upstreams import answers
-from millstream.wire.sse import Decoder as ServerEvents
 
 WIRE = Path(__file__).parent.parent / "wire"
 CALL = Call("asked", [{"role": "user", "content": "12345678"}])
@@ -30,7 +29,7 @@ def decode(pieces, decoder):
     """Every batch, and the error if it ended with one."""
     batches = []
     try:
-        for batch in answers.Flow(Recorded(*pieces), ServerEvents(), decoder, "test").batches():
+        for batch in answers.Flow(Recorded(*pieces), answers.Sniffed(), decoder, "test").batches():
             batches.append(batch)
     except UpstreamError as error:
         return batches, error
