@@ -54,20 +54,28 @@ class Pump:
         self._closed = closed
         self._batches: Iterator[list[Event]] | None = None
         self._flow: Flow | None = None  # while it pours
+        self._stopped = False
+        self._iterating = False  # the greenlet has begun, so that it can be killed and still closes
         self._greenlet = gevent.spawn(self._run)
 
     def stop(self) -> None:
         """Nothing more is wanted. From any greenlet and from the event loop; doesn't block; idempotent."""
+        if self._stopped:
+            return  # a second kill would end the greenlet that closes the connection
+        self._stopped = True
         if self._flow is not None:
             self._flow.cease()
             self._flow = None
             self._greenlet = gevent.spawn(self._close)
-        elif self._greenlet is not gevent.getcurrent():
+        elif self._iterating and self._greenlet is not gevent.getcurrent():
             self._greenlet.kill(block=False)
 
     def _run(self, failed: BaseException | None = None) -> None:
         """Until the end, or until the answer pours; and again after that, with what the pouring `failed` of."""
         try:
+            self._iterating = True
+            if self._stopped:
+                return
             if failed is not None:
                 raise failed
             self._iterate()
@@ -103,10 +111,12 @@ class Pump:
 
     def _poured(self, failed: BaseException | None) -> None:
         self._flow = None
+        self._iterating = False
         self._greenlet = gevent.spawn(self._run, failed)
 
     def _close(self) -> None:
-        getattr(self._batches, "close", lambda: None)()
+        batches, self._batches = self._batches, None
+        getattr(batches, "close", lambda: None)()
         self._closed()
 
 

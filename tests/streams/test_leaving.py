@@ -1,0 +1,65 @@
+"""An upstream's connection is closed however many ask for it, in whatever order, in one turn of the event loop."""
+
+from __future__ import annotations
+
+import gevent
+import pytest
+from gevent.event import Event as Signal
+
+from millstream.events import Event
+from millstream.upstreams import Deadlines
+from millstream.upstreams.answers import Flow
+from tests.streams.fakes import WAIT, call
+
+
+class Poured(Flow):
+    """An accepted answer that the test pours by hand."""
+
+    __slots__ = ("over", "take")
+
+    def __init__(self):
+        list.__init__(self)
+        self.heard = False
+
+    def pour(self, take, over):
+        self.take, self.over = take, over
+        return True
+
+    def cease(self):
+        pass
+
+
+class Pouring:
+    name = "pouring"
+    deadlines = Deadlines()
+
+    def __init__(self):
+        self.flow = Poured()
+        self.closed = Signal()
+
+    def stream(self, call):
+        try:
+            yield self.flow
+            gevent.sleep(WAIT)
+            yield []
+        finally:
+            self.closed.set()
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        lambda live, flow, follower: (live._pump.stop(), live._pump.stop()),
+        lambda live, flow, follower: (follower.leave(), live._abandon()),
+        lambda live, flow, follower: (flow.over(None), follower.leave()),
+        lambda live, flow, follower: (follower.leave(), flow.take([Event(text="late")])),
+    ],
+    ids=["stopped twice", "abandoned twice", "its body ends and the client leaves", "the client leaves and more comes"],
+)
+def test_what_meets_in_one_turn_closes_the_upstream(streams, turn):
+    upstream = Pouring()
+    meta = streams.start(call(grace=0), upstream)
+    follower, live = streams.follow(meta), streams.live[meta.id]
+    assert live.settled.wait(WAIT)
+    gevent.get_hub().loop.run_callback(turn, live, upstream.flow, follower)
+    assert upstream.closed.wait(WAIT / 4)
