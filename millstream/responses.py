@@ -22,6 +22,10 @@ HEADERS = {
 }
 
 
+def _nothing() -> None:
+    pass
+
+
 class Body:
     """The response's iterable. Unlike a generator it is closed properly even if it was never begun. It knows what it
     `sent`, in bytes, when the `first` events went out, by the monotonic clock, and the terminal event, its `end`."""
@@ -37,9 +41,9 @@ class Body:
         self._batches = batches
         self._format = format
         self._client = client
-        self._pieces = self._write()
+        self._pieces: Iterator[bytes] = self._write()
         self._rest: bytes | None = None  # that the client has not taken; None before the headers have gone out
-        self.wake: Callable[[], None] = lambda: None
+        self.wake: Callable[[], None] = _nothing
         self._left = left
 
     def __iter__(self) -> Iterator[bytes]:
@@ -49,19 +53,18 @@ class Body:
         self._rest = None
         self._client.unwatch()
         self._left()
+        self._pieces, self._left, self.wake = iter(()), _nothing, _nothing  # no cycle is left behind
 
     def write(self, batch: list[Event]) -> bool | None:
         """Writes events that are not terminal without blocking, while nobody iterates: False where it can't be done,
         None where the client did not take all. Then whoever iterates is to go on: with [], if there is no more. Under
         load it is sent a moment later, and `wake` called where the client does not take all of it."""
-        if self._rest is None or self._rest:
-            return False
+        if self._rest is None or self._rest or not self._client.chunks:
+            return False  # before it is encoded: formats have a state, and whoever iterates encodes it again
         piece = self._format.encode(batch)
         if not piece:
             return True  # an empty chunk would be the last
         frame = self._client.frame(piece)
-        if frame is None:
-            return False
         self.sent += len(piece)
         self.first = self.first or monotonic()
         self._rest = frame

@@ -6,6 +6,7 @@ import pytest
 
 from millstream.events import End, Event, Meta
 from millstream.formats import Options
+from millstream.formats.html import Html
 from millstream.formats.text import Text
 from millstream.responses import Body
 from millstream.sockets.gathering import Gathering
@@ -19,10 +20,11 @@ class Client:
 
     def __init__(self, takes: int | None = 10_000) -> None:
         self.takes = takes
+        self.chunks = takes is not None
         self.got: list[bytes] = []
 
-    def frame(self, piece: bytes) -> bytes | None:
-        return None if self.takes is None else piece
+    def frame(self, piece: bytes) -> bytes:
+        return piece
 
     def offer(self, frame: bytes) -> bytes:
         if self.takes is not None and self.takes < 0:
@@ -36,8 +38,9 @@ class Client:
         self.got.append(rest)
 
     def send(self, piece: bytes) -> bool:
-        self.got.append(piece)
-        return True
+        if self.chunks:
+            self.got.append(piece)
+        return self.chunks
 
     def unwatch(self) -> None:
         pass
@@ -85,6 +88,26 @@ def test_the_rest_is_sent_when_the_body_is_woken(written):
 def test_what_can_t_be_written_is_left_to_the_iterator(written):
     outcome, got, _ = written(None)
     assert (outcome, got) == (False, [])
+
+
+@pytest.mark.parametrize("takes", [None, 3, 10_000], ids=["HTTP/1.0", "slow", "HTTP/1.1"])
+def test_each_batch_is_encoded_once_whichever_way_it_goes_out(takes):
+    client = Client(takes)
+    texts = ["  indented ``", "`py\ncode\n```\n", "tail"]
+
+    def batches():
+        for n, text in enumerate(texts, 1):
+            batch = [Event(text=text, n=n)]
+            if (done := body.write(batch)) is not True:
+                yield batch if done is False else []
+        yield [DONE]
+
+    body = Body(batches(), Html(META, Options(render=lambda name, values: name)), client, lambda: None)
+    for piece in body:
+        client.got.append(piece)
+    alone = Html(META, Options(render=lambda name, values: name))
+    whole = [alone.opening(), *(alone.encode([Event(text=text)]) for text in texts), alone.closing(DONE)]
+    assert b"".join(client.got) == b"".join(whole)
 
 
 def test_that_a_client_has_left_is_the_iterator_s_to_meet(written):

@@ -33,10 +33,10 @@ class Client:
 
     gunicorn hands its socket over as `gunicorn.socket`; on other servers, and for HTTP/2 streams that share
     a connection, there is none: then leaving is noticed at the next write only, and `abort` raises.
-    `direct`: nobody between us and the server changes the body, so that `send` may go past both.
+    `direct`: nobody between us and the server changes the body, so that `send` may go past both, in `chunks`.
     """
 
-    __slots__ = ("_chunks", "_http10", "_raw", "_socket", "_watcher")
+    __slots__ = ("_http10", "_raw", "_socket", "_watcher", "chunks")
 
     def __init__(self, environ: dict[str, Any], *, direct: bool = False) -> None:
         shared = environ.get("HTTP_VERSION") == "2"  # set by gunicorn's own HTTP/2
@@ -44,8 +44,8 @@ class Client:
         self._http10 = environ.get("SERVER_PROTOCOL") == "HTTP/1.0"
         # gevent's socket with nothing on it; over HTTP/1.1 a body of unknown length goes in chunks (RFC 9112, 7.1).
         plain = hasattr(self._socket, "_sock") and not hasattr(self._socket, "pending")
-        self._chunks = direct and plain and environ.get("SERVER_PROTOCOL") == "HTTP/1.1"
-        self._raw: Any = self._socket._sock if self._chunks and self._socket else None
+        self.chunks = direct and plain and environ.get("SERVER_PROTOCOL") == "HTTP/1.1"
+        self._raw: Any = self._socket._sock if self.chunks and self._socket else None
         self._watcher: Any = None
 
     def limit_buffer(self, size: int) -> None:
@@ -87,15 +87,14 @@ class Client:
         a body of unknown length whose headers have gone out; its last chunk is the server's. Raises OSError as the
         server's own writing would.
         """
-        frame = self.frame(piece)
-        if frame is None:
+        if not self.chunks:
             return False
-        self.send_rest(self.offer(frame))
+        self.send_rest(self.offer(self.frame(piece)))
         return True
 
-    def frame(self, piece: bytes) -> bytes | None:
-        """A piece of the body as a chunk of HTTP; None where `send` gives False."""
-        return b"%X\r\n%b\r\n" % (len(piece), piece) if self._chunks else None
+    def frame(self, piece: bytes) -> bytes:
+        """A piece of the body as a chunk of HTTP, for `offer`: only where it goes in `chunks`."""
+        return b"%X\r\n%b\r\n" % (len(piece), piece)
 
     def offer(self, frame: bytes) -> bytes:
         """Sends what can be sent without waiting, and gives what is left for `send_rest`. Raises OSError."""

@@ -16,6 +16,14 @@ from millstream.streams.live import Live
 INBOX = 64  # batches that may wait for a client; a slower one reads on from the log
 
 
+def _nothing(*_: object) -> None:
+    pass
+
+
+def _no(*_: object) -> bool:
+    return False
+
+
 class Peer(Protocol):
     """What a follower must know of its client's connection."""
 
@@ -44,10 +52,10 @@ class Follower:
     ) -> None:
         self.meta = meta
         self.after = after
-        self.unwatch: Callable[[], None] = lambda: None
-        self.orphaned: Callable[[], bool] = lambda: False
-        self.gone: Callable[[Follower], None] = lambda _: None
-        self.write: Callable[[list[Event]], bool | None] = lambda batch: False
+        self.unwatch: Callable[[], None] = _nothing
+        self.orphaned: Callable[[], bool] = _no
+        self.gone: Callable[[Follower], None] = _nothing
+        self.write: Callable[[list[Event]], bool | None] = _no
         self._reader = reader
         self._live = live
         self._peer = peer
@@ -113,6 +121,7 @@ class Follower:
         if batch[0].n <= self.after:
             batch = [event for event in batch if event.n > self.after]
         if batch and batch[0].n != self.after + 1:
+            self._inbox = None  # the log has the rest: a pump that was stopped in mid-append pushes to nobody
             return []
         self._inbox = []
         if batch:
@@ -190,6 +199,8 @@ class Follower:
         self._reader.close()
         self.unwatch()
         self.gone(self)
+        # No cycles are left behind: a question of 8 MiB would wait for the garbage collector in one of them.
+        self.unwatch, self.orphaned, self.gone, self.write = _nothing, _no, _nothing, _no
         if self._live is not None:
             self._live.leave(self)
 

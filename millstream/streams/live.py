@@ -22,7 +22,7 @@ from gevent.event import Event as Signal
 from gevent.lock import BoundedSemaphore
 from msgspec.structs import replace
 
-from millstream.errors import MillstreamError, UpstreamError
+from millstream.errors import MillstreamError, RequestError, UpstreamError
 from millstream.events import TERMINAL, Call, End, Event, Meta, Usage, number
 from millstream.settings import Settings
 from millstream.settings.prices import cost
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from millstream.streams.follower import Follower
 
 log = logging.getLogger("millstream")
+
+REFUSALS = ("upstream_refused", "upstream_auth", "connect_timeout")
 
 
 class Ended(Protocol):
@@ -151,7 +153,7 @@ class Live:
     def fail(self, error: MillstreamError) -> None:
         if self.terminal is not None:
             return
-        if self.n == 0:
+        if self.n == 0 and not self.accepted and _unpaid(error):
             try:
                 self._store.release(self.meta.id)
             except OSError as trouble:
@@ -255,3 +257,9 @@ class Live:
 
     def _late(self, code: str, message: str) -> None:
         self.fail(UpstreamError(code, message))
+
+
+def _unpaid(error: MillstreamError) -> bool:
+    """Whether an upstream that has accepted nothing has refused for certain: then the Idempotency-Key may ask again.
+    A question that was sent and got no status (a break, a deadline, nobody listening) may have been paid."""
+    return isinstance(error, RequestError) or error.code in REFUSALS or not getattr(error, "paid", True)

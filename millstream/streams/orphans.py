@@ -58,8 +58,6 @@ class Orphans:
         if not self._store.seize(meta.id):
             return False
         past = history(self._store.reader(meta.id))
-        if past.last == 0:
-            self._store.release(meta.id)
         use, usage = self._settings, past.usage(meta.prompt)
         price = cost(use.prices, (meta.model,), usage)
         end = End(

@@ -73,7 +73,11 @@ class Chain:
             elif place > 1:
                 log.warning("%s There is nobody else to ask.", refusal.message)
         self._turn(self._members[0], time.monotonic() - begun)
-        raise refusals[0]
+        try:
+            raise refusals[0]
+        finally:
+            refusals.clear()  # their tracebacks hold this frame, and so the question, until the garbage collector comes
+            del refusal
 
     def _ask(
         self, member: Member, call: Call, patience: float

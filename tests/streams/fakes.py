@@ -32,7 +32,10 @@ class Led:
             while True:
                 step = self._steps.get()
                 if isinstance(step, Exception):
-                    raise step
+                    try:
+                        raise step
+                    finally:
+                        del step
                 yield step
         finally:
             self.closed.set()

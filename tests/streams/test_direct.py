@@ -31,12 +31,12 @@ def following(streams, upstream):
 
     def follow(*answers):
         follower = streams.follow(streams.start(call(), upstream))
-        follower.write = Writer(*answers)
+        follower.write = write = Writer(*answers)
         taken = []
         reading = gevent.spawn(lambda: taken.extend([event.text for event in batch] for batch in follower))
         upstream.accept()
         gevent.idle()  # the follower has read the log, and sleeps
-        return follower, taken, reading
+        return follower, write, taken, reading
 
     return follow
 
@@ -49,40 +49,40 @@ def say(upstream, write, text):
 
 
 def test_a_follower_that_sleeps_is_not_woken(following, upstream):
-    follower, taken, reading = following()
+    follower, write, taken, reading = following()
     for text in "ab":
-        say(upstream, follower.write, text)
-    assert (follower.write.batches, taken, follower.after) == ([["a"], ["b"]], [], 2)
+        say(upstream, write, text)
+    assert (write.batches, taken, follower.after) == ([["a"], ["b"]], [], 2)
     upstream.finish()
     reading.get(timeout=WAIT)
     assert taken == [[""]]  # the end is its own
 
 
 def test_what_can_t_be_written_directly_comes_the_follower_s_way(following, upstream):
-    follower, taken, reading = following(False, True)
-    say(upstream, follower.write, "a")
-    say(upstream, follower.write, "b")
-    assert (taken, follower.write.batches) == ([["a"]], [["b"]])
+    follower, write, taken, reading = following(False, True)
+    say(upstream, write, "a")
+    say(upstream, write, "b")
+    assert (taken, write.batches) == ([["a"]], [["b"]])
     upstream.finish()
     reading.get(timeout=WAIT)
 
 
 def test_a_follower_is_woken_for_what_its_client_did_not_take(following, upstream):
-    follower, taken, reading = following(None)
-    say(upstream, follower.write, "a")
+    follower, write, taken, reading = following(None)
+    say(upstream, write, "a")
     assert taken == [[]]  # to send the rest
     upstream.finish()
     reading.get(timeout=WAIT)
-    assert (follower.write.batches, taken) == ([["a"]], [[], [""]])
+    assert (write.batches, taken) == ([["a"]], [[], [""]])
 
 
 def test_after_direct_writes_a_slow_follower_reads_on_from_the_log_where_it_is(following, upstream, monkeypatch):
     monkeypatch.setattr("millstream.streams.follower.INBOX", 2)
-    follower, taken, reading = following(True, *[False] * 100)
-    say(upstream, follower.write, "a")
+    follower, write, taken, reading = following(True, *[False] * 100)
+    say(upstream, write, "a")
     for text in "bcdefg":  # in one turn: more than its inbox takes
         upstream.say(text)
     upstream.finish()
     reading.get(timeout=WAIT)
-    assert follower.write.batches == [["a"]]
+    assert write.batches == [["a"]]
     assert "".join(text for batch in taken for text in batch) == "bcdefg"

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import gevent
 import pytest
 from gevent.event import Event as Signal
 
-from millstream.events import Event
+from millstream.events import Call, Event
 from millstream.upstreams import Deadlines
 from millstream.upstreams.answers import Flow
-from tests.streams.fakes import WAIT, call
+from millstream.upstreams.fallback import Chain, Member
+from tests.streams.fakes import WAIT, Led, call
 
 
 class Poured(Flow):
@@ -63,3 +67,39 @@ def test_what_meets_in_one_turn_closes_the_upstream(streams, turn):
     assert live.settled.wait(WAIT)
     gevent.get_hub().loop.run_callback(turn, live, upstream.flow, follower)
     assert upstream.closed.wait(WAIT / 4)
+
+
+class Image(dict):
+    """A part of a question that a weak reference can point at."""
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [
+        lambda upstream, live, follower: upstream.finish(),
+        lambda upstream, live, follower: upstream.break_off("upstream_refused"),
+        lambda upstream, live, follower: live.stop(),
+        lambda upstream, live, follower: follower.leave(),
+    ],
+    ids=["done", "refused", "stopped", "left"],
+)
+def test_a_question_leaves_memory_with_its_answer_and_not_with_the_garbage_collector(streams, ends):
+    upstream = Led()
+    gc.collect()
+    gc.disable()
+    try:
+        asked = Call("m", [Image(role="user")], caller="me", grace=0)
+        image = weakref.ref(asked.messages[0])
+        meta = streams.start(asked, Chain([Member(upstream)]))
+        follower, live = streams.follow(meta), streams.live[meta.id]
+        upstream.accept()
+        assert live.settled.wait(WAIT)
+        ends(upstream, live, follower)
+        assert upstream.closed.wait(WAIT)
+        with gevent.Timeout(WAIT):
+            list(follower)
+        del asked, follower, live
+        gevent.sleep(0.01)
+        assert image() is None
+    finally:
+        gc.enable()

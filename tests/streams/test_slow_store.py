@@ -175,3 +175,13 @@ def test_who_has_seen_more_than_is_logged_waits_for_it_a_moment(slow, running):
     assert all(greenlet.successful() for greenlet in reaching)
     slow.belated = 0.1
     streams.reach(meta.id, after=1000)
+
+
+def test_who_comes_back_while_the_last_batch_is_being_logged_gets_it_and_the_end(slow, running):
+    streams, upstream, meta, follower = running
+    logging(slow, upstream)
+    follower.leave()  # abandoned: the pump that waits for the log is stopped, and pushes to nobody
+    late = streams.follow(meta)
+    assert late.take(0) == []
+    slow.answered.set()
+    assert seen(late) == [(1, "in between"), (2, "failed")]

@@ -195,12 +195,27 @@ def test_a_claim_with_another_question_is_refused(streams, upstream):
 
 
 @pytest.mark.parametrize("store", ["memory:", "file:{tmp}"])
-def test_a_claim_is_free_again_if_the_stream_failed_before_its_first_token(make_streams, upstream, store, tmp_path):
+@pytest.mark.parametrize(
+    ("happened", "free"),
+    [
+        (lambda upstream, follower: upstream.break_off("upstream_refused"), True),
+        (lambda upstream, follower: upstream.break_off("connect_timeout"), True),
+        (lambda upstream, follower: upstream.break_off("upstream_broke"), False),  # sent, and no word: may be paid
+        (lambda upstream, follower: follower.leave(), False),  # abandoned while it is being asked
+        (lambda upstream, follower: (upstream.accept(), upstream.break_off("upstream_refused")), False),
+        (lambda upstream, follower: (upstream.accept(), gevent.idle(), follower.leave()), False),
+    ],
+)
+def test_a_claim_is_free_again_only_where_an_upstream_has_refused(
+    make_streams, upstream, store, tmp_path, happened, free
+):
     streams = make_streams(store.format(tmp=tmp_path))
-    first = streams.start(call(), upstream, claim="me\nk", fingerprint="f")
-    upstream.break_off()
+    first = streams.start(call(grace=0), upstream, claim="me\nk", fingerprint="f")
+    follower = streams.follow(first)
+    gevent.idle()
+    happened(upstream, follower)
     assert ended(streams.follow(first)).type == "failed"
-    assert streams.start(call(), upstream, claim="me\nk", fingerprint="f").id != first.id
+    assert (streams.start(call(), upstream, claim="me\nk", fingerprint="f").id != first.id) == free
 
 
 def test_another_callers_stream_is_as_absent_as_none(streams, upstream):
