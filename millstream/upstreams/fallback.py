@@ -76,7 +76,7 @@ class Chain:
         try:
             raise refusals[0]
         finally:
-            refusals.clear()  # their tracebacks hold this frame, and so the question, until the garbage collector comes
+            refusals.clear()  # their tracebacks hold this frame, and so the question, until the collector comes
             del refusal
 
     def _ask(

@@ -59,7 +59,7 @@ def test_a_follower_that_sleeps_is_not_woken(following, upstream):
 
 
 def test_what_can_t_be_written_directly_comes_the_follower_s_way(following, upstream):
-    follower, write, taken, reading = following(False, True)
+    _follower, write, taken, reading = following(False, True)
     say(upstream, write, "a")
     say(upstream, write, "b")
     assert (taken, write.batches) == ([["a"]], [["b"]])
@@ -68,7 +68,7 @@ def test_what_can_t_be_written_directly_comes_the_follower_s_way(following, upst
 
 
 def test_a_follower_is_woken_for_what_its_client_did_not_take(following, upstream):
-    follower, write, taken, reading = following(None)
+    _follower, write, taken, reading = following(None)
     say(upstream, write, "a")
     assert taken == [[]]  # to send the rest
     upstream.finish()
@@ -78,7 +78,7 @@ def test_a_follower_is_woken_for_what_its_client_did_not_take(following, upstrea
 
 def test_after_direct_writes_a_slow_follower_reads_on_from_the_log_where_it_is(following, upstream, monkeypatch):
     monkeypatch.setattr("millstream.streams.follower.INBOX", 2)
-    follower, write, taken, reading = following(True, *[False] * 100)
+    _follower, write, taken, reading = following(True, *[False] * 100)
     say(upstream, write, "a")
     for text in "bcdefg":  # in one turn: more than its inbox takes
         upstream.say(text)

@@ -58,7 +58,7 @@ class Pouring:
         lambda live, flow, follower: (flow.over(None), follower.leave()),
         lambda live, flow, follower: (follower.leave(), flow.take([Event(text="late")])),
     ],
-    ids=["stopped twice", "abandoned twice", "its body ends and the client leaves", "the client leaves and more comes"],
+    ids=["stopped twice", "abandoned twice", "ended and left", "left and more comes"],
 )
 def test_what_meets_in_one_turn_closes_the_upstream(streams, turn):
     upstream = Pouring()
