@@ -15,6 +15,7 @@ from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder
 
 from millstream.errors import RequestError
+from millstream.wire import json
 
 MOST = 50  # fields
 FIELD_NAME = re.compile(rb"[A-Za-z_][A-Za-z0-9_]{0,40}")
@@ -48,13 +49,18 @@ def query_fields(query: bytes) -> dict[str, Any]:
 
 
 def _json(body: bytes) -> dict[str, Any]:
-    try:
-        document = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RequestError("bad_json", f"The body is not valid JSON: {error}.") from None
+    document = _decoded(body, "The body")
     if not isinstance(document, dict):
         raise RequestError("bad_json", 'The body has to be a JSON object, such as {"prompt": "Hello"}.')
     return document
+
+
+def _decoded(data: bytes, what: str, param: str | None = None) -> Any:
+    try:
+        json.check(data)
+        return msgspec.json.decode(data)
+    except (ValueError, RecursionError) as error:
+        raise RequestError("bad_json", f"{what} is not valid JSON: {error}.", param=param) from None
 
 
 def _text(body: bytes, charset: str = "utf-8") -> str:
@@ -114,8 +120,5 @@ def _named(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
         if text or name == "preset":
             fields[name] = text
     if "messages" in fields:
-        try:
-            fields["messages"] = msgspec.json.decode(fields["messages"])
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise RequestError("bad_json", f"messages is not valid JSON: {error}.", param="messages") from None
+        fields["messages"] = _decoded(fields["messages"].encode(), "messages", "messages")
     return fields

@@ -1,4 +1,4 @@
-"""The body of a request to OpenAI's API, checked: every field that it documents has its type, others pass.
+"""The body of a request to OpenAI's API, checked: every field that it documents has its type, others pass as they are.
 
 https://platform.openai.com/docs/api-reference/chat/create
 """
@@ -14,12 +14,16 @@ from msgspec import Struct
 
 from millstream.errors import RequestError
 from millstream.events import Api
+from millstream.wire import json
 
 MODEL_MOST = 200  # characters of a model's name: it is logged and kept
 NOT_OPTIONS = ("model", "messages", "stream")
+SHORT = 200  # bytes of an undocumented field that is decoded; longer ones are kept as they came
 DATA_URL = re.compile(r"data:[^,]*;base64,", re.IGNORECASE)
 
 Object = dict[str, Any]
+Whole = int | float  # in JSON, 5.0 is an integer
+WHOLE = ("n", "max_tokens", "seed", "max_completion_tokens", "top_logprobs", "best_of", "logprobs")
 
 
 class Request(Struct, frozen=True):
@@ -88,21 +92,21 @@ class _Common(Struct):
     stream_options: _StreamOptions | None = None
     temperature: float | None = None
     top_p: float | None = None
-    n: int | None = None
-    max_tokens: int | None = None
+    n: Whole | None = None
+    max_tokens: Whole | None = None
     stop: str | list[str] | None = None
     presence_penalty: float | None = None
     frequency_penalty: float | None = None
     logit_bias: dict[str, float] | None = None
-    seed: int | None = None
+    seed: Whole | None = None
     user: str | None = None
 
 
 class _Chat(_Common):
     messages: list[_Message] | None = None
-    max_completion_tokens: int | None = None
+    max_completion_tokens: Whole | None = None
     logprobs: bool | None = None
-    top_logprobs: int | None = None
+    top_logprobs: Whole | None = None
     response_format: _Typed | None = None
     tools: list[_Typed] | None = None
     tool_choice: str | Object | None = None
@@ -126,8 +130,8 @@ class _Completion(_Common):
     prompt: str | list[str | int | list[int]] | None = None
     suffix: str | None = None
     echo: bool | None = None
-    best_of: int | None = None
-    logprobs: int | None = None
+    best_of: Whole | None = None
+    logprobs: Whole | None = None
 
 
 _TYPES: dict[Api, type[_Common]] = {"openai": _Chat, "completions": _Completion}
@@ -137,35 +141,53 @@ def read(body: bytes, api: Api) -> Request:
     """Raises RequestError (bad_json, bad_field) that names the field and what is allowed."""
     fields = _fields(body)
     try:
-        checked = msgspec.convert(fields, _TYPES[api])
+        checked = msgspec.json.decode(body, type=_TYPES[api])
     except msgspec.ValidationError as error:
         raise _wrong(str(error)) from None
     if checked.model is not None and len(checked.model) > MODEL_MOST:
         raise RequestError("bad_field", f"model has to be a name of at most {MODEL_MOST} characters.", param="model")
+    values = {name: _value(name, raw, checked) for name, raw in fields.items()}
     if isinstance(checked, _Chat):
         if not checked.messages:
             raise RequestError("bad_field", "messages has to be a list that is not empty.", param="messages")
         _check_data(checked.messages)
-    elif fields.get("prompt") in (None, []):
+    elif values.get("prompt") in (None, []):
         raise RequestError("bad_field", "There is nothing to complete: send a prompt.", param="prompt")
     return Request(
         model=checked.model or "",
-        messages=fields.get("messages") or [],
-        options={name: value for name, value in fields.items() if name not in NOT_OPTIONS},
+        messages=values.get("messages") or [],
+        options={name: value for name, value in values.items() if name not in NOT_OPTIONS},
         stream=bool(checked.stream),
         usage=bool(checked.stream_options and checked.stream_options.include_usage),
     )
 
 
-def _fields(body: bytes) -> Object:
+def _fields(body: bytes) -> dict[str, msgspec.Raw]:
     """Whatever the Content-Type: what comes here is JSON, also from clients that call it a form."""
     try:
-        fields = msgspec.json.decode(body)
+        json.check(body)
+        return msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    except msgspec.ValidationError:
+        says = 'The body has to be a JSON object, such as {"model": "…", "messages": […]}.'
+        raise RequestError("bad_json", says) from None
     except (ValueError, RecursionError) as error:
         raise RequestError("bad_json", f"The body is not valid JSON: {error}.") from None
-    if not isinstance(fields, dict):
-        raise RequestError("bad_json", 'The body has to be a JSON object, such as {"model": "…", "messages": […]}.')
-    return fields
+
+
+def _value(name: str, raw: msgspec.Raw, checked: _Common) -> Any:
+    """What is not documented passes undecoded: nobody here reads it, and it may be large."""
+    try:
+        if name not in checked.__struct_fields__ and len(raw) > SHORT:
+            str(raw, "utf-8")
+            return raw
+        value = msgspec.json.decode(raw)
+    except ValueError as error:
+        raise RequestError("bad_json", f"The body is not valid JSON: {error}.", param=name) from None
+    if name not in WHOLE or not isinstance(value, float):
+        return value
+    if not value.is_integer():
+        raise RequestError("bad_field", f"{name} is of the wrong type: expected `int`, got `float`.", param=name)
+    return int(value)
 
 
 def _wrong(says: str) -> RequestError:

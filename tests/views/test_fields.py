@@ -68,6 +68,9 @@ def test_a_megabyte_in_a_slow_charset_takes_no_time():
         ("multipart/form-data; boundary*=utf-8''%e4%bd%a0", b"--x--", "bad_field"),
         ("\xff\xfe;;;=", b"x", "unsupported_media_type"),
         ("application/json; charset=undefined", b"{", "bad_json"),
+        ("application/json", b'{"a":' * 101 + b"1" + b"}" * 101, "bad_json"),
+        ("application/json", b'{"a":[' + b"[]," * 200_000 + b"1]}", "bad_json"),
+        ("application/x-www-form-urlencoded", b"messages=" + b"[" * 101 + b"]" * 101, "bad_json"),
         ("application/x-www-form-urlencoded", b"a=1&" * 51, "bad_field"),
     ],
 )

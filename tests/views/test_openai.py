@@ -106,6 +106,16 @@ def test_frames_pass_as_they_came_and_fields_as_they_were_sent(native):
     }
 
 
+@pytest.mark.parametrize("extra", ['[[1.0, "\\u00e9"], ' + '"x", ' * 100 + "{}]", "null", '{"a":1.0}'])
+def test_a_field_that_is_not_documented_passes_as_it_was_written(native, extra):
+    client, upstream = native(ANSWER)
+    body = f'{{"messages":{json.dumps(HI)},"max_tokens":5.0,"documents":{extra}}}'
+    assert client.post(CHAT, data=body).status_code == 200
+    sent = json.loads(upstream.requests[0].partition(b"\r\n\r\n")[2])
+    assert json.dumps(sent["documents"]) == json.dumps(json.loads(extra))
+    assert repr(sent["max_tokens"]) == "5"
+
+
 def test_an_answer_of_frames_is_put_together(native):
     client, _ = native(ANSWER)
     whole = client.post(CHAT, json={"messages": HI}).json
@@ -147,7 +157,10 @@ def test_models(native):
         (CHAT, b"", 400, "bad_json", None),
         (CHAT, b"[]", 400, "bad_json", None),
         (CHAT, b"[" * 100_000, 400, "bad_json", None),
-        (CHAT, b'{"messages":[],"temperature":1e999}', 400, "bad_json", None),
+        (CHAT, b'{"messages":[],"temperature":1e999}', 400, "bad_field", "temperature"),
+        (CHAT, b'{"messages":' + b"[[" * 60 + b"]]" * 60 + b"}", 400, "bad_json", None),
+        (CHAT, b'{"x":[' + b"[]," * 200_000 + b"1]}", 400, "bad_json", None),
+        (CHAT, b'{"x":"' + b"x" * 300 + b'\xff"}', 400, "bad_json", "x"),
         (CHAT, {}, 400, "bad_field", "messages"),
         (CHAT, {"messages": []}, 400, "bad_field", "messages"),
         (CHAT, {"messages": "Hi"}, 400, "bad_field", "messages"),
@@ -158,6 +171,7 @@ def test_models(native):
         (CHAT, {"messages": HI, "model": "none"}, 404, "model_not_found", "model"),
         (CHAT, {"messages": HI, "model": "m" * 201}, 400, "bad_field", "model"),
         (CHAT, {"messages": HI, "stream": "yes"}, 400, "bad_field", "stream"),
+        (CHAT, {"messages": HI, "max_tokens": 5.5}, 400, "bad_field", "max_tokens"),
         (
             CHAT,
             {"messages": HI, "stream_options": {"include_usage": 1}},
