@@ -2,25 +2,48 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
 from millstream.errors import RequestError
 from millstream.events import Call
 from millstream.limits.bounds import Bounds
 
-# What servers call the length of an answer; llama.cpp takes its own name before OpenAI's.
-LENGTHS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "max_new_tokens", "n_predict", "num_predict")
-NO_TEXT = ("role", "type", "image_url", "input_audio", "file")  # the last are data, which max_body_v1 is for
+# What servers call the length of an answer. Ours goes out under the first name alone: each server heeds its own word,
+# and llama.cpp takes its own before OpenAI's.
+LENGTHS = (
+    "max_tokens",
+    "max_completion_tokens",
+    "max_output_tokens",
+    "max_new_tokens",
+    "max_length",
+    "n_predict",
+    "num_predict",
+)
+ANSWERS = ("n", "best_of", "n_cmpl", "num_return_sequences")  # and their number, each for itself
 TOKEN = 4  # characters that a prompt's token stands for, where it comes as a number
+# Words of the API, which are no text of the caller's.
+NAMES = frozenset(
+    "role content type text name image_url url detail input_audio data format file file_data filename file_id "
+    "tool_calls tool_call_id id index function function_call arguments refusal reasoning_content".split()
+)
+VALUES = frozenset(
+    "system developer user assistant tool function text image_url input_audio file refusal "
+    "auto low high wav mp3".split()
+)
+# What is no text for the model. Not `data:text/…`, which is; and base64 has no blanks.
+DATA = re.compile(r"(?:data:(?:image|audio|video|application/pdf)[^,\s]*;base64,)?[A-Za-z0-9+/]*={0,2}")
 
 
 def held(may: Bounds, call: Call) -> Call:
     """The call, asking for no longer an answer than it may. Raises RequestError (prompt_too_long, bad_field)."""
     if may.max_prompt:
-        options = [] if call.api == "chat" else list(call.options.values())
-        size = _size(call.messages[call.hidden :]) + _size(options, 1)
+        size = _size(call.messages[call.hidden :], NAMES)
+        if call.api != "chat":
+            size += _size([value for name, value in call.options.items() if name not in LENGTHS])
         if size > may.max_prompt:
             raise RequestError(
                 "prompt_too_long",
@@ -30,21 +53,33 @@ def held(may: Bounds, call: Call) -> Call:
     return replace(call, options=_shortened(call, may.max_tokens)) if may.max_tokens else call
 
 
-def _size(value: Any, of_names: int = 0) -> int:
-    """Characters of text; with `of_names` 1, an object's names count, too: in the schema of a tool they are text."""
-    size, rest = 0, [value]  # not by recursion: what a client nests may be deeper than that can go
+def _size(value: Any, free: frozenset[str] = frozenset()) -> int:
+    """Characters of all that may reach the model: texts, and names of objects but the `free` ones. In the schema of a
+    tool all names are text."""
+    size = 0
+    rest: list[tuple[str, Any]] = [("", value)]  # not by recursion: what a client nests may be deeper than that can go
     while rest:
-        item = rest.pop()
+        name, item = rest.pop()
         if isinstance(item, str):
+            size += len(item) if not _is_api(name, item) else 0
+        elif isinstance(item, msgspec.Raw):
             size += len(item)
         elif isinstance(item, list):
             size += TOKEN * sum(isinstance(one, int) for one in item)
-            rest += item
+            rest += [(name, one) for one in item]
         elif isinstance(item, dict):
-            counted = [name for name in item if name not in NO_TEXT]
-            size += of_names * sum(map(len, counted))
-            rest += [item[name] for name in counted]
+            size += sum(len(key) for key in item if key not in free)
+            rest += item.items()
     return size
+
+
+def _is_api(name: str, text: str) -> bool:
+    """A word of the API or data, and no text."""
+    if name in ("role", "type", "detail", "format"):
+        return text in VALUES
+    if name in ("url", "image_url", "file_data", "data"):
+        return (name == "data" or text.startswith("data:")) and DATA.fullmatch(text) is not None
+    return False
 
 
 def _shortened(call: Call, most: int) -> dict[str, Any]:
@@ -55,13 +90,21 @@ def _shortened(call: Call, most: int) -> dict[str, Any]:
         raise RequestError(
             "bad_field", f"{answers} answers at once can't share the {most} tokens that are allowed.", param="n"
         )
-    asked = {name: call.options[name] for name in LENGTHS if call.options.get(name) is not None}
-    held = {name: value if isinstance(value, int) and 0 <= value <= each else each for name, value in asked.items()}
-    return {**call.options, **(held or {"max_tokens": each})}
+    asked = [value for name in LENGTHS if isinstance(value := call.options.get(name), int) and value >= 0]
+    others = {name: value for name, value in call.options.items() if name not in LENGTHS}
+    return {**others, "max_tokens": min([each, *asked])}
 
 
 def _answers(options: dict[str, Any]) -> int:
     """How many answers a request to OpenAI's API asks for: `n` (or `best_of`) to each prompt."""
     prompt = options.get("prompt")
-    prompts = len(prompt) if isinstance(prompt, list) and not isinstance(prompt[0], int) else 1
-    return prompts * max(1, *(n for n in (options.get("n"), options.get("best_of")) if isinstance(n, int)), 1)
+    prompts = len(prompt) if isinstance(prompt, list) and prompt and not isinstance(prompt[0], int) else 1
+    return prompts * max(1, *(_whole(name, options.get(name)) for name in ANSWERS))
+
+
+def _whole(name: str, value: Any) -> int:
+    """Servers take "5" for 5."""
+    try:
+        return 0 if value is None else int(value)
+    except (TypeError, ValueError, OverflowError):
+        raise RequestError("bad_field", f"{name} has to be a whole number.", param=name) from None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from millstream.errors import RequestError
 from millstream.events import Call
 from millstream.limits.bounds import Bounds
-from millstream.limits.lengths import held
+from millstream.limits.lengths import LENGTHS, held
 
 
 def may(max_prompt: int = 0, max_tokens: int = 0) -> Bounds:
@@ -35,7 +36,15 @@ PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + 
         (Call("m", said("你好")), 2),
         (Call("m", said("of the server's own", "123"), hidden=1), 3),
         (Call("m", said([{"type": "text", "text": "12345"}, PICTURE]), api="openai"), 5),
-        (Call("m", said("1"), {"tools": [{"type": "function", "function": {"name": "abc"}}]}, api="openai"), 16),
+        (Call("m", said("1"), {"tools": [{"type": "function", "function": {"name": "abc"}}]}, api="openai"), 20),
+        (Call("m", [{"role": "a poem about", "content": ""}], api="openai"), 12),
+        (Call("m", said([{"type": "12345"}]), api="openai"), 5),
+        (Call("m", said([{"type": "file", "file": {"filename": "12345"}}]), api="openai"), 5),
+        (Call("m", said([{"type": "image_url", "image_url": {"url": "12345"}}]), api="openai"), 5),
+        (Call("m", said([{"type": "image_url", "image_url": "data:image/png;base64,a b"}]), api="openai"), 25),
+        (Call("m", said([{"type": "file", "file": {"file_data": "data:text/plain;base64,aGk="}}]), api="openai"), 27),
+        (Call("m", said([{"type": "text", "text": "1", "thought": "23"}]), api="openai"), 10),
+        (Call("m", said("1"), {"documents": msgspec.Raw(b'["2345"]')}, api="openai"), 9),
         (Call("m", said("1"), {"tools": nested(5000)}, api="openai"), 6),
         (Call("m", [], {"prompt": "12345"}, api="completions"), 5),
         (Call("m", [], {"prompt": ["123", "45"]}, api="completions"), 5),
@@ -57,20 +66,30 @@ def test_a_question_has_so_many_characters(call, size):
         ("chat", {}, {"max_tokens": 100}),
         ("chat", {"max_tokens": 7}, {"max_tokens": 7}),
         ("chat", {"max_tokens": 101, "stop": ["x"]}, {"max_tokens": 100, "stop": ["x"]}),
-        ("openai", {"max_completion_tokens": 500}, {"max_completion_tokens": 100}),
-        ("openai", {"max_completion_tokens": 5, "max_tokens": 500}, {"max_completion_tokens": 5, "max_tokens": 100}),
+        ("openai", {"max_completion_tokens": 500}, {"max_tokens": 100}),
+        ("openai", {"max_completion_tokens": 5, "max_tokens": 500}, {"max_tokens": 5}),
         ("openai", {"max_tokens": None}, {"max_tokens": 100}),
-        ("openai", {"n_predict": -1, "max_tokens": 5}, {"n_predict": 100, "max_tokens": 5}),
-        ("openai", {"max_new_tokens": "many"}, {"max_new_tokens": 100}),
+        ("openai", {"n_predict": -1, "max_tokens": 5}, {"max_tokens": 5}),
+        ("openai", {"num_predict": 5}, {"max_tokens": 5}),
+        ("openai", {"max_new_tokens": "many"}, {"max_tokens": 100}),
         ("openai", {"n": 3}, {"n": 3, "max_tokens": 33}),
         ("openai", {"n": None}, {"n": None, "max_tokens": 100}),
         ("completions", {"prompt": ["a", "b"], "n": 2, "best_of": 5}, {"max_tokens": 10}),
+        ("openai", {"best_of": "5"}, {"best_of": "5", "max_tokens": 20}),
+        ("openai", {"n_cmpl": 5.0, "n": 2}, {"n_cmpl": 5.0, "n": 2, "max_tokens": 20}),
         ("completions", {"prompt": [1, 2]}, {"max_tokens": 100}),
         ("completions", {"prompt": [[1], [2]]}, {"max_tokens": 50}),
     ],
 )
-def test_an_answer_is_cut_to_what_may_be(api, asked, wanted):
-    assert held(may(max_tokens=100), Call("m", said("x"), asked, api=api)).options == asked | wanted
+def test_our_own_limit_is_sent_and_no_other_servers_word_for_it(api, asked, wanted):
+    options = held(may(max_tokens=100), Call("m", said("x"), asked, api=api)).options
+    assert options == {name: value for name, value in asked.items() if name not in LENGTHS} | wanted
+
+
+@pytest.mark.parametrize("many", ["many", [5], float("inf"), msgspec.Raw(b'"5"')])
+def test_a_number_of_answers_that_is_none_is_refused(many):
+    with pytest.raises(RequestError, match="best_of has to be a whole number"):
+        held(may(max_tokens=100), Call("m", said("x"), {"best_of": many}, api="openai"))
 
 
 def test_more_answers_than_tokens_are_refused():
