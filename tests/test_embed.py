@@ -145,7 +145,7 @@ def test_a_type_that_is_none_is_named_in_the_log(serve, caplog):
 
 
 @pytest.mark.parametrize(
-    ("accept", "heartbeat"), [("text/event-stream", b": ping\n\n"), ("application/x-ndjson", b"\n")]
+    ("accept", "heartbeat"), [("text/event-stream", b": ping\n"), ("application/x-ndjson", b"\n")]
 )
 def test_heartbeats_come_while_the_generator_is_silent(serve, accept, heartbeat):
     goes_on = threading.Event()

@@ -15,7 +15,8 @@ class Options(Struct, frozen=True):
 
     `url` is the stream's own address; it begins with `root`, the path that the server runs under ("" for none).
     `position` is the last event number the client has; `offset` the number of bytes of text it has (text only).
-    `padding` is in bytes. `retry` is what an EventSource is told to wait, in ms (SSE only; the caller spreads it).
+    `padding` is in bytes. `retry` is what an EventSource is told to wait, in ms (SSE only; the caller spreads it);
+    `event_source`: a browser's own one may be asking, which keeps half a line of a cut connection (SSE only).
     `render` draws a template by name (HTML only): it takes the name and the values, and gives escaped HTML.
     """
 
@@ -25,6 +26,7 @@ class Options(Struct, frozen=True):
     offset: int = 0
     padding: int = 0
     retry: int = 2000
+    event_source: bool = False
     render: Callable[[str, dict[str, Any]], str] | None = None
 
 

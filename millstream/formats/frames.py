@@ -10,10 +10,7 @@ from msgspec import Struct
 from millstream.events import Event
 from millstream.formats import Abort
 from millstream.formats.completion import as_chunk
-from millstream.formats.objects import ending, to_json
-
-# A JSON object may stand on several lines; most clients take one `data:` line for the whole of it.
-_ONE_LINE = bytes.maketrans(b"\r\n", b"  ")
+from millstream.formats.objects import ending, one_line, to_json
 
 
 class Frames:
@@ -25,7 +22,7 @@ class Frames:
     NAME: ClassVar[str] = "openai"
     MEDIA_TYPE: ClassVar[str] = "text/event-stream"
     CONTENT_TYPE: ClassVar[str] = "text/event-stream; charset=utf-8"
-    HEARTBEAT: ClassVar[bytes] = b": ping\n\n"
+    HEARTBEAT: ClassVar[bytes] = b": ping\n"
 
     def __init__(self, usage: bool) -> None:
         self._usage = usage
@@ -44,9 +41,7 @@ class Frames:
             return b""
         if b'"chat.completion"' in frame:
             frame = as_chunk(frame)
-        if b"\n" in frame or b"\r" in frame:
-            frame = frame.translate(_ONE_LINE)
-        return b"data: %b\n\n" % frame
+        return b"data: %b\n\n" % one_line(frame)  # most clients take one `data:` line for the whole of it
 
 
 class _Chunk(Struct):

@@ -12,6 +12,7 @@ from millstream.events import End, Event, Failure, Meta
 from millstream.formats import Options, facts
 
 _ENCODER = msgspec.json.Encoder()
+_BLANKS = bytes.maketrans(b"\r\n", b"  ")
 _UNKNOWN = Failure("The answer failed, and why is not known. Ask again.", "server_error", "internal")
 
 
@@ -35,11 +36,23 @@ def numbered(event: Event) -> dict[str, Any] | None:
 
 
 def to_json(value: Any) -> bytes:
-    """UTF-8 JSON in one line: CR, LF and NUL come escaped. Halves of surrogate pairs become U+FFFD."""
+    """UTF-8 JSON in one line, whatever splits it. Halves of surrogate pairs become U+FFFD."""
     try:
-        return _ENCODER.encode(value)
+        return one_line(_ENCODER.encode(value))
     except UnicodeEncodeError:
-        return valid(json.dumps(value, ensure_ascii=False, separators=(",", ":"))).encode()
+        return one_line(valid(json.dumps(value, ensure_ascii=False, separators=(",", ":"))).encode())
+
+
+def one_line(document: bytes) -> bytes:
+    """The same JSON without line ends: neither those between its values, nor U+2028, U+2029 and U+0085 in its texts,
+    where line readers of httpx, requests and Python split (str.splitlines)."""
+    if b"\xe2\x80" in document:
+        document = document.replace(b"\xe2\x80\xa8", rb"\u2028").replace(b"\xe2\x80\xa9", rb"\u2029")
+    if b"\xc2\x85" in document:
+        document = document.replace(b"\xc2\x85", rb"\u0085")
+    if b"\n" in document or b"\r" in document:
+        document = document.translate(_BLANKS)
+    return document
 
 
 def valid(text: str) -> str:

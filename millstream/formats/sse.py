@@ -24,7 +24,7 @@ class Sse:
     NAME: ClassVar[str] = "sse"
     MEDIA_TYPE: ClassVar[str] = "text/event-stream"
     CONTENT_TYPE: ClassVar[str] = "text/event-stream; charset=utf-8"
-    HEARTBEAT: ClassVar[bytes] = b": ping\n\n"
+    HEARTBEAT: ClassVar[bytes] = b": ping\n"
 
     def __init__(self, meta: Meta, options: Options) -> None:
         self._meta = meta
@@ -32,9 +32,12 @@ class Sse:
         self._id = meta.id.encode()
 
     def opening(self) -> bytes:
-        # WebKit and Chromium 49 glue half a line of a cut connection to the first line of the next one. The blank
-        # line ends what comes of that before `start`, which is whole then. An event without data is none.
-        head = b"retry: %d\n%b\n" % (self._options.retry, self._comment())
+        # All of it is one block: @microsoft/fetch-event-source, httpx-sse and their kind make an empty event of one
+        # without data. But the EventSource of WebKit and of Chromium 49 glues half a line of a cut connection to the
+        # first line of the next one: there a blank line has to end what comes of that, so that `start` is whole. An
+        # EventSource makes no event of it.
+        end = b"\n" if self._options.event_source else b""
+        head = b"retry: %d\n%b%b" % (self._options.retry, self._comment(), end)
         return head + self._event(
             b"event: start\n", to_json(start(self._meta, self._options)), self._options.position
         )

@@ -26,7 +26,7 @@ from millstream.views.instructions import instructed
 from millstream.views.preferences import preferred
 from millstream.views.question import Question, merge, question
 from millstream.views.services import services
-from millstream.views.transport import step_down, via
+from millstream.views.transport import by_event_source, step_down, via
 
 PADDING_DEFAULT = 2048  # bytes; what IE 8 and 9 want to see before they show anything
 PADDING_MOST = 65536  # bytes
@@ -143,6 +143,7 @@ def options(id: str, padding: int, *, position: int = 0, offset: int = 0) -> Opt
         offset=offset,
         padding=padding,
         retry=jitter(services().settings.retry),
+        event_source=by_event_source(),
         render=_render_with(current_app.jinja_env, g.caller.token) if g.get("chosen") == Html.NAME else None,
     )
 

@@ -47,6 +47,10 @@ def _transport(format: str) -> str:
         return "program"
     if format != Sse.NAME:
         return "xhr"
-    # HTML, 9.2.2: an EventSource asks past every cache, and only with GET.
-    from_source = request.method == "GET" and "no-cache" in request.headers.get("Cache-Control", "")
-    return "eventsource" if from_source else "fetch"
+    return "eventsource" if by_event_source() else "fetch"
+
+
+def by_event_source() -> bool:
+    """Whether a browser's own EventSource may be asking. HTML, 9.2.2: it asks past every cache, and only with GET."""
+    asks_past_caches = "no-cache" in request.headers.get("Cache-Control", "")
+    return request.method == "GET" and asks_past_caches and request.headers.get("User-Agent", "")[:8] == "Mozilla/"

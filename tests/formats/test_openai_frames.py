@@ -46,6 +46,12 @@ def test_the_frame_for_the_usage_is_for_those_who_asked():
     assert encode(b"{}", USAGE) == b"data: {}\n\n"
 
 
+def test_no_line_reader_splits_a_frame():
+    frame = json.dumps({"choices": [], "text": "a\u2028b\u2029c\u0085d"}, ensure_ascii=False).encode()
+    text = encode(frame).decode()
+    assert len(text.splitlines()) == 2 and json.loads(text[6:]) == json.loads(frame)
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_a_frame_on_several_lines_goes_out_on_one(end):
     frame = json.dumps({"choices": [], "text": "a\nb"}, indent=1).replace("\n", end).encode()

@@ -86,8 +86,10 @@ def test_plain_text_is_the_text(texts, expected):
 def test_no_line_of_an_event_can_be_broken(texts, expected):
     data = Sse(META, Options()).encode([Event(text=text, n=n) for n, text in enumerate(texts, 1)])
     assert b"\r" not in data and b"\0" not in data
-    assert data.count(b"\n") == 3 * len(texts)
-    data.decode("utf-8")  # and it is valid
+    assert len(data.decode().splitlines()) == data.count(b"\n") == 3 * len(texts)
+    lines = Ndjson(META, Options()).encode([Event(text=text, n=n) for n, text in enumerate(texts, 1)])
+    assert len(lines.decode().splitlines()) == len(texts)
+    assert len(written(Json(META, Options()), texts).decode().splitlines()) == 1
 
 
 @given(st.lists(st.text(st.characters(codec=None, exclude_categories=())), max_size=5))

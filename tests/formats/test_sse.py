@@ -10,7 +10,7 @@ from millstream.formats.sse import Sse
 from millstream.wire import sse
 
 META = Meta(id="abc", owner="me", worker="w1", created=0.0, model="m")
-OPENING = b'retry: 2000\n: ok\n\nevent: start\ndata: {"id":"abc","url":"/streams/abc","model":"m"}\nid: abc.0\n\n'
+OPENING = b'retry: 2000\n: ok\nevent: start\ndata: {"id":"abc","url":"/streams/abc","model":"m"}\nid: abc.0\n\n'
 OPTIONS = Options(url="/streams/abc")
 
 
@@ -74,10 +74,14 @@ def test_a_failure_that_nobody_explained_is_still_an_error():
 
 @pytest.mark.parametrize("half", [b'data: {"te', b'data: {"text":"a"}\n', b"event: reas", b"id: abc.1", b"\n"])
 def test_start_is_whole_behind_the_half_line_that_an_old_browser_kept(half):
-    events = sse.Decoder().feed(half + OPENING)
+    opening = Sse(META, Options(url="/streams/abc", event_source=True)).opening()
+    assert opening == OPENING.replace(b"event: start", b"\nevent: start")
+    events = sse.Decoder().feed(half + opening)
     assert (events[-1].type, json.loads(events[-1].data)["id"]) == ("start", "abc")
 
 
-def test_a_heartbeat_is_no_event():
-    assert sse.Decoder().feed(Sse.HEARTBEAT * 3) == []
-    assert Sse.HEARTBEAT == b": ping\n\n"
+def test_no_block_is_without_data():
+    body = OPENING + Sse.HEARTBEAT * 2 + Sse(META, OPTIONS).encode([Event(text="a", n=1)]) + Sse.HEARTBEAT
+    assert Sse.HEARTBEAT == b": ping\n"
+    *blocks, rest = body.split(b"\n\n")
+    assert ["data: " in block.decode() for block in blocks] == [True, True] and rest == Sse.HEARTBEAT

@@ -201,7 +201,7 @@ def whole(server: Server, path: str) -> tuple[int, bytes]:
 
 @pytest.mark.parametrize("phase", ["headers", "first token", "mid-answer"])
 @pytest.mark.parametrize(
-    ("format", "heartbeat"), [("sse", b": ping\n\n"), ("ndjson", b"\n"), ("html", b"<!-- ping -->")]
+    ("format", "heartbeat"), [("sse", b": ping\n"), ("ndjson", b"\n"), ("html", b"<!-- ping -->")]
 )
 def test_heartbeats_come_in_silence(server, upstream, format, heartbeat, phase):
     beat = b"%X\r\n%b\r\n" % (len(heartbeat), heartbeat)  # a chunk of its own
@@ -227,7 +227,7 @@ def test_text_has_no_heartbeat(server, upstream):
         sock = ask(server, "/chat?format=text&model=none", close=True)
         assert reached()
         events = fetch(server, f"/streams/{stream_id(head := read_until(sock, b'w2 '))}?format=sse")
-        read_until(events, b": ping\n\n")  # by now text would have had one
+        read_until(events, b": ping\n")  # by now text would have had one
         events.close()
         sock.settimeout(0.5)
         with pytest.raises(TimeoutError):
