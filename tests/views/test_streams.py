@@ -85,6 +85,14 @@ def test_a_text_has_nothing_after_its_end(client, start):
         assert (response.status_code, response.json["error"]["code"]) == (416, "bad_range")
 
 
+def test_a_range_is_ignored_where_its_condition_is_not_true(client, start):
+    url = start()
+    whole = client.get(url)
+    for validator in ('"etag"', 'W/"etag"', "Fri, 27 Nov 2026 21:00:00 GMT"):
+        again = client.get(url, headers={"Range": "bytes=4-", "If-Range": validator})
+        assert (again.status_code, again.data, "Content-Range" in again.headers) == (200, whole.data, False)
+
+
 @pytest.mark.parametrize("range_", ["bytes=0-1", "bytes=-5", "bytes=0-,5-", "lines=0-"])
 def test_other_ranges_are_ignored(client, start, range_):
     url = start()
