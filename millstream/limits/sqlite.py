@@ -25,6 +25,7 @@ T = TypeVar("T")
 log = logging.getLogger("millstream")
 
 BUSY = 2.0  # s that a job waits for another process's lock
+SLEW = 1.0  # s; what is later than now was counted before the clock was set back, and would block for as long
 PAUSE = 1.0  # s after a failure in which jobs fail at once: they must not queue up behind each other's waits
 
 SCHEMA = """
@@ -162,21 +163,22 @@ class SqliteStorage(Base, MovingWindowSupport):
     def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
         with self.atomic():
             now = time()  # after the lock has come: of two workers the later one has the later time
-            _, count = self._window(key, now - expiry)
+            _, count = self._window(key, now, expiry)
             if count + amount > limit:
                 return False
-            self._open().execute("DELETE FROM entries WHERE key = ? AND at < ?", (key, now - expiry))
+            gone = "DELETE FROM entries WHERE key = ? AND NOT at BETWEEN ? AND ?"
+            self._open().execute(gone, (key, now - expiry, now + SLEW))
             self._open().executemany("INSERT INTO entries VALUES (?, ?, ?)", [(key, now, now + expiry)] * amount)
             return True
 
     def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
         now = time()
-        first, count = self._window(key, now - expiry)
+        first, count = self._window(key, now, expiry)
         return (now if first is None else first), count
 
-    def _window(self, key: str, since: float) -> tuple[float | None, int]:
-        row = self._open().execute("SELECT min(at), count(*) FROM entries WHERE key = ? AND at >= ?", (key, since))
-        first, count = row.fetchone()
+    def _window(self, key: str, now: float, expiry: int) -> tuple[float | None, int]:
+        asked = "SELECT min(at), count(*) FROM entries WHERE key = ? AND at BETWEEN ? AND ?"
+        first, count = self._open().execute(asked, (key, now - expiry, now + SLEW)).fetchone()
         return first, int(count)
 
     # -- leases -------------------------------------------------------------------------------------------------
@@ -186,7 +188,8 @@ class SqliteStorage(Base, MovingWindowSupport):
             now = time()
             for name, places in most.items():
                 self._open().execute("DELETE FROM leases WHERE name = ? AND expires <= ?", (name, now))
-                (taken,) = self._open().execute("SELECT count(*) FROM leases WHERE name = ?", (name,)).fetchone()
+                counted = "SELECT count(*) FROM leases WHERE name = ? AND expires <= ?"
+                (taken,) = self._open().execute(counted, (name, now + seconds + SLEW)).fetchone()
                 if taken >= places:
                     return name
             self._hold({name: [id] for name in most}, now + seconds)

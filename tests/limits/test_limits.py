@@ -209,6 +209,18 @@ gevent.sleep(60)
 """
 
 
+def test_a_clock_that_was_set_back_blocks_nobody_for_longer(open_, tmp_path, monkeypatch):
+    clock = [time.time()]
+    monkeypatch.setattr("millstream.limits.sqlite.time", lambda: clock[0])
+    limits = Limits(Settings(requests_per_minute=1, streams=1), open_(f"sqlite:{tmp_path}/limits.db"))
+    limits.admit(ME, "1")
+    limits._book.held.clear()  # its worker has died
+    clock[0] -= 3600
+    limits.admit(ME, "2")
+    assert refusal(limits.admit, ME, "3").code == "requests"
+    limits.close()
+
+
 def test_a_killed_workers_places_are_free_again(workers, url):
     one, _ = workers(streams=1)
     process = subprocess.Popen([sys.executable, "-c", DYING, url], stdout=subprocess.PIPE, text=True)
