@@ -25,6 +25,18 @@ class Usage(Struct, frozen=True, omit_defaults=True):
     reasoning: int = 0
 
 
+COUNTED = ("input", "output", "cached", "reasoning")
+MOST_TOKENS = 10**9  # of one answer; an upstream says what it likes
+
+
+def believable(usage: Usage | None) -> Usage | None:
+    """The usage, each number within what can be: 2^63 would stop the log, the sums and the ledger."""
+    if usage is None:
+        return None
+    numbers = {name: max(0, min(getattr(usage, name), MOST_TOKENS)) for name in COUNTED}
+    return replace(usage, **numbers)
+
+
 class Failure(Struct, frozen=True, omit_defaults=True):
     """Why a stream failed: the body of the one error shape (see errors.py for the codes).
 

@@ -52,7 +52,7 @@ class Book:
             self._tell()
 
     def count(self, key: str, amount: int) -> None:
-        """Adds to a day's sum."""
+        """Adds to a sum."""
         self._counts[key] += amount
         self._tell()
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Protocol
 
 from msgspec import Struct
 
 from millstream.events import End, Event, Meta, Usage
+
+log = logging.getLogger("millstream")
 
 
 class Row(Struct, frozen=True):
@@ -43,7 +46,10 @@ class Several:
 
     def record(self, row: Row) -> None:
         for ends in self._ends:
-            ends.record(row)
+            try:
+                ends.record(row)
+            except Exception:  # the others have to hear of it
+                log.exception("stream %s: its end could not be counted by %s", row.id, type(ends).__name__)
 
 
 def row(meta: Meta, event: Event, heard: bool = False) -> Row:

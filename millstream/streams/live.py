@@ -23,7 +23,7 @@ from gevent.lock import BoundedSemaphore
 from msgspec.structs import replace
 
 from millstream.errors import MillstreamError, RequestError, UpstreamError
-from millstream.events import TERMINAL, Call, End, Event, Meta, Usage, number
+from millstream.events import TERMINAL, Call, End, Event, Meta, Usage, believable, number
 from millstream.settings import Settings
 from millstream.settings.prices import cost
 from millstream.stores import Store
@@ -172,11 +172,12 @@ class Live:
 
     def _counted(self, end: End) -> End:
         """With what it cost and how long it took."""
-        use = self._settings
+        use, usage = self._settings, believable(end.usage)
         # The operator's prices may go by the name that was asked for, or by the one that the upstream says it is.
-        price = cost(use.prices, (self._model, end.model), end.usage)
+        price = cost(use.prices, (self._model, end.model), usage)
         return replace(
             end,
+            usage=usage,
             cost=price,
             currency=use.currency if price is not None else None,
             first_token=None if self.first is None else round(self.first - self.started, 6),

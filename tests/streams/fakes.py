@@ -49,9 +49,9 @@ class Led:
     def finish(self) -> None:
         self.finish_with()
 
-    def finish_with(self, *texts: str) -> None:
+    def finish_with(self, *texts: str, usage: Usage = Usage(1, 2)) -> None:
         """The end, and what one read brought with it."""
-        done = Event("done", end=End("m", "led", finish_reason="stop", usage=Usage(1, 2)))
+        done = Event("done", end=End("m", "led", finish_reason="stop", usage=usage))
         self._steps.put([*(Event(text=text) for text in texts), done])
 
     def break_off(self, code: str = "upstream_broke") -> None:

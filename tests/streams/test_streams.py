@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import gevent
 import pytest
 
 from millstream.errors import MillstreamError, NotFound, RequestError, Unavailable
+from millstream.events import MOST_TOKENS, Usage
+from millstream.settings import Price
+from millstream.streams import Several
 from tests.streams.fakes import WAIT, FakePeer, Led, call
 
 
@@ -52,6 +57,23 @@ def test_resume_after_the_last_event_seen(streams, upstream):
     upstream.finish()
     assert texts(streams.follow(meta)) == "abc"
     assert texts(streams.follow(meta, after=2)) == "c"
+
+
+@pytest.mark.parametrize(("said", "counted"), [(2**70, MOST_TOKENS), (-(2**63), 0)])
+def test_an_absurd_usage_stops_no_counting(make_streams, upstream, rows, said, counted):
+    streams = make_streams(prices=(Price("m", Decimal(1), Decimal(2)),))
+    follower = streams.follow(streams.start(call(), upstream))
+    upstream.finish_with("a", usage=Usage(said, said, cached=said))
+    assert ended(follower).end.usage == Usage(counted, counted, cached=counted)
+    assert [row.usage.output for row in rows] == [counted]
+
+
+def test_one_that_can_not_count_keeps_it_from_nobody(streams, upstream, rows, caplog):
+    streams._ends = Several(Led(), rows)  # which has no `record`
+    follower = streams.follow(streams.start(call(), upstream))
+    upstream.finish()
+    assert ended(follower).type == "done" and len(rows) == 1
+    assert "could not be counted by Led" in caplog.text
 
 
 def test_a_position_beyond_the_end_is_refused(streams, upstream):
