@@ -26,16 +26,17 @@ LENGTHS = (
 ANSWERS = ("n", "best_of", "n_cmpl", "num_return_sequences")  # and their number, each for itself
 TOKEN = 4  # characters that a prompt's token stands for, where it comes as a number
 # Words of the API, which are no text of the caller's.
-NAMES = frozenset(
-    "role content type text name image_url url detail input_audio data format file file_data filename file_id "
-    "tool_calls tool_call_id id index function function_call arguments refusal reasoning_content".split()
+NAMES = re.compile(
+    "role|content|type|text|name|image_url|url|detail|input_audio|data|format|file|file_data|filename|file_id|id|index|"
+    "tool_calls|tool_call_id|function|function_call|arguments|refusal|reasoning_content"
 )
-VALUES = frozenset(
-    "system developer user assistant tool function text image_url input_audio file refusal "
-    "auto low high wav mp3".split()
+VALUES = re.compile(
+    "system|developer|user|assistant|tool|function|text|image_url|input_audio|file|refusal|auto|low|high|wav|mp3"
 )
 # What is no text for the model. Not `data:text/…`, which is; and base64 has no blanks.
 DATA = re.compile(r"(?:data:(?:image|audio|video|application/pdf)[^,\s]*;base64,)?[A-Za-z0-9+/]*={0,2}")
+
+NONE = re.compile(r"(?!)")
 
 
 def held(may: Bounds, call: Call) -> Call:
@@ -53,11 +54,11 @@ def held(may: Bounds, call: Call) -> Call:
     return replace(call, options=_shortened(call, may.max_tokens)) if may.max_tokens else call
 
 
-def _size(value: Any, free: frozenset[str] = frozenset()) -> int:
+def _size(value: Any, free: re.Pattern[str] = NONE) -> int:
     """Characters of all that may reach the model: texts, and names of objects but the `free` ones. In the schema of a
     tool all names are text."""
     size = 0
-    rest: list[tuple[str, Any]] = [("", value)]  # not by recursion: what a client nests may be deeper than that can go
+    rest: list[tuple[str, Any]] = [("", value)]
     while rest:
         name, item = rest.pop()
         if isinstance(item, str):
@@ -68,7 +69,7 @@ def _size(value: Any, free: frozenset[str] = frozenset()) -> int:
             size += TOKEN * sum(isinstance(one, int) for one in item)
             rest += [(name, one) for one in item]
         elif isinstance(item, dict):
-            size += sum(len(key) for key in item if key not in free)
+            size += sum(len(key) for key in item if not free.fullmatch(key))
             rest += item.items()
     return size
 
@@ -76,7 +77,7 @@ def _size(value: Any, free: frozenset[str] = frozenset()) -> int:
 def _is_api(name: str, text: str) -> bool:
     """A word of the API or data, and no text."""
     if name in ("role", "type", "detail", "format"):
-        return text in VALUES
+        return VALUES.fullmatch(text) is not None
     if name in ("url", "image_url", "file_data", "data"):
         return (name == "data" or text.startswith("data:")) and DATA.fullmatch(text) is not None
     return False

@@ -1,4 +1,4 @@
-"""The body of a request to OpenAI's API, checked: every field that it documents has its type, others pass as they are.
+"""The body of a request to OpenAI's API, checked: every field that it documents has its type, others pass as written.
 
 https://platform.openai.com/docs/api-reference/chat/create
 """

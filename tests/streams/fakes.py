@@ -14,6 +14,8 @@ from millstream.upstreams import Deadlines
 
 WAIT = 20  # s; a deadline for what should come at once
 
+USAGE = Usage(1, 2)
+
 
 class Led:
     """Gives what the test says: `say` a text, `accept`, `finish`, or `raise_`."""
@@ -49,7 +51,7 @@ class Led:
     def finish(self) -> None:
         self.finish_with()
 
-    def finish_with(self, *texts: str, usage: Usage = Usage(1, 2)) -> None:
+    def finish_with(self, *texts: str, usage: Usage = USAGE) -> None:
         """The end, and what one read brought with it."""
         done = Event("done", end=End("m", "led", finish_reason="stop", usage=usage))
         self._steps.put([*(Event(text=text) for text in texts), done])

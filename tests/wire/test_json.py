@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 import pytest
@@ -46,8 +47,6 @@ def test_what_is_beyond_them_is_refused_in_no_time(document, says):
 @pytest.mark.parametrize("piece", [b'\\"', b'"', b"\\", b'"\\"[', b'x"[,'])
 def test_no_document_of_twenty_mebibytes_takes_long(piece):
     start = time.process_time()
-    try:
+    with contextlib.suppress(ValueError):
         check(b'"' + piece * ((20 << 20) // len(piece)))
-    except ValueError:
-        pass
     assert time.process_time() - start < 5
