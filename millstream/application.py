@@ -19,7 +19,7 @@ from millstream.stores.table import open_store
 from millstream.streams import Aside, Several, Streams, Writer
 from millstream.upstreams.router import Router
 from millstream.usage import Ledger
-from millstream.views import cors, failures, intake, journal, policy, preferences
+from millstream.views import cors, doors, failures, intake, journal, policy, preferences
 from millstream.views.chat import chat
 from millstream.views.doctor import doctor
 from millstream.views.login import login
@@ -67,6 +67,7 @@ def create_app(settings: Settings | None = None, *, serves: bool = True) -> Flas
     cors.register(app, settings.cors)
     for blueprint in (chat, login, openai, streams, page, presets, scripts, usage, operator, doctor):
         app.register_blueprint(blueprint)
+    doors.register(app)
     failures.register(app)
     policy.register(app)
     preferences.register(app)

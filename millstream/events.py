@@ -7,11 +7,13 @@ from typing import Any, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from millstream.question import Question
+
 EventType = Literal["message", "reasoning", "call", "frame", "done", "failed"]
 TERMINAL = ("done", "failed")
 
-# What a question was asked through: /chat; OpenAI's chat completions; its legacy completions.
-Api = Literal["chat", "openai", "completions"]
+# What a question was asked through: /chat; OpenAI's "openai" and "completions"; else the name of a dialect.
+Api = str
 
 
 class Usage(Struct, frozen=True, omit_defaults=True):
@@ -86,8 +88,8 @@ class Event(Struct, frozen=True, omit_defaults=True, gc=False):  # no cycle can 
 
     `frames` are the upstream's own, where client and upstream speak the same dialect; one that says nothing in these
     terms rides with the next event that does. A `message` with `refusal` is why the model won't answer. `signature`
-    closes the `reasoning` before it, and goes back to the same dialect byte for byte; with `redacted` it is all there
-    is of a thought. `choice` is above 0 only where several answers were asked for.
+    closes the `reasoning` before it, and goes back to the same dialect (`origin`) byte for byte; with `redacted` it
+    is all there is of a thought. `choice` is above 0 only where several answers were asked for.
     """
 
     type: EventType = "message"
@@ -98,6 +100,7 @@ class Event(Struct, frozen=True, omit_defaults=True, gc=False):  # no cycle can 
     call: Piece | None = None
     frames: tuple[bytes, ...] = ()
     signature: str = ""
+    origin: str = ""
     redacted: bool = False
     refusal: bool = False
     choice: int = 0
@@ -110,7 +113,8 @@ class Call(Struct, frozen=True):
     For `api` "chat", `options` are temperature, top_p, max_tokens and stop. For "openai" and "completions" they
     are all fields of the request's body as they came but model, messages and stream (a prompt, too).
     The first `hidden` messages are the server's own, from its preset: they are for the upstream alone. `preset` is
-    its name, "none" if the question wants none, "" where there are none.
+    its name, "none" if the question wants none, "" where there are none. `question` is the whole question where it
+    came through a dialect; `echo` and `kept` go into the Meta.
     """
 
     model: str
@@ -122,6 +126,9 @@ class Call(Struct, frozen=True):
     hidden: int = 0
     preset: str = ""
     via: tuple[str, str] = ("", "")
+    question: Question | None = None
+    echo: dict[str, Any] = {}
+    kept: list[dict[str, Any]] | None = None
 
 
 class Meta(Struct, frozen=True, omit_defaults=True):
@@ -130,7 +137,8 @@ class Meta(Struct, frozen=True, omit_defaults=True):
     `owner` is the caller, `worker` the process that pumps it. `fingerprint` is a digest of the request,
     `claim` the digest of caller and Idempotency-Key. `messages` are kept only for streams that the HTML
     form began, so that a reload draws the question again. `created` is Unix time in seconds. `upstream` is the
-    one that is asked first, `prompt` an estimate of the question's tokens, `via` the Call's.
+    one that is asked first, `prompt` an estimate of the question's tokens, `via` the Call's. `echo` is what the
+    dialect says again of the question in its answer; `kept` the question itself, where its client wants it kept.
     """
 
     id: str
@@ -146,6 +154,8 @@ class Meta(Struct, frozen=True, omit_defaults=True):
     upstream: str = ""
     prompt: int = 0
     via: tuple[str, str] = ("", "")
+    echo: dict[str, Any] = {}
+    kept: list[dict[str, Any]] | None = None
 
 
 def number(batch: list[Event], after: int) -> list[Event]:

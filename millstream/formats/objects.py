@@ -21,10 +21,14 @@ def start(meta: Meta, options: Options) -> dict[str, Any]:
     return {"id": meta.id, "url": options.url, "model": meta.model}
 
 
+def failure_of(event: Event) -> Failure:
+    """Why a `failed` event's stream failed."""
+    return (event.end.failure if event.end else None) or _UNKNOWN
+
+
 def ending(event: Event) -> dict[str, Any]:
     """What the terminal event says: the facts of a `done`, the one error shape for a `failed`."""
-    end = event.end or End(model="", upstream="")
-    return facts(end) if event.type == "done" else body(end.failure or _UNKNOWN)
+    return facts(event.end or End(model="", upstream="")) if event.type == "done" else body(failure_of(event))
 
 
 def numbered(event: Event) -> dict[str, Any] | None:

@@ -106,6 +106,8 @@ class Streams:
             upstream=upstream.name,
             prompt=prompt_tokens(call.messages, call.options.get("prompt") if call.api == "completions" else None),
             via=call.via,
+            echo=call.echo,
+            kept=call.kept,
         )
         if claim is None:
             admit(meta.id)  # before the log: refusing is cheap then

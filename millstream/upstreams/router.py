@@ -13,9 +13,9 @@ from millstream.upstreams.anthropic import Anthropic
 from millstream.upstreams.azure import Azure
 from millstream.upstreams.demo import Demo
 from millstream.upstreams.fallback import Chain, Failed, Member
-from millstream.upstreams.frames import speak
 from millstream.upstreams.legacy import Legacy
 from millstream.upstreams.local import Local
+from millstream.upstreams.neutral import speak
 from millstream.upstreams.openai import OpenAI
 from millstream.upstreams.spark import Spark
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import cast
 
 from flask import Flask, Response, g, jsonify, redirect, render_template, request, url_for
 from werkzeug.exceptions import HTTPException
@@ -14,6 +15,7 @@ from millstream.views.services import services
 
 log = logging.getLogger("millstream")
 
+HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 OFFERED = ("application/json", "text/plain", "text/html")
 BY_NAME = {"text": "text/plain", "html": "text/html", "json": "application/json"}
 BY_STATUS = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 415: "unsupported_media_type"}
@@ -30,6 +32,10 @@ def register(app: Flask) -> None:
 def _render(error: MillstreamError) -> Response:
     failure = error.failure()
     services().metrics.refused(error.code)
+    if "refuse" in g:  # at a door of another dialect
+        response = cast(Response, g.refuse(error))
+        response.headers.update(HEADERS | error.headers)
+        return response
     named = request.args.get("format") or g.get("format")
     media_type = BY_NAME.get(named) if isinstance(named, str) else None
     media_type = media_type or _preferred()
@@ -45,9 +51,7 @@ def _render(error: MillstreamError) -> Response:
     else:
         response = jsonify(body(failure))
     response.status_code = error.status
-    response.headers.update(
-        {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Vary": "Accept", **error.headers}
-    )
+    response.headers.update({**HEADERS, "Vary": "Accept", **error.headers})
     return response
 
 

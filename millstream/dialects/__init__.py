@@ -1,0 +1,60 @@
+"""How programs write questions and answers. One folder a dialect: question, answer, failure, models; all pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from millstream.dialects.blocks import Blocks
+from millstream.errors import MillstreamError
+from millstream.events import Event, Meta
+from millstream.formats import Format
+from millstream.question import Question
+
+Object = dict[str, Any]
+
+
+class Refusal(Struct, frozen=True):
+    """An error before the first byte, as a dialect writes it."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = {}
+    content_type: str = "application/json"
+
+
+class Read(Protocol):
+    """The question in a client's body. Raises RequestError that names the field."""
+
+    def __call__(self, body: Object, /) -> Question: ...
+
+
+class Write(Protocol):
+    """A Format that writes an answer. It is a function of `meta` and the log alone, so each replay gives the same
+    bytes."""
+
+    def __call__(self, meta: Meta, /) -> Format: ...
+
+
+class Whole(Protocol):
+    """The answer unstreamed: of the blocks of a log and its `done` event."""
+
+    def __call__(self, meta: Meta, blocks: Blocks, event: Event, /) -> Object: ...
+
+
+class Dialect(Struct, frozen=True):
+    """One door. `name` is the `api` of its streams; questions are POSTed to `path`; `under` are the beginnings of all
+    its addresses. `echo` gives what the answer repeats of the question."""
+
+    name: str
+    path: str
+    under: Sequence[str]
+    read: Read
+    write: Write
+    whole: Whole
+    refuse: Callable[[MillstreamError, str], Refusal]
+    echo: Callable[[Question], Object] = lambda question: {}
+    headers: Mapping[str, str] = {}
+    id_headers: Sequence[str] = ("x-request-id",)

@@ -1,0 +1,159 @@
+"""Events → the blocks of an answer: texts, thoughts, calls, each opened, continued and closed in its order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from millstream.events import End, Event, Piece
+
+Kind = Literal["text", "refusal", "reasoning", "redacted", "call"]
+Step = tuple[Literal["open", "piece", "close"], "Block", str]
+
+# Some upstreams say that they stopped where they call a tool.
+CALLED = ("stop", "function_call", None)
+
+
+class Block(Struct):
+    """`text` is all that came of it; of a call its arguments. `call` has its id and name."""
+
+    index: int
+    kind: Kind
+    text: str = ""
+    signature: str = ""
+    origin: str = ""
+    call: Piece | None = None
+    held: str = ""  # of a call that waits until another one is whole
+    over: bool = False
+
+    @property
+    def id(self) -> str:
+        return self.call.id if self.call else ""
+
+    @property
+    def name(self) -> str:
+        return self.call.name if self.call else ""
+
+    @property
+    def input(self) -> dict[str, Any]:
+        """A call's arguments as an object; {} where they are none, or were cut."""
+        found = loads(self.text)
+        return found if isinstance(found, dict) else {}
+
+
+class Blocks:
+    """One answer's. At most one block is open; a call that begins while the arguments of the one before are not yet
+    whole waits for them. A call without an id gets one out of `id`, the stream's."""
+
+    def __init__(self, id: str) -> None:
+        self.blocks: list[Block] = []
+        self._id = id
+        self._open: Block | None = None
+        self._calls: dict[int, Block] = {}
+        self._waiting: list[Block] = []
+
+    def feed(self, event: Event) -> Iterator[Step]:
+        """What happens to which block, and the text that comes to it."""
+        if event.choice:
+            return
+        if event.type == "message":
+            yield from self._text("refusal" if event.refusal else "text", event)
+        elif event.type == "reasoning":
+            yield from self._text("redacted" if event.redacted else "reasoning", event)
+        elif event.type == "call" and event.call is not None:
+            yield from self._called(event.call, event.text)
+
+    def close(self) -> Iterator[Step]:
+        """The answer is over."""
+        yield from self._end()
+
+    def add(self, events: Iterable[Event]) -> None:
+        """For who wants the blocks alone."""
+        for event in events:
+            for _ in self.feed(event):
+                pass
+
+    def whole(self) -> Blocks:
+        """The same once all events are there."""
+        for _ in self.close():
+            pass
+        return self
+
+    def reason(self, end: End) -> str:
+        """Why the answer ended, in OpenAI's words."""
+        called = any(block.kind == "call" for block in self.blocks)
+        return "tool_calls" if called and end.finish_reason in CALLED else end.finish_reason or "stop"
+
+    # -- steps --------------------------------------------------------------------------------------------------
+
+    def _text(self, kind: Kind, event: Event) -> Iterator[Step]:
+        block = self._open
+        if block is None or block.kind != kind or kind == "redacted" or block.signature:
+            if not (event.text or event.signature):
+                return
+            yield from self._end()
+            block = Block(0, kind)
+            block.signature, block.origin = (event.signature, event.origin) if kind == "redacted" else ("", "")
+            yield self._begin(block)
+        if event.text:
+            block.text += event.text
+            yield "piece", block, event.text
+        if event.signature and kind == "reasoning":
+            block.signature, block.origin = event.signature, event.origin
+
+    def _called(self, piece: Piece, text: str) -> Iterator[Step]:
+        block = self._calls.get(piece.index)
+        if block is None:
+            named = Piece(piece.index, piece.id or f"call_{self._id}_{piece.index}", piece.name, piece.custom)
+            block = self._calls[piece.index] = Block(0, "call", call=named)
+            if self._open is not None and self._open.kind == "call" and not whole(self._open):
+                self._waiting.append(block)
+            else:
+                yield from self._end()
+                yield self._begin(block)
+        if block in self._waiting:
+            block.held += text
+            if self._open is not None and whole(self._open):
+                yield from self._next()
+        elif text and not block.over:
+            block.text += text
+            yield "piece", block, text
+
+    def _begin(self, block: Block) -> Step:
+        block.index = len(self.blocks)
+        self.blocks.append(block)
+        self._open = block
+        return "open", block, ""
+
+    def _end(self) -> Iterator[Step]:
+        """Closes what is open, and gives what waits."""
+        while self._open is not None:
+            yield from self._next()
+
+    def _next(self) -> Iterator[Step]:
+        if self._open is not None:
+            self._open.over = True
+            block, self._open = self._open, None
+            yield "close", block, ""
+        if self._waiting:
+            block = self._waiting.pop(0)
+            yield self._begin(block)
+            if block.held:
+                block.text, block.held = block.held, ""
+                yield "piece", block, block.text
+
+
+def whole(call: Block) -> bool:
+    """Whether the arguments are a whole JSON document: what has come so far may be all."""
+    return loads(call.text) is not None
+
+
+def loads(text: str) -> Any:
+    """None where it is no JSON."""
+    try:
+        return msgspec.json.decode(text)
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,130 @@
+"""A question in the words of chat completions: https://platform.openai.com/docs/api-reference/chat/create"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from millstream.errors import RequestError
+from millstream.formats.objects import to_json
+from millstream.question import Audio, File, Image, Message, Options, Part, Question, Result, Text, Tool, ToolCall
+
+Object = dict[str, Any]
+
+# What a free text becomes where the upstream knows functions alone, and its schema.
+INPUT = "input"
+FREE: Object = {"type": "object", "properties": {INPUT: {"type": "string"}}, "required": [INPUT]}
+
+# From so many tokens of thinking on it is this effort.
+EFFORTS = ((8192, "high"), (2048, "medium"), (0, "low"))
+
+
+def messages(question: Question) -> list[Object]:
+    """Thoughts are left out: they are signed for one upstream, or for none."""
+    return [written for message in question.messages for written in _message(message)]
+
+
+def options(question: Question) -> Object:
+    """Every field but model, messages and stream."""
+    use = question.options
+    asked: Object = {
+        "temperature": use.temperature,
+        "top_p": use.top_p,
+        "max_tokens": use.max_tokens,
+        "stop": list(use.stop) or None,
+        "seed": use.seed,
+        "presence_penalty": use.presence_penalty,
+        "frequency_penalty": use.frequency_penalty,
+        "response_format": _format(use),
+        "reasoning_effort": effort(use),
+    }
+    if question.tools:
+        asked["tools"] = [_tool(tool) for tool in question.tools]
+        asked["tool_choice"] = _choice(question)
+        asked["parallel_tool_calls"] = use.parallel
+    return {name: value for name, value in asked.items() if value is not None}
+
+
+def effort(use: Options) -> str | None:
+    """A budget in tokens is a hint, too."""
+    if use.effort is None and use.thinking:
+        return next(name for least, name in EFFORTS if use.thinking >= least)
+    return use.effort
+
+
+def _message(message: Message) -> Iterator[Object]:
+    if message.role == "assistant":
+        calls = [_call(part) for part in message.parts if isinstance(part, ToolCall)]
+        if message.text or not calls:
+            yield {"role": "assistant", "content": message.text, **({"tool_calls": calls} if calls else {})}
+        else:
+            yield {"role": "assistant", "content": None, "tool_calls": calls}
+        return
+    results = [part for part in message.parts if isinstance(part, Result)]
+    for result in results:
+        yield {"role": "tool", "tool_call_id": result.call, "content": _said(result)}
+    # No picture in a result here: it follows in a message of the user's.
+    shown = [part for result in results for part in result.parts if not isinstance(part, Text)]
+    if shown:
+        yield {"role": "user", "content": [_part(part) for part in shown]}
+    if results:
+        return
+    said: str | list[Object] = message.text
+    if not all(isinstance(part, Text) for part in message.parts):
+        said = [_part(part) for part in message.parts]
+    yield {"role": message.role, "content": said, **({"name": message.name} if message.name else {})}
+
+
+def _said(result: Result) -> str:
+    said = "".join(part.text for part in result.parts if isinstance(part, Text))
+    return f"Error: {said}" if result.error else said
+
+
+def _call(call: ToolCall) -> Object:
+    arguments = to_json({INPUT: call.arguments}).decode() if call.custom else call.arguments or "{}"
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
+
+
+def _part(part: Part) -> Object:
+    if isinstance(part, Text):
+        return {"type": "text", "text": part.text}
+    if isinstance(part, Image):
+        return {
+            "type": "image_url",
+            "image_url": {"url": part.url, **({"detail": part.detail} if part.detail else {})},
+        }
+    if isinstance(part, File):
+        if not part.url.startswith("data:"):
+            raise RequestError(
+                "bad_field", "A file has to come with its data; an address can't be read here.", "file"
+            )
+        return {"type": "file", "file": {"filename": part.name or "file", "file_data": part.url}}
+    assert isinstance(part, Audio)
+    return {"type": "input_audio", "input_audio": {"data": part.data, "format": part.format}}
+
+
+def _tool(tool: Tool) -> Object:
+    function: Object = {
+        "name": tool.name,
+        "parameters": FREE if tool.custom else tool.parameters or {"type": "object"},
+    }
+    if tool.description:
+        function["description"] = tool.description
+    if tool.strict is not None and not tool.custom:
+        function["strict"] = tool.strict
+    return {"type": "function", "function": function}
+
+
+def _choice(question: Question) -> str | Object:
+    choice = question.choice
+    return {"type": "function", "function": {"name": choice.name}} if choice.mode == "tool" else choice.mode
+
+
+def _format(use: Options) -> Object | None:
+    shape = use.shape
+    if shape is None:
+        return None
+    if shape.kind == "json_object":
+        return {"type": "json_object"}
+    schema = {"name": shape.name or "answer", "schema": shape.schema or {}}
+    return {"type": "json_schema", "json_schema": schema | ({} if shape.strict is None else {"strict": shape.strict})}

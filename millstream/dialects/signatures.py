@@ -1,0 +1,18 @@
+"""Signatures of thoughts on their way through a client of another dialect than the one that made them."""
+
+from __future__ import annotations
+
+TAG = "millstream:"
+
+
+def tagged(signature: str, origin: str, door: str) -> str:
+    """As the door's client keeps it: its own dialect's as they are, those of another one with that one's name."""
+    return signature if not signature or origin == door else f"{TAG}{origin}:{signature}"
+
+
+def untagged(kept: str, door: str) -> tuple[str, str]:
+    """The signature and the dialect that made it."""
+    if not kept.startswith(TAG):
+        return kept, door
+    origin, _, signature = kept.removeprefix(TAG).partition(":")
+    return signature, origin
