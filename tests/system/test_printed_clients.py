@@ -1,4 +1,4 @@
-"""The README's snippets for OpenAI's clients, run as they are printed, against the real model."""
+"""The clients of docs/clients and of the README, run as they are printed, against the real model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from tests.system.server import ROOT, Server
 
 pytestmark = pytest.mark.system
 
-SECTION = re.search(r"^## Use it from …\n(.*?)^## ", (ROOT / "README.md").read_text("utf-8"), re.M | re.S)
+CLIENTS = ROOT / "docs/clients"
+PRINTED = (CLIENTS / "README.md").read_text("utf-8")
+SDKS = PRINTED[PRINTED.index("## OpenAI's packages") :]
+NODE = ROOT / "tests/node"
 
 
 @pytest.fixture(scope="module")
@@ -24,10 +27,9 @@ def server() -> Iterator[Server]:
         yield server
 
 
-def block(language: str, server: Server) -> str:
+def block(language: str, server: Server, text: str = SDKS) -> str:
     """The one block of this language, for the server that runs."""
-    assert SECTION
-    [found] = re.findall(rf"^```{language}\n(.*?)^```", SECTION[1], re.M | re.S)
+    [found] = re.findall(rf"^```{language}\n(.*?)^```", text, re.M | re.S)
     return found.replace("localhost:8000", f"localhost:{server.port}")
 
 
@@ -39,13 +41,18 @@ def run(command: list[str], script: str = "", folder: Path = ROOT, **environ: st
     return ran.stdout
 
 
-def test_python(server: Server) -> None:
-    assert len(run([sys.executable, "-"], block("python", server))) > 20
+@pytest.mark.parametrize("text", [SDKS, (ROOT / "README.md").read_text("utf-8")], ids=["clients", "readme"])
+def test_openais_package_for_python(server: Server, text: str) -> None:
+    assert len(run([sys.executable, "-"], block("python", server, text))) > 20
 
 
-def test_javascript(server: Server) -> None:
-    script = block("js", server)
-    assert len(run(["node", "--input-type=module", "-"], script, ROOT / "tests" / "node")) > 20
+def test_openais_package_for_node(server: Server) -> None:
+    assert len(run(["node", "--input-type=module", "-"], block("js", server), NODE)) > 20
+
+
+@pytest.mark.parametrize("command", [[sys.executable, "ask.py"], ["node", "ask.mjs"], ["php", "ask.php"]], ids=str)
+def test_a_program(server: Server, command: list[str]) -> None:
+    assert len(run(command, folder=CLIENTS, MILLSTREAM_URL=f"http://localhost:{server.port}")) > 20
 
 
 def test_llm(server: Server, tmp_path: Path) -> None:
