@@ -1,4 +1,4 @@
-"""Asks Millstream and prints the answer while it comes; resumes after a lost connection. Needs: pip install requests"""
+"""Asks Millstream, prints the answer while it comes, and resumes a lost connection. Needs: pip install requests"""
 
 import json
 import os

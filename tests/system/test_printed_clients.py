@@ -55,6 +55,19 @@ def test_a_program(server: Server, command: list[str]) -> None:
     assert len(run(command, folder=CLIENTS, MILLSTREAM_URL=f"http://localhost:{server.port}")) > 20
 
 
+def test_fetch_event_source(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "node_modules").symlink_to(NODE / "node_modules")
+    (tmp_path / "ask.mjs").write_text((CLIENTS / "fetch-event-source.mjs").read_text("utf-8"), "utf-8")
+    page = """
+        globalThis.document = {hidden: false, addEventListener() {}, removeEventListener() {}};
+        globalThis.window = globalThis;
+        const {ask} = await import('./ask.mjs');
+        await ask(process.env.MILLSTREAM_URL, 'Name three rivers.', text => process.stdout.write(text));
+    """
+    url = f"http://localhost:{server.port}"
+    assert len(run(["node", "--input-type=module", "-"], page, tmp_path, MILLSTREAM_URL=url)) > 20
+
+
 def test_llm(server: Server, tmp_path: Path) -> None:
     (tmp_path / "extra-openai-models.yaml").write_text(block("yaml", server), "utf-8")
     (tmp_path / "keys.json").write_text('{"millstream": "any"}', "utf-8")
