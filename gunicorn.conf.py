@@ -22,6 +22,14 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+import gunicorn
+
+if gunicorn.version_info < (27, 0, 1):  # an application that has Millstream as a library may have another one
+    sys.exit(
+        f"Millstream can't start: gunicorn {gunicorn.__version__} is installed, and the server needs 27.0.1 or "
+        "newer, which refuses malformed requests. Upgrade it: pip install -U gunicorn"
+    )
+
 # SIGHUP reads this file again: so that new workers get new code, the master forgets what it had imported.
 for _name in [name for name in sys.modules if name.partition(".")[0] == "millstream"]:
     del sys.modules[_name]

@@ -13,7 +13,6 @@ from typing import Any
 import msgspec
 
 from millstream.events import Api, End, Meta
-from millstream.formats.objects import to_json
 
 WHOLE: dict[Api, str] = {"openai": "chat.completion", "completions": "text_completion"}
 # What names a thing is not continued, however often it is said.
@@ -47,19 +46,6 @@ def written(frame: bytes) -> str:
     )
 
 
-def as_chunk(frame: bytes) -> bytes:
-    """The frame itself; the answer of a server that does not stream becomes one chunk."""
-    whole = _object(frame)
-    if whole.get("object") != "chat.completion":
-        return frame
-    for choice in _choices(whole):
-        delta = choice.pop("message", None)
-        choice["delta"] = delta if isinstance(delta, dict) else {}
-        for index, call in enumerate(_objects(choice["delta"].get("tool_calls"))):
-            call.setdefault("index", index)
-    return to_json(whole | {"object": "chat.completion.chunk"})
-
-
 def _usage(end: End) -> dict[str, int] | None:
     if end.usage is None:
         return None
@@ -84,18 +70,33 @@ def _choice(index: int, pieces: list[dict[str, Any]], api: Api, end: End) -> dic
         if any(name in piece for piece in pieces):
             choice[name] = _join([piece.get(name) for piece in pieces], name)
     if api == "openai":
-        deltas = _objects([piece.get("delta") or piece.get("message") for piece in pieces])
-        choice["message"] = _message(_join(deltas) or {})
+        deltas = _objects([piece.get("delta") for piece in pieces])
+        choice["message"] = _message(_join([_in_texts(delta) for delta in deltas]) or {})
     choice["finish_reason"] = choice.get("finish_reason") or end.finish_reason
     return choice
 
 
 def _message(said: dict[str, Any]) -> dict[str, Any]:
-    """Chunks that bring no text name none, or null; the whole answer says "" there, unless it says something else."""
+    """Chunks that bring no text name none, or null; the whole answer says "" there, unless it says something else.
+    By OpenAI's schema `refusal` has to be there."""
     content = said.get("content")
     if content is None and not any(said.get(name) for name in INSTEAD):
         content = ""
-    return {**said, "role": said.get("role") or "assistant", "content": content}
+    return {**said, "role": said.get("role") or "assistant", "content": content, "refusal": said.get("refusal")}
+
+
+def _in_texts(delta: dict[str, Any]) -> dict[str, Any]:
+    """Mistral's models give their thoughts as parts of a `content`, and the answer as texts."""
+    parts = delta.get("content")
+    if not isinstance(parts, list) or not all(_has_text(part) for part in parts):
+        return delta
+    thought = "".join(_texts([part.get("thinking") for part in parts], "thinking"))
+    said = {**delta, "content": "".join(_texts([part.get("text") for part in parts], "text"))}
+    return {**said, "reasoning_content": thought} if thought else said
+
+
+def _has_text(part: Any) -> bool:
+    return isinstance(part, dict) and part.get("type", "text") in ("text", "thinking")
 
 
 def _join(pieces: Sequence[Any], name: str = "") -> Any:

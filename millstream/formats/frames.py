@@ -9,7 +9,6 @@ from msgspec import Struct
 
 from millstream.events import Event
 from millstream.formats import Abort
-from millstream.formats.completion import as_chunk
 from millstream.formats.objects import ending, one_line, to_json
 
 
@@ -39,8 +38,6 @@ class Frames:
     def _encode(self, frame: bytes) -> bytes:
         if not self._usage and b'"usage"' in frame and _has_only_usage(frame):
             return b""
-        if b'"chat.completion"' in frame:
-            frame = as_chunk(frame)
         return b"data: %b\n\n" % one_line(frame)  # most clients take one `data:` line for the whole of it
 
 

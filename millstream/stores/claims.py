@@ -14,7 +14,6 @@ from hashlib import sha256
 from pathlib import Path
 
 from millstream.events import Meta
-from millstream.stores.room import files
 
 
 class Claims:
@@ -45,8 +44,7 @@ class Claims:
 
     def sweep(self) -> None:
         """Drops those whose stream is gone."""
-        for entry in files(self._directory, ""):
-            path = Path(entry.path)
+        for path in list(self._directory.iterdir()):
             with self._lock():
                 id = _target(path)
                 if id and self._holder(id) is None:

@@ -17,7 +17,7 @@ from millstream.events import Call, End, Event, EventType, Usage
 from millstream.settings import Secret
 from millstream.upstreams import estimate
 from millstream.upstreams.quotation import quote
-from millstream.upstreams.refusals import failure, reason
+from millstream.upstreams.refusals import failure, is_error, reason, reason_in
 
 # stop_reason → finish_reason; others are taken as they are.
 REASONS = {
@@ -29,7 +29,8 @@ REASONS = {
     "refusal": "content_filter",
 }
 # The usage counts what was written to the prompt cache, and read from it, apart.
-INPUT = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+CACHED = "cache_read_input_tokens"
+INPUT = ("input_tokens", "cache_creation_input_tokens", CACHED)
 TEXTS: dict[str, EventType] = {"text": "message", "thinking": "reasoning"}  # the name of a field, and what it is
 
 
@@ -64,7 +65,7 @@ class Decoder:
 
     def feed(self, payload: bytes, type: str = "message") -> list[Event]:
         """The events in the data of one server-sent event of this type."""
-        if self.done or not payload or payload.isspace() or payload == b"[DONE]":
+        if self.done or not payload or payload.isspace() or payload in (b"[DONE]", b"null", b"{}"):
             return []
         try:
             document = read(payload)
@@ -73,6 +74,8 @@ class Decoder:
         kind = document.get("type", type)
         if kind == "error" or document.get("error"):
             raise failure(self._upstream, reason(document), self._secrets)
+        if (type == "document" and kind != "message") or ("type" not in document and is_error(document)):
+            raise failure(self._upstream, reason_in(payload), self._secrets, elsewhere=True)
         return self._read(kind, document)
 
     def close(self) -> list[Event]:
@@ -124,14 +127,13 @@ class Decoder:
     def _count(self, usage: dict[str, Any]) -> None:
         # The sums so far: what comes later replaces what came, and a field that doesn't come again stays.
         for name in (*INPUT, "output_tokens"):
-            value = usage.get(name)
-            if isinstance(value, int) and value > 0:
+            if value := estimate.count(usage.get(name)):
                 self._tokens[name] = value
 
     def _usage(self) -> Usage | None:
         asked = sum(self._tokens.get(name, 0) for name in INPUT)
         came = self._tokens.get("output_tokens", 0)
-        return Usage(asked, came) if asked or came else None
+        return Usage(asked, came, cached=self._tokens.get(CACHED, 0)) if asked or came else None
 
     def _texts(self, block: dict[str, Any]) -> list[Event]:
         """Of a block or a piece of one. Signatures, citations, and the arguments of tools say nothing to a reader."""

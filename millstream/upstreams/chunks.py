@@ -11,8 +11,19 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-# iFlytek sends 0 with every chunk, some gateways 200.
-_SUCCESS: tuple[object, ...] = (None, 0, "0", "", 200, "200")
+from millstream.events import Usage
+from millstream.upstreams.estimate import count
+from millstream.upstreams.refusals import SUCCESS
+
+
+class Function(Struct, gc=False):
+    name: str | None = None
+
+
+class CallPiece(Struct, gc=False):
+    index: int | None = None
+    id: str | None = None
+    function: Function | None = None
 
 
 class Delta(Struct, gc=False):
@@ -20,6 +31,21 @@ class Delta(Struct, gc=False):
     reasoning_content: str | None = None
     reasoning: str | None = None
     refusal: str | None = None
+    tool_calls: list[CallPiece] | None = None
+    function_call: Function | None = None
+
+
+class Details(Struct, gc=False):
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+class Tokens(Struct, gc=False):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    prompt_tokens_details: Details | None = None
+    completion_tokens_details: Details | None = None
 
 
 class Choice(Struct, gc=False):
@@ -28,26 +54,35 @@ class Choice(Struct, gc=False):
     message: Delta | None = None  # of a server that doesn't stream
     finish_reason: str | None = None
     text: str | None = None  # of the legacy API
+    usage: Tokens | None = None  # Moonshot's place for it
 
 
-class Tokens(Struct, gc=False):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
+class Groq(Struct, gc=False):
+    usage: Tokens | None = None
 
 
 class Chunk(Struct, gc=False):
-    """What we want of a chunk. `exact` is False where a text may hold half of a surrogate pair."""
+    """What we want of a chunk. `exact` is False where a text may hold half of a surrogate pair. `valid` is what may
+    be passed on where the payload has NaN or an infinity in it, which no JSON has: null instead."""
 
     choices: list[Choice] | None = None
     usage: Tokens | None = None
+    x_groq: Groq | None = None
     model: str | None = None
     error: Any = None
     code: Any = None
     exact: bool = True
+    valid: bytes | None = None
 
     @property
     def failed(self) -> bool:
-        return bool(self.error) or self.code not in _SUCCESS
+        return bool(self.error) or self.code not in SUCCESS
+
+    def counted(self) -> Usage | None:
+        """The usage, wherever it stands and if it says anything."""
+        groq = self.x_groq.usage if self.x_groq is not None else None
+        places = (self.usage, groq, *[choice.usage for choice in self.choices or ()])
+        return next((usage for place in places if place is not None and (usage := _usage(place))), None)
 
 
 _decode = msgspec.json.Decoder(Chunk).decode
@@ -62,21 +97,24 @@ def read(payload: bytes) -> Chunk:
 
 
 def _tolerate(payload: bytes) -> Chunk:
-    """For what the strict decoder refuses: half surrogates, invalid UTF-8, fields of another type."""
+    """For what the strict decoder refuses: half surrogates, invalid UTF-8, NaN, fields of another type."""
+    unlike: list[str] = []
     try:
-        document = json.loads(payload.decode("utf-8", "replace"))
+        document = json.loads(payload.decode("utf-8", "replace"), parse_constant=unlike.append)
     except RecursionError as error:
         raise ValueError("nested too deep") from error
     if not isinstance(document, dict):
         raise ValueError("no object")
-    choices, usage = document.get("choices"), document.get("usage")
+    choices, groq = document.get("choices"), document.get("x_groq")
     return Chunk(
         [_choice(item) for item in choices if isinstance(item, dict)] if isinstance(choices, list) else None,
-        Tokens(_int(usage, "prompt_tokens"), _int(usage, "completion_tokens")) if isinstance(usage, dict) else None,
+        _tokens(document.get("usage")),
+        Groq(_tokens(groq.get("usage"))) if isinstance(groq, dict) else None,
         _str(document.get("model")),
         document.get("error"),
         document.get("code"),
         exact=False,
+        valid=json.dumps(document, separators=(",", ":")).encode() if unlike else None,
     )
 
 
@@ -87,21 +125,78 @@ def _choice(item: dict[str, Any]) -> Choice:
         _delta(item.get("message")),
         _str(item.get("finish_reason")),
         _str(item.get("text")),
+        _tokens(item.get("usage")),
     )
 
 
 def _delta(item: Any) -> Delta | None:
     if not isinstance(item, dict):
         return None
-    return Delta(*(_str(item.get(name)) for name in Delta.__struct_fields__))
+    calls, called = item.get("tool_calls"), _function(item.get("function_call"))
+    content = item.get("content")
+    thought = _str(item.get("reasoning_content")) or thought_in(content)
+    return Delta(
+        text_in(content),
+        thought,
+        _str(item.get("reasoning")),
+        _str(item.get("refusal")),
+        [_call(call) for call in calls if isinstance(call, dict)] if isinstance(calls, list) else None,
+        called,
+    )
+
+
+def _call(item: dict[str, Any]) -> CallPiece:
+    return CallPiece(_int(item, "index"), _str(item.get("id")), _function(item.get("function")))
+
+
+def _function(item: Any) -> Function | None:
+    return Function(_str(item.get("name"))) if isinstance(item, dict) else None
+
+
+def text_in(content: Any) -> str | None:
+    """The answer in a `content`, which Mistral gives as a list of parts while the model thinks."""
+    if isinstance(content, list):
+        return "".join(text_in(part.get("text")) or "" for part in content if isinstance(part, dict))
+    return _str(content)
+
+
+def thought_in(content: Any) -> str | None:
+    """The thoughts in such a list: `{"type": "thinking", "thinking": [{"type": "text", "text": …}]}`."""
+    parts = [part.get("thinking") for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+    return "".join(text_in(part) or "" for part in parts) or None
 
 
 def _str(value: Any) -> str | None:
-    if isinstance(value, list):  # Mistral's content in parts
-        return "".join(_str(part.get("text")) or "" for part in value if isinstance(part, dict))
     return value if isinstance(value, str) else None
+
+
+def _tokens(item: Any) -> Tokens | None:
+    if not isinstance(item, dict):
+        return None
+    return Tokens(
+        _int(item, "prompt_tokens"),
+        _int(item, "completion_tokens"),
+        _int(item, "total_tokens"),
+        _details(item.get("prompt_tokens_details")),
+        _details(item.get("completion_tokens_details")),
+    )
+
+
+def _details(item: Any) -> Details | None:
+    return Details(_int(item, "cached_tokens"), _int(item, "reasoning_tokens")) if isinstance(item, dict) else None
 
 
 def _int(item: dict[str, Any], name: str) -> int | None:
     value = item.get(name)
     return int(value) if isinstance(value, int | float) and abs(value) < 2**53 else None
+
+
+def _usage(tokens: Tokens) -> Usage | None:
+    asked, came, total = map(count, (tokens.prompt_tokens, tokens.completion_tokens, tokens.total_tokens))
+    if not (asked or came):
+        return None
+    cached = tokens.prompt_tokens_details and tokens.prompt_tokens_details.cached_tokens
+    thought = tokens.completion_tokens_details and tokens.completion_tokens_details.reasoning_tokens
+    # xAI counts thoughts beside what was completed, and in the total.
+    came = max(came, total - asked)
+    return Usage(asked, came, cached=min(count(cached), asked), reasoning=min(count(thought), came))

@@ -10,9 +10,12 @@ from millstream.errors import UpstreamError
 from millstream.events import Call, End, Event, EventType, Usage
 from millstream.settings import Secret
 from millstream.upstreams import chunks, estimate
+from millstream.upstreams.choices import Choice, corrected
 from millstream.upstreams.quotation import quote
-from millstream.upstreams.refusals import Reason, failure, reason
+from millstream.upstreams.refusals import failure, is_error, reason_in
 from millstream.upstreams.thinking import Thinking
+
+NOTHING = (b"", b"null", b"{}")  # some keep a connection alive with these
 
 
 class Decoder:
@@ -24,20 +27,21 @@ class Decoder:
 
     def __init__(self, call: Call, upstream: str, secrets: Iterable[Secret] = (), think: bool = False) -> None:
         self.done = False  # [DONE] has come, or the end: nothing follows
-        self.finished = False  # a finish_reason has come: the answer is whole, usage may follow
+        self.finished = False  # every choice has said something, and its end: the answer is whole, usage may follow
         self._call = call
         self._upstream = upstream
         self._secrets = tuple(secrets)
         self._frames = call.api != "chat"
+        self._asked = _choices_asked(call)
+        self._choices: dict[int, Choice] = {}
         self._thinking = Thinking() if think and not self._frames else None
         self._halves: dict[EventType, str] = {}  # surrogates that wait for their other half
         self._model = ""
-        self._finish_reason: str | None = None
         self._usage: Usage | None = None
         self._weight = 0.0
 
     def feed(self, payload: bytes, type: str = "message") -> list[Event]:
-        """The events in the data of one server-sent event of this type.
+        """The events in the data of one server-sent event of this type; "document" is a body that is one JSON object.
 
         Raises UpstreamError; what the same payload brought beside an error comes with `feed` no more.
         """
@@ -46,7 +50,7 @@ class Decoder:
         if not payload.startswith(b"{"):
             said = payload.strip()
             self.done = said == b"[DONE]"
-            if self.done or not said:
+            if self.done or said in NOTHING:
                 return []
         if type == "error":
             raise self._failure(payload)
@@ -55,17 +59,24 @@ class Decoder:
         except ValueError as error:
             raise self._gibberish(payload) from error
         if (chunk.error is not None or chunk.code is not None) and chunk.failed:
-            raise self._failure(payload)
+            raise self._failure(payload, elsewhere=type == "document")
         if chunk.model:
             self._model = chunk.model
-        if chunk.usage is not None:
-            self._count(chunk.usage)
-        events = self._texts(chunk)
-        return [Event("frame", frame=payload)] if self._frames else events
+        # Zeros on every chunk but one, or the sum so far on each: the last that says something counts.
+        usage = chunk.counted()
+        self._usage = usage or self._usage
+        if not chunk.choices:
+            self._look(payload, type, chunk)
+        events = self._read(payload, chunk)
+        if self.finished or not chunk.choices or any(choice.finish_reason for choice in chunk.choices):
+            counted = usage is not None and not chunk.choices
+            some = self.finished or counted or all(choice.said for choice in self._choices.values())
+            self.finished = some and self._is_whole()
+        return events
 
     def close(self) -> list[Event]:
         """The last events, `done` among them. Raises UpstreamError where the answer was cut."""
-        if not (self.done or self.finished):
+        if not (self.done or self._is_whole()):
             raise self.cut()
         self.done = True
         events = [Event(type, "\ufffd") for type in self._halves]
@@ -79,29 +90,43 @@ class Decoder:
             "upstream_broke", f'upstream "{self._upstream}" broke off in the middle of its answer. Ask again.'
         )
 
-    def _texts(self, chunk: chunks.Chunk) -> list[Event]:
+    def _read(self, payload: bytes, chunk: chunks.Chunk) -> list[Event]:
         events: list[Event] = []
-        for choice in chunk.choices or ():
-            if choice.index and not self._frames:
+        said: list[bool] = []
+        places: list[list[int]] = []
+        for came in chunk.choices or ():
+            if came.index and not self._frames:
                 continue  # n > 1: one of the answers is shown
-            if choice.finish_reason:
-                self.finished = True
-                self._finish_reason = choice.finish_reason
-            delta = choice.delta or choice.message or (chunks.Delta(choice.text) if choice.text else None)
-            if delta is None:
-                continue
-            # Some send the same thought under both names.
-            thought = delta.reasoning_content or delta.reasoning
-            if thought:
-                events += self._event("reasoning", self._whole("reasoning", thought, chunk.exact))
-            if delta.content:
-                if chunk.exact and not self._halves and self._thinking is None:  # nearly all chunks
-                    self._weight += estimate.weight(delta.content)
-                    events.append(Event("message", delta.content))
-                else:
-                    events += self._answer(self._whole("message", delta.content, chunk.exact))
-            if delta.refusal:
-                events += self._event("message", self._whole("message", delta.refusal, chunk.exact))
+            choice = self._choices.get(came.index or 0)
+            if choice is None:
+                choice = self._choices[came.index or 0] = Choice()
+            said.append(choice.said)
+            delta, order = choice.take(came)
+            places.append(order)
+            if delta is not None:
+                events += self._texts(delta, chunk.exact)
+        if self._frames:
+            return [Event("frame", frame=corrected(payload, chunk, said, places))]
+        return events
+
+    def _is_whole(self) -> bool:
+        choices = self._choices.values()
+        return len(choices) >= self._asked and all(choice.reason for choice in choices)
+
+    def _texts(self, delta: chunks.Delta, exact: bool) -> list[Event]:
+        events: list[Event] = []
+        # Some send the same thought under both names.
+        thought = delta.reasoning_content or delta.reasoning
+        if thought:
+            events += self._event("reasoning", self._whole("reasoning", thought, exact))
+        if delta.content:
+            if exact and not self._halves and self._thinking is None:  # nearly all chunks
+                self._weight += estimate.weight(delta.content)
+                events.append(Event("message", delta.content))
+            else:
+                events += self._answer(self._whole("message", delta.content, exact))
+        if delta.refusal:
+            events += self._event("message", self._whole("message", delta.refusal, exact))
         return events
 
     def _answer(self, text: str) -> list[Event]:
@@ -127,17 +152,12 @@ class Decoder:
             text, self._halves[type] = text[:-1], text[-1]
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
-    def _count(self, tokens: chunks.Tokens) -> None:
-        # Zeros on every chunk but one, or the sum so far on each: the last that says something counts.
-        if tokens.prompt_tokens or tokens.completion_tokens:
-            self._usage = Usage(max(tokens.prompt_tokens or 0, 0), max(tokens.completion_tokens or 0, 0))
-
     def _end(self) -> End:
         return End(
             model=self._model or self._call.model,
             upstream=self._upstream,
             # iFlytek's HTTP door gives no finish_reason; [DONE] says that nothing is missing.
-            finish_reason=self._finish_reason or "stop",
+            finish_reason=next((self._choices[n].reason for n in sorted(self._choices)), None) or "stop",
             usage=self._usage or self._estimate(),
         )
 
@@ -145,13 +165,16 @@ class Decoder:
         asked = estimate.prompt_tokens(self._call.messages, self._call.options.get("prompt"))
         return Usage(asked, ceil(self._weight), "estimated")
 
-    def _failure(self, payload: bytes) -> UpstreamError:
-        text = payload.decode("utf-8", "replace")
-        try:
-            why = reason(json.loads(text))
-        except (ValueError, RecursionError):
-            why = Reason(text)
-        return failure(self._upstream, why, self._secrets)
+    def _look(self, payload: bytes, type: str, chunk: chunks.Chunk) -> None:
+        """Raises UpstreamError where a chunk without choices is an error in words of the server's own."""
+        if type != "document" and (chunk.choices is not None or chunk.usage is not None):
+            return
+        document = json.loads(payload.decode("utf-8", "replace"))
+        if type == "document" or is_error(document):
+            raise self._failure(payload, elsewhere=True)
+
+    def _failure(self, payload: bytes, elsewhere: bool = False) -> UpstreamError:
+        return failure(self._upstream, reason_in(payload), self._secrets, elsewhere)
 
     def _gibberish(self, payload: bytes) -> UpstreamError:
         said = quote(payload.decode("utf-8", "replace"), self._secrets)
@@ -159,3 +182,12 @@ class Decoder:
             "upstream_protocol",
             f'upstream "{self._upstream}" sent what is no chat completion chunk: {said}. Check its base_url.',
         )
+
+
+def _choices_asked(call: Call) -> int:
+    """How many choices have to come to their end."""
+    n, prompt = call.options.get("n"), call.options.get("prompt")
+    asked = max(n, 1) if isinstance(n, int) and call.api != "chat" else 1
+    if call.api != "completions" or not isinstance(prompt, list) or all(isinstance(item, int) for item in prompt):
+        return asked
+    return asked * len(prompt)

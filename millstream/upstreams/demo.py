@@ -89,8 +89,8 @@ class Demo:
                 self._fail(asked.fault)
             if asked.hold_last and n == total - 1:
                 time.sleep(asked.hold_last)
-            elif asked.pace:
-                time.sleep(max(0.0, begun + n / asked.pace - time.monotonic()))
+            else:  # without a pace, too: others want to run between two tokens
+                time.sleep(max(0.0, begun + n / asked.pace - time.monotonic()) if asked.pace else 0.0)
             thinking = n < asked.reasoning
             text = THOUGHT[n % len(THOUGHT)] if thinking else TEXT[(n - asked.reasoning) % len(TEXT)]
             yield [Event("reasoning" if thinking else "message", text)]

@@ -26,6 +26,9 @@ from typing import Any
 # From the CJK radicals on: Han, kana, Hangul, full-width forms, and the emoji above them.
 _wide = re.compile("[\u2e80-\U0010ffff]").findall
 
+# Of no answer so many tokens are counted: a larger number is a fault of the server that says it.
+MOST = 1_000_000_000
+
 # What a chat template puts around each message.
 MESSAGE = 4
 
@@ -41,6 +44,11 @@ def weight(text: str) -> float:
 def estimate(text: str) -> int:
     """The tokens of a whole text; 0 only where there is none."""
     return ceil(weight(text))
+
+
+def count(said: object) -> int:
+    """A number of tokens as an upstream gave it; 0 where it can't be one."""
+    return said if isinstance(said, int) and 0 < said <= MOST else 0
 
 
 def prompt_tokens(messages: list[dict[str, Any]], prompt: object = None) -> int:

@@ -24,6 +24,9 @@ from millstream.upstreams.openai import OpenAI
 # Set by ensure_server for this process and its children.
 URL, KEY, PIPE = "MILLSTREAM_LOCAL_URL", "MILLSTREAM_LOCAL_KEY", "MILLSTREAM_LOCAL_PIPE"
 
+# Of our environment the model's processes get this alone: keys and secrets are none of their business.
+HARMLESS = re.compile(r"PATH|HOME|LANG|LC_\w+|TZ|TMPDIR|(LD|DYLD)_LIBRARY_PATH|(GGML|OMP)_\w+|VIRTUAL_ENV")
+
 AGAIN = 0.1  # s between two tries while the model is loading
 ENOUGH = 512  # tokens after which the packaged model, which has 135 million weights, goes round in circles
 # What https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct shows; llama.cpp's own 0.8 makes it ramble.
@@ -114,7 +117,7 @@ def ensure_server(settings: Settings) -> None:
         port = probe.getsockname()[1]
     reading, writing = os.pipe()
     environ = {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if HARMLESS.fullmatch(name)},
         "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
         "MILLSTREAM_LOCAL_PORT": str(port),
         "MILLSTREAM_LOCAL_FILE": str(path),

@@ -12,9 +12,10 @@ HIDDEN = "[key]"
 
 # Looked at before shortening, so that no key is cut into something that no rule knows any more.
 _LOOKED_AT = 16_384
-# Keys that aren't ours to know (`sk-…`, also masked: `sk-ab***yz`, `sk-ab...yz`), what follows Bearer, and
-# anything with stars in it: providers quote "part of" a refused key.
-_KEYS = re.compile(r"(?i)\bbearer\s+[^\s\"'<>]+|\bsk-[\w.*…-]+|[\w-]*\*{2,}[\w*-]*")
+# Keys that aren't ours to know (`sk-…`, also masked: `sk-ab***yz`, `sk-ab...yz`), and what follows Bearer.
+_KEYS = re.compile(r"(?i)\bbearer\s+[^\s\"'<>]+|\bsk-[\w.*…-]+")
+# Words that may have stars in them: providers quote "part of" a refused key. Each character is looked at once.
+_WORDS = re.compile(r"[\w*-]+")
 # U+2028, U+2029 and the marks that turn the direction of writing are control characters to a reader, too.
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
 # So many characters of our own key in a row are a part of it.
@@ -26,7 +27,7 @@ def quote(text: str, secrets: Iterable[Secret] = ()) -> str:
     text = text[:_LOOKED_AT]
     for secret in secrets:
         text = _without(text, secret.reveal())
-    text = _KEYS.sub(HIDDEN, text)
+    text = _WORDS.sub(lambda word: HIDDEN if "**" in word[0] else word[0], _KEYS.sub(HIDDEN, text))
     text = " ".join(_CONTROLS.sub(" ", text).split())
     return text if len(text) <= LENGTH else text[: LENGTH - 1] + "…"
 

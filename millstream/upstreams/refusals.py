@@ -14,6 +14,12 @@ from millstream.errors import UpstreamError
 from millstream.settings import Secret
 from millstream.upstreams.quotation import quote
 
+# What else than "message" and "code" a server of one's own making calls them (Baidu, MiniMax, FastAPI).
+MESSAGES = ("message", "error_msg", "error_message", "err_msg", "errmsg", "msg", "detail", "status_msg")
+NUMBERS = ("code", "error_code", "err_code", "errcode", "status_code")
+# iFlytek sends 0 with every chunk, some gateways 200.
+SUCCESS: tuple[object, ...] = (None, 0, "0", "", 200, "200", False)
+
 
 class Refused(Exception):
     """A status other than 200, and the beginning of what was said with it. Its own text is empty: there may be a
@@ -41,31 +47,50 @@ def reason(document: object) -> Reason:
         return reason(document[0]) if document else Reason()
     if not isinstance(document, dict):
         return Reason("" if document is None else str(document))
-    inner = document.get("error")
+    inner = document.get("error") or document.get("base_resp")
     if isinstance(inner, dict | list):
         return reason(inner)
-    message = inner if isinstance(inner, str) else document.get("message") or document.get("detail") or inner
-    return Reason(_text(message), *(_text(document.get(name)) for name in ("code", "type", "param")))
+    said = [inner if isinstance(inner, str) else None, *map(document.get, MESSAGES), inner]
+    message = next(filter(None, said), None)
+    code = next((code for name in NUMBERS if (code := document.get(name)) is not None), None)
+    return Reason(_text(message), _text(code), *(_text(document.get(name)) for name in ("type", "param")))
+
+
+def is_error(document: object) -> bool:
+    """Whether a JSON document that is no part of an answer tells of an error."""
+    if not isinstance(document, dict):
+        return False
+    inner = document.get("base_resp")
+    named = {**document, **inner} if isinstance(inner, dict) else document
+    return document.get("success") is False or any(
+        isinstance(value, str) and value not in ("", "success", "Success")
+        if name in MESSAGES
+        else value not in SUCCESS
+        for name, value in named.items()
+        if name in (*MESSAGES, *NUMBERS, "error")
+    )
 
 
 def reason_in(body: bytes) -> Reason:
-    """The same for a body that may be JSON, plain text, HTML or nothing."""
+    """The same for a body that may be JSON, plain text, HTML or nothing; JSON without a reason is one itself."""
     text = body.decode("utf-8", "replace").strip()
     try:
-        return reason(json.loads(text))
+        why = reason(json.loads(text))
+        return why if why.message or why.code or why.type else Reason(text.strip("{}[] "))
     except (ValueError, RecursionError):
         # A page of HTML explains nothing to the reader of one sentence.
         return Reason("" if text.startswith("<") else text)
 
 
-def failure(name: str, why: Reason, secrets: Iterable[Secret]) -> UpstreamError:
-    """For an error that came after the status 200."""
+def failure(name: str, why: Reason, secrets: Iterable[Secret], elsewhere: bool = False) -> UpstreamError:
+    """For an error that came after the status 200. `elsewhere`: it came instead of an answer."""
     said = _said(why.message or why.code, secrets)
     if "content_filter" in (why.code, why.type):
         return _filtered(name, said)
     if why.code in ("401", "403", "invalid_api_key") or why.type == "authentication_error":
         return _unauthorised(name, said)
-    return UpstreamError("upstream_broke", f'upstream "{name}" broke off with an error{said}. Ask again.')
+    says = f'upstream "{name}" broke off with an error{said}. Ask again.'
+    return UpstreamError("upstream_broke", says, elsewhere=elsewhere)
 
 
 def refusal(

@@ -99,8 +99,9 @@ class Decoder:
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
     def _count(self, tokens: Tokens) -> None:
-        if tokens.prompt_tokens or tokens.completion_tokens:
-            self._usage = Usage(max(tokens.prompt_tokens or 0, 0), max(tokens.completion_tokens or 0, 0))
+        asked, came = estimate.count(tokens.prompt_tokens), estimate.count(tokens.completion_tokens)
+        if asked or came:
+            self._usage = Usage(asked, came)
 
     def _end(self, finish_reason: str) -> list[Event]:
         self.done = True

@@ -11,11 +11,6 @@ from millstream.formats.frames import Frames
 from millstream.wire import sse
 
 USAGE = b'{"id":"x","choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}'
-WHOLE = {
-    "object": "chat.completion",
-    "choices": [{"index": 0, "message": {"role": "assistant", "tool_calls": [{"id": "a"}, {"id": "b"}]}}],
-    "usage": {"prompt_tokens": 1},
-}
 
 
 def encode(*frames: bytes, usage: bool = False) -> bytes:
@@ -58,16 +53,6 @@ def test_a_frame_on_several_lines_goes_out_on_one(end):
     [event] = sse.Decoder().feed(encode(frame))
     assert json.loads(event.data) == {"choices": [], "text": "a\nb"}
     assert encode(frame).count(b"\n") == 2
-
-
-def test_an_answer_that_came_whole_goes_out_as_one_chunk():
-    [event] = sse.Decoder().feed(encode(json.dumps(WHOLE).encode()))
-    chunk = json.loads(event.data)
-    assert chunk["object"] == "chat.completion.chunk"
-    assert chunk["choices"][0] == {
-        "index": 0,
-        "delta": {"role": "assistant", "tool_calls": [{"id": "a", "index": 0}, {"id": "b", "index": 1}]},
-    }
 
 
 def test_it_ends_with_done():

@@ -70,6 +70,13 @@ def test_the_pace_and_the_waits_are_kept(clock, query, seconds):
     assert clock.now == pytest.approx(seconds)
 
 
+def test_others_run_between_two_tokens(monkeypatch, clock):
+    slept = []
+    monkeypatch.setattr(clock, "sleep", slept.append)
+    events(FAST + "&tokens=7")
+    assert len(slept) >= 7
+
+
 def test_the_pace_is_a_setting_too(clock):
     events("demo", pace=100, tokens=101)
     assert clock.now == pytest.approx(1)

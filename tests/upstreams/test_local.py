@@ -24,6 +24,8 @@ ROOT = Path(__file__).parent.parent.parent
 WAIT = 60.0  # s; a start takes one
 STORY = Call("SmolLM2-135M-Instruct", [{"role": "user", "content": "Tell me a long story."}], {"temperature": 0})
 
+SECRET = "secret-0123456789"
+
 # What gunicorn's master does: starts the server, twice asked once done, and lives on.
 MASTER = """
 import os, sys
@@ -49,6 +51,8 @@ def has_gone(process):
 
 class Server:
     def __init__(self, monkeypatch):
+        monkeypatch.setenv("MILLSTREAM_SESSION_SECRET", SECRET)
+        monkeypatch.setenv("SOME_API_KEY", SECRET)
         self.master = subprocess.Popen(
             [sys.executable, "-c", MASTER], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -112,6 +116,14 @@ def test_nobody_answers_without_the_key_and_ps_does_not_show_it(server):
     model = server.only_child(server.supervisor)
     for process in (server.supervisor, model):
         assert server.key not in " ".join(process.cmdline())
+
+
+def test_its_processes_inherit_no_secret(server):
+    server.answer(1)
+    for process in (server.supervisor, server.only_child(server.supervisor)):
+        environ = process.environ()
+        assert environ["PATH"] == os.environ["PATH"]
+        assert SECRET not in environ.values()
 
 
 def test_it_stops_generating_when_its_client_has_left(server):

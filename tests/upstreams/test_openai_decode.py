@@ -1,6 +1,12 @@
 """What is true of the decoder of chat completions beside its recorded answers: see test_recorded.py."""
 
-from millstream.events import Call
+import json
+
+import pytest
+
+from millstream.errors import UpstreamError
+from millstream.events import Call, Meta
+from millstream.formats.completion import assemble
 from millstream.upstreams import answers
 from millstream.upstreams.completion import Decoder
 from tests.upstreams.recorded import CALL, WIRE, Recorded
@@ -43,6 +49,93 @@ def test_a_whole_answer_without_a_stream():
     (batch,) = answers.Flow(Recorded(body[:30], body[30:]), source, Decoder(CALL, "test"), "test").batches()
     assert [event.text for event in batch] == ["all", ""]
     assert batch[-1].end.finish_reason == "stop"
+
+
+OPENAI = Call("asked", [], api="openai")
+META = Meta("i", "", "", 0.0, "m", api="openai")
+MESSAGE = {"role": "assistant", "content": "", "refusal": None}
+WEATHER = [
+    {"id": f"call_{n}", "type": "function", "function": {"name": "get_weather", "arguments": f'{{"city":"{city}"}}'}}
+    for n, city in enumerate(("Beijing", "Shanghai", "Canton"), 1)
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("minimax_final", {"content": "Hello", "name": "MiniMax AI", "audio_content": ""}),
+        ("perplexity", {"content": "The sky is"}),
+        ("magistral", {"content": "Hello", "reasoning_content": "It's a greeting, I should return it"}),
+        ("gemini_index0", {"tool_calls": WEATHER, "content": None}),
+        ("neg_infinity", {"content": "No"}),
+        ("early_stop", {"content": "Hello", "reasoning_content": "thinking"}),
+    ],
+)
+def test_odd_servers_give_one_right_message(name, message):
+    *frames, done = [event for batch in decode([recorded(name)], OPENAI)[0] for event in batch]
+    chunks = [json.loads(event.frame, parse_constant=pytest.fail) for event in frames]
+    assert {chunk["object"] for chunk in chunks} == {"chat.completion.chunk"}
+    assert not any("message" in choice for chunk in chunks for choice in chunk["choices"])
+    whole = assemble([event.frame for event in frames], META, done.end)
+    assert whole["choices"][0]["message"] == MESSAGE | message
+
+
+def test_a_call_of_which_each_piece_has_another_id_is_one_call():  # older vLLM
+    def piece(id, name, arguments):
+        return [{"index": 0, "id": id, "function": {"name": name, "arguments": arguments}}]
+
+    deltas = [{"tool_calls": piece("a", "f", "{")}, {"tool_calls": piece("b", None, "}")}]
+    body = b"".join(b"data: %s\n\n" % json.dumps({"choices": [{"delta": one}]}).encode() for one in deltas)
+    ((*frames, done),) = decode([body + b"data: [DONE]\n\n"], OPENAI)[0]
+    (call,) = assemble([event.frame for event in frames], META, done.end)["choices"][0]["message"]["tool_calls"]
+    assert call == {"id": "a", "function": {"name": "f", "arguments": "{}"}}
+
+
+def chunk(index, text, finish_reason=None, **more):
+    choice = {"index": index, "delta": {"content": text} if text else {}, "finish_reason": finish_reason}
+    return json.dumps({"choices": [choice], **more}).encode()
+
+
+@pytest.mark.parametrize(
+    ("came", "finished"),
+    [
+        ([chunk(0, "a"), chunk(1, "b"), chunk(0, "", "stop")], False),
+        ([chunk(0, "a"), chunk(0, "", "stop")], False),  # the other one has not begun
+        ([chunk(0, "a", "stop"), chunk(1, "b"), chunk(1, "", "length")], True),
+        ([chunk(0, "", "stop"), chunk(1, "b", "stop")], False),  # the first may begin yet
+        ([chunk(0, "", "stop"), chunk(1, "", "stop"), b'{"choices":[],"usage":{"prompt_tokens":1}}'], True),
+        ([chunk(0, "a", "stop"), chunk(1, "b", "stop"), chunk(1, "and on")], False),
+    ],
+)
+def test_an_answer_is_over_when_each_choice_is(came, finished):
+    decoder = Decoder(Call("asked", [], {"n": 2}, api="openai"), "test")
+    for payload in came:
+        decoder.feed(payload)
+    assert decoder.finished == finished
+
+
+@pytest.mark.parametrize("options", [{"n": 2}, {"prompt": ["a", "b"]}])
+def test_a_cut_second_choice_is_no_answer(options):
+    call = Call("asked", [], options, api="completions" if "prompt" in options else "openai")
+    first = b"data: %s\n\ndata: %s\n\n" % (chunk(0, "a", "stop"), chunk(1, "it is c"))
+    batches, error = decode([first], call)
+    assert error is not None and error.code == "upstream_broke"
+    assert [event.type for event in batches[0]] == ["frame", "frame"]
+
+
+@pytest.mark.parametrize(
+    ("document", "says"),
+    [
+        ({"error_code": 336006, "error_msg": "the role is odd", "id": "as-abc"}, "the role is odd"),
+        ({"error": {"message": "Context size exceeded", "code": 500}}, "Context size exceeded"),
+        ({"detail": "Not Found"}, "Not Found"),
+        ({"id": "x", "choices": [], "answer": 42}, '"answer": 42'),
+    ],
+)
+def test_a_document_that_is_no_answer_is_a_failure_and_another_may_be_asked(document, says):
+    with pytest.raises(UpstreamError, match=says) as caught:
+        Decoder(CALL, "test").feed(json.dumps(document).encode(), "document")
+    assert (caught.value.code, caught.value.elsewhere) == ("upstream_broke", True)
 
 
 def recorded(name):

@@ -120,7 +120,11 @@ def test_an_answer_of_frames_is_put_together(native):
     client, _ = native(ANSWER)
     whole = client.post(CHAT, json={"messages": HI}).json
     assert whole["choices"] == [
-        {"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}
+        {
+            "index": 0,
+            "message": {"role": "assistant", "content": "Hello", "refusal": None},
+            "finish_reason": "stop",
+        }
     ]
     assert (whole["model"], whole["usage"]) == ("m-1", {"prompt_tokens": 3, "completion_tokens": 2})
 

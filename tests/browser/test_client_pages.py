@@ -1,4 +1,4 @@
-"""The pages of examples/ in Chromium, served as their README says: cp examples/*.html static/"""
+"""The pages of docs/clients in Chromium, served as their README says: cp docs/clients/*.html static/"""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.browser
 
 DEADLINE = 60.0  # s
 OWN = ("app.py", "wsgi.py", "gunicorn.conf.py", "millstream", "templates", "static")
-PAGES = ("xhr", "eventsource")
+PAGES = ("xhr", "eventsource", "millstream", "jquery")
 
 
 @pytest.fixture
@@ -30,8 +30,9 @@ def examples(upstream: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """A server that runs from a copy of the project, with the examples in its static folder."""
     for path in (system.ROOT / name for name in OWN):
         (shutil.copytree if path.is_dir() else shutil.copy)(path, tmp_path / path.name)
-    for page in (system.ROOT / "examples").glob("*.html"):
+    for page in (system.ROOT / "docs/clients").glob("*.html"):
         shutil.copy(page, tmp_path / "static")
+    shutil.copy(system.ROOT / "tests/node/node_modules/jquery/dist/jquery.min.js", tmp_path / "static")
     monkeypatch.setattr(system, "ROOT", tmp_path)
     with Server(upstreams={"emulated": upstream.table}, retry=50) as server:
         yield server

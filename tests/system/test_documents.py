@@ -1,4 +1,4 @@
-"""The README's commands, run as they are printed, against a real server with the real model."""
+"""The documents' commands, run as they are printed, against a real server with the real model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from tests.system.server import ROOT, Server
 
 pytestmark = pytest.mark.system
 
-BLOCKS = re.findall(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text("utf-8"), re.M | re.S)
+DOCUMENTS = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
+BLOCKS = [
+    block for path in DOCUMENTS for block in re.findall(r"^```sh\n(.*?)^```", path.read_text("utf-8"), re.M | re.S)
+]
 
 
 @pytest.fixture(scope="module")

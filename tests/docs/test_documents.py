@@ -1,0 +1,123 @@
+"""What the documents say is so: settings, addresses, error codes, links, printed files."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app import create_app
+from millstream.errors import CODES
+from millstream.settings import TABLES, Secret, Settings, UpstreamSettings, load
+from millstream.upstreams.router import KINDS
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = {
+    str(path.relative_to(ROOT)): path.read_text("utf-8")
+    for pattern in ("*.md", "docs/**/*.md", "examples/*.md", "static/*.md", "benchmarks/*.md")
+    for path in ROOT.glob(pattern)
+}
+LINK = re.compile(r"\]\((?!https?:|mailto:)([^)\s]+)\)")
+HEADING = re.compile(r"^#{1,6} (.+)$", re.M)
+CODE_BLOCK = re.compile(r"^```.*?^```$", re.M | re.S)
+
+
+def row(setting) -> str:
+    default, unit = setting.default, setting.metadata["unit"]
+    if isinstance(default, Secret):
+        shown = default.reveal()
+    elif isinstance(default, tuple):
+        shown = ", ".join(default)
+    elif isinstance(default, bool):
+        shown = str(int(default))
+    else:
+        shown = f"{default:g}" if isinstance(default, float) else str(default)
+    return f"| `{setting.name}` | {shown or '–'}{f' {unit}' if unit else ''} | {setting.metadata['says']} |"
+
+
+def test_every_setting_stands_in_the_table_with_its_default() -> None:
+    rows = [row(setting) for setting in fields(Settings) if setting.name not in TABLES]
+    table = "| setting | default | |\n|---|---|---|\n" + "\n".join(rows)
+    assert table in DOCUMENTS["docs/settings.md"]
+
+
+def test_every_address_is_named() -> None:
+    app = create_app(Settings(store="memory:", upstreams=(UpstreamSettings("demo", "demo"),)))
+    app.extensions["millstream"].streams.close()
+    missing = []
+    for rule in app.url_map.iter_rules():
+        path = re.sub("<.*?>", "{id}", rule.rule)
+        methods = (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        named = any(f"{method} {path}" in DOCUMENTS["docs/http-api.md"] for method in methods)
+        if not (path.startswith("/static") or named):
+            missing.append(f"{sorted(methods)} {path}")
+    assert missing == []
+
+
+def test_every_error_code_has_a_row_with_its_status() -> None:
+    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \| ([\d, –]+) \|", DOCUMENTS["docs/http-api.md"], re.M)
+    listed = {code: status for codes, status in rows for code in re.findall(r"\w+", codes)}
+    said = {code: status for code, (status, _) in CODES.items()}
+    assert set(listed) == set(said)
+    assert {code: listed[code] for code in said if listed[code] != "–" and str(said[code]) not in listed[code]} == {}
+
+
+def anchor(heading: str) -> str:
+    """As Git hosts make them: lower case, no punctuation, spaces as hyphens."""
+    text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)
+    return re.sub(r"[^\w\- ]", "", text.lower()).strip().replace(" ", "-")
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_link_and_anchor_leads_somewhere(name: str) -> None:
+    broken = []
+    for link in LINK.findall(CODE_BLOCK.sub("", DOCUMENTS[name])):
+        target, _, fragment = link.partition("#")
+        path = (ROOT / name).parent / target if target else ROOT / name
+        if not path.exists():
+            broken.append(link)
+        elif fragment:
+            there = CODE_BLOCK.sub("", path.read_text("utf-8"))
+            if fragment not in map(anchor, HEADING.findall(there)):
+                broken.append(link)
+    assert broken == []
+
+
+@pytest.mark.parametrize(
+    "name", [path.name for path in sorted((ROOT / "docs/clients").glob("*.*")) if path.suffix != ".md"]
+)
+def test_each_client_is_printed_as_it_is(name: str) -> None:
+    said = (ROOT / "docs/clients" / name).read_text("utf-8")
+    assert f"\n{said}```" in DOCUMENTS["docs/clients/README.md"]
+
+
+def test_the_printed_flask_application_streams(monkeypatch: pytest.MonkeyPatch) -> None:
+    [printed] = re.findall(r"^```python\n(.*?)^```", DOCUMENTS["docs/flask.md"], re.M | re.S)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    names: dict[str, Any] = {"__name__": "printed"}
+    exec(printed, names)
+    assert names["app"].test_client().get("/progress").text.splitlines()[9] == "step 10 of 10 done"
+
+
+TOML = [
+    block
+    for name, text in DOCUMENTS.items()
+    if name != "docs/add-an-upstream.md"
+    for block in re.findall(r"^```toml\n(.*?)^```", text, re.M | re.S)
+]
+
+
+@pytest.mark.parametrize("block", TOML)
+def test_a_printed_settings_file_can_be_loaded(block: str, tmp_path: Path) -> None:
+    (tmp_path / "millstream.toml").write_text(block, "utf-8")
+    environ = dict.fromkeys(re.findall(r'"env:(\w+)"', block), "something")
+    kinds = {upstream.kind for upstream in load(environ, tmp_path / "millstream.toml").upstreams}
+    assert kinds <= set(KINDS)
+
+
+def test_each_kind_of_upstream_is_printed() -> None:
+    printed = set(re.findall(r'^kind = "(\w+)"', "\n".join(TOML), re.M))
+    assert printed | {"demo"} == set(KINDS)
