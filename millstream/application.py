@@ -40,7 +40,7 @@ def create_app(settings: Settings | None = None, *, serves: bool = True) -> Flas
     app = Flask(__name__, root_path=str(SITE))
     app.json.sort_keys = False  # type: ignore[attr-defined]
     workers = int(os.environ.get("WEB_CONCURRENCY") or 1)
-    store = open_store(settings.store, ttl=settings.ttl, workers=workers)
+    store = open_store(settings.store, ttl=settings.ttl, workers=workers, size=settings.store_size)
     storage = open_storage(settings.limits_store)
     limits = Limits(settings, storage)
     keys = Keyring(settings.keys)

@@ -31,7 +31,8 @@ CODES: dict[str, tuple[int, str]] = {
     "bad_gateway": (502, "server_error"),  # this and gateway_timeout only nginx says: we are away, or too late
     "gateway_timeout": (504, "server_error"),
     **dict.fromkeys(
-        ("upstream_refused", "upstream_auth", "upstream_broke", "upstream_protocol"), (502, "upstream_error")
+        ("upstream_refused", "upstream_auth", "upstream_broke", "upstream_protocol", "answer_too_long"),
+        (502, "upstream_error"),
     ),
     **dict.fromkeys(("full", "draining", "store_unavailable"), (503, "server_error")),
     **dict.fromkeys(

@@ -52,6 +52,8 @@ GOOD = {
     "slow_follower": ("9", "9", 9.0),
     "sndbuf": ("4096", "4096", 4096),
     "max_streams": ("7", "7", 7),
+    "max_answer": ("7", "7", 7),
+    "store_size": ("0", "0", 0),
     "max_body": ("10", "10.0", 10),
     "max_body_v1": ("11", "11.0", 11),
     "body_timeout": ("1", "1", 1.0),

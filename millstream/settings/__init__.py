@@ -90,6 +90,13 @@ class Settings:
     slow_follower: float = _setting(60.0, "a client that takes no byte for so long is cut; it can resume", "s", 0.1)
     sndbuf: int = _setting(16384, "send buffer of a client's socket: what a slow client costs", "bytes", 2048)
     max_streams: int = _setting(5000, "running streams a worker takes before it answers 503", "", 1)
+    max_answer: int = _setting(64 << 20, "largest answer; a longer one is ended as failed", "bytes", 1)
+    store_size: int = _setting(
+        4 << 30,
+        "what all logs may take together: then those that ended first go, then 503; 0: what the disk has",
+        "bytes",
+        0,
+    )
     max_body: int = _setting(1 << 20, "largest request body of /chat and /streams", "bytes", 1)
     max_body_v1: int = _setting(20 << 20, "largest request body of /v1, where images come within it", "bytes", 1)
     body_timeout: float = _setting(10.0, "the limit for receiving a request body, for each MiB of it", "s", 0.1)

@@ -14,6 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from millstream.events import Meta
+from millstream.stores.room import files
 
 
 class Claims:
@@ -44,7 +45,8 @@ class Claims:
 
     def sweep(self) -> None:
         """Drops those whose stream is gone."""
-        for path in list(self._directory.iterdir()):
+        for entry in files(self._directory, ""):
+            path = Path(entry.path)
             with self._lock():
                 id = _target(path)
                 if id and self._holder(id) is None:

@@ -22,6 +22,7 @@ from gevent.monkey import get_original
 
 from millstream.settings import SettingError
 from millstream.stores.directory import private
+from millstream.stores.room import files
 
 # Never waits, so it has no use for gevent's wrapper, which costs more than the call itself.
 _Socket: type[socket.socket] = get_original("socket", "socket")
@@ -85,9 +86,9 @@ class Doorbell:
 
     def sweep(self) -> None:
         """Removes the sockets of dead workers."""
-        for path in list(self._directory.glob("*.sock")):
-            if not self.alive(path.stem):
-                path.unlink(missing_ok=True)
+        for entry in files(self._directory, ".sock"):
+            if not self.alive(entry.name.removesuffix(".sock")):
+                Path(entry.path).unlink(missing_ok=True)
 
     def _address(self, worker: str) -> bytes:
         return os.fsencode(self._directory / f"{worker}.sock")

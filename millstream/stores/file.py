@@ -7,6 +7,7 @@ import os
 import re
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from millstream.stores.followers import Followers
 from millstream.stores.log import Log, Tail, header, lock
 from millstream.stores.memory import worker_name
 from millstream.stores.reader import FileReader
+from millstream.stores.room import Room, files
 from millstream.stores.watches import Watches
 
 TICK = 0.5  # s; a dead owner is noticed within two of them
@@ -33,11 +35,11 @@ _logger = logging.getLogger(__name__)
 class FileStore:
     """`DIR/{id}.log` is a stream, `DIR/claims/…` an Idempotency-Key, `DIR/{worker}.sock` a doorbell."""
 
-    away = False
     waits = False
     belated = 0.0
 
-    def __init__(self, directory: Path, ttl: float) -> None:
+    def __init__(self, directory: Path, ttl: float, size: int = 0) -> None:
+        """`size` is what all logs may take together, in bytes, and 0 as much as the disk has."""
         private(directory)
         self.worker = worker_name()
         self._directory = directory.resolve()  # all workers must agree on one name for it
@@ -45,6 +47,7 @@ class FileStore:
         self._logs: dict[str, Log] = {}  # owned and running
         self._tails: dict[str, Tail] = {}
         self._followers = Followers()
+        self._room = Room(self._directory, size, partial(self._expired, erase=True))
         self._claims = Claims(self._directory / "claims", self._holder)
         self._watches = Watches(
             first=lambda owner, id: self._say(owner, "join", id), last=lambda owner, id: self._say(owner, "leave", id)
@@ -70,10 +73,16 @@ class FileStore:
         while self._logs:
             self._logs.popitem()[1].close()
 
+    @property
+    def away(self) -> bool:
+        return self._room.full
+
     # Logs
 
     def create(self, meta: Meta) -> Meta:
         path = self._path(meta.id)
+        if self._room.full:
+            raise _no_room()
         try:
             log = Log.create(path, meta)
             try:
@@ -83,7 +92,7 @@ class FileStore:
                 raise
         except OSError as error:
             _logger.warning("a stream could not be made in %s: %s", self._directory, error)
-            raise Unavailable("store_unavailable", "There is no room for a new stream now; try again.") from error
+            raise _no_room() from error
         if older:
             _discard(log, path)
             return older
@@ -101,7 +110,9 @@ class FileStore:
         log = self._logs.get(id)
         if log is None:
             raise StoreLost(f"stream {id} has ended, is erased or another worker's; nothing can be added to it")
+        before = log.size
         position = log.append(batch)
+        self._room.add(log.size - before)
         if log.tail is not None and id not in self._tails:
             self._tails[id] = log.tail
             self._warn(log)
@@ -132,17 +143,16 @@ class FileStore:
     def orphans(self) -> list[str]:
         found = []
         dead = {self.worker: False}
-        for count, path in enumerate(list(self._directory.glob("*.log"))):
-            if count % 100 == 99:
-                gevent.sleep(0)
+        for entry in files(self._directory, ".log"):
+            id = entry.name.removesuffix(".log")
             try:
-                worker = self.meta(path.stem).worker
+                worker = self.meta(id).worker
             except (NotFound, OSError):
                 continue
             if worker not in dead:
                 dead[worker] = self._bell is not None and not self._bell.alive(worker)
             if dead[worker]:
-                found.append(path.stem)
+                found.append(id)
         return found
 
     def release(self, id: str) -> None:
@@ -161,11 +171,9 @@ class FileStore:
         self._watches.wake(id)
 
     def sweep(self, now: float) -> int:
-        erased = 0
-        for count, path in enumerate(list(self._directory.glob("*.log"))):
-            if count % 100 == 99:
-                gevent.sleep(0)
-            erased += self._expired(path, now, erase=True)
+        since = now - self._ttl
+        erased = sum(self._expired(Path(entry.path), since, erase=True) for entry in files(self._directory, ".log"))
+        self._room.look()
         for id in [id for id in self._tails if not self._path(id).exists()]:
             del self._tails[id]
         self._claims.sweep()
@@ -226,6 +234,8 @@ class FileStore:
             for worker in dead:
                 self._dead(worker)
             self._watches.check(dead)
+            if self._room.crowded:
+                gevent.spawn(self._room.look)
 
     # Files
 
@@ -249,21 +259,21 @@ class FileStore:
     def _holder(self, id: str) -> Meta | None:
         """The Meta of a log that still counts."""
         try:
-            return None if self._expired(self._path(id), time.time()) else self.meta(id)
+            return None if self._expired(self._path(id), time.time() - self._ttl) else self.meta(id)
         except NotFound:
             return None
 
-    def _expired(self, path: Path, now: float, erase: bool = False) -> bool:
-        """Whether its last sign is `ttl` ago and nobody owns it."""
+    def _expired(self, path: Path, since: float, erase: bool = False) -> bool:
+        """Whether its last sign is older than `since`, in Unix time, and nobody owns it."""
         try:
-            if now - path.stat().st_mtime <= self._ttl:
+            if path.stat().st_mtime >= since:
                 return False
             fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
         except OSError:
             return False
         try:
             # Looked at again with the lock held: somebody may just have seized and ended it, or swept it.
-            if not lock(fd) or now - os.fstat(fd).st_mtime <= self._ttl or not os.fstat(fd).st_nlink:
+            if not lock(fd) or os.fstat(fd).st_mtime >= since or not os.fstat(fd).st_nlink:
                 return False
             if erase:
                 path.unlink(missing_ok=True)
@@ -279,6 +289,10 @@ class FileStore:
                 self._directory,
                 log.error or "disk full",
             )
+
+
+def _no_room() -> Unavailable:
+    return Unavailable("store_unavailable", "There is no room for a new stream now; try again.")
 
 
 def _discard(log: Log, path: Path) -> None:

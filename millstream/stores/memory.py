@@ -6,6 +6,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable
+from math import inf
 
 from millstream.errors import NotFound
 from millstream.events import TERMINAL, Event, Meta
@@ -17,33 +18,41 @@ def worker_name() -> str:
     return f"{os.getpid()}-{secrets.token_hex(4)}"
 
 
+def size(event: Event) -> int:
+    """In bytes, about."""
+    return len(event.text) + len(event.frame) + (sum(map(len, event.frames)) if event.frames else 0)
+
+
 def slice_of(events: list[Event], start: int, limit: int) -> list[Event]:
     """The events from index `start` on, about `limit` bytes of them and at least one if there is one."""
-    size = 0
+    taken = 0
     for stop in range(start, len(events)):
-        size += len(events[stop].text) + len(events[stop].frame)
-        if size >= limit:
+        taken += size(events[stop])
+        if taken >= limit:
             return events[start : stop + 1]
     return events[start:]
 
 
 class _Log:
-    __slots__ = ("ended", "events", "meta")
+    __slots__ = ("ended", "events", "meta", "size")
 
     def __init__(self, meta: Meta) -> None:
         self.meta = meta
         self.events: list[Event] = []
-        self.ended: float | None = None  # Unix time
+        self.ended: float | None = None  # by the monotonic clock: the other may step back
+        self.size = 0
 
 
 class MemoryStore:
     """One worker owns everything, so nobody has to be told, and nothing can be seized."""
 
-    away = False
     waits = False
     belated = 0.0
 
-    def __init__(self, ttl: float) -> None:
+    def __init__(self, ttl: float, size: int = 0) -> None:
+        """`size` is what all logs may take together, in bytes; 0: anything."""
+        self._limit = size or inf
+        self._used = 0
         self.worker = worker_name()
         self._ttl = ttl
         self._logs: dict[str, _Log] = {}
@@ -55,6 +64,18 @@ class MemoryStore:
 
     def close(self) -> None:
         self._inbox = None
+
+    @property
+    def away(self) -> bool:
+        """It is full, and nothing that has ended is left to go."""
+        return self._used >= self._limit and not self._make_room()
+
+    def _make_room(self) -> bool:
+        for log in [log for log in self._logs.values() if log.ended is not None]:  # the oldest first
+            if self._used < self._limit:
+                break
+            self.delete(log.meta.id)
+        return self._used < self._limit
 
     def create(self, meta: Meta) -> Meta:
         if meta.claim is not None:
@@ -72,9 +93,13 @@ class MemoryStore:
         if log is None or log.ended is not None:
             raise StoreLost(f"stream {id} has ended or is erased; nothing can be added to it")
         # Events count from 1 without gaps, so a log's length is its last number.
-        log.events += [event for event in batch if event.n > len(log.events)]
+        before = len(log.events)
+        log.events += [event for event in batch if event.n > before]
+        added = sum(size(event) for event in log.events[before:])
+        log.size += added
+        self._used += added
         if log.events and log.events[-1].type in TERMINAL:
-            log.ended = time.time()
+            log.ended = time.monotonic()
         return len(log.events)
 
     def reader(self, id: str, after: int = 0) -> MemoryReader:
@@ -99,13 +124,15 @@ class MemoryStore:
 
     def delete(self, id: str) -> None:
         self.release(id)
-        self._logs.pop(id, None)
+        if log := self._logs.pop(id, None):
+            self._used -= log.size
 
     def tell(self, id: str, word: Word) -> None:
         if id in self._logs and self._inbox:
             self._inbox(self.worker, id, word)
 
     def sweep(self, now: float) -> int:
+        now += time.monotonic() - time.time()
         expired = [id for id, log in self._logs.items() if log.ended is not None and now - log.ended > self._ttl]
         for id in expired:
             self.delete(id)

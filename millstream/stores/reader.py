@@ -8,7 +8,7 @@ from pathlib import Path
 
 from millstream.errors import MillstreamError, NotFound
 from millstream.events import End, Event
-from millstream.stores.log import Tail, decode, header, whole_lines
+from millstream.stores.log import Tail, decode, header, place, whole_lines
 from millstream.stores.memory import slice_of
 
 
@@ -60,6 +60,10 @@ class FileReader:
         except NotFound:
             self.close()
             raise
+        if self._after:
+            tail = self._tails.get(self._id)
+            end = os.fstat(self._fd).st_size if tail is None else tail.base
+            self._position = place(self._fd, self._position, end, self._after)
 
     def _next(self, limit: int) -> list[Event]:
         tail = self._tails.get(self._id)

@@ -11,7 +11,7 @@ from millstream.stores.file import FileStore
 from millstream.stores.memory import MemoryStore
 
 
-def _memory(place: str, ttl: float, workers: int) -> Store:
+def _memory(place: str, ttl: float, workers: int, size: int) -> Store:
     if place:
         raise SettingError(f"MILLSTREAM_STORE is 'memory:{place}'; it has to be memory: alone")
     if workers > 1:
@@ -19,23 +19,23 @@ def _memory(place: str, ttl: float, workers: int) -> Store:
             f"MILLSTREAM_STORE is memory:, which {workers} workers can't share;"
             " set it to file:instance/streams, or start one worker (WEB_CONCURRENCY=1)"
         )
-    return MemoryStore(ttl)
+    return MemoryStore(ttl, size)
 
 
-def _file(place: str, ttl: float, workers: int) -> Store:
+def _file(place: str, ttl: float, workers: int, size: int) -> Store:
     directory = place.removeprefix("//")  # file:///var/lib/streams is what a URL would look like
     if not directory:
         raise SettingError("MILLSTREAM_STORE is 'file:'; it has to name a directory: file:instance/streams")
-    return FileStore(ROOT / directory, ttl)
+    return FileStore(ROOT / directory, ttl, size)
 
 
-def _redis(scheme: str, place: str, ttl: float, workers: int) -> Store:
+def _redis(scheme: str, place: str, ttl: float, workers: int, size: int) -> Store:
     from millstream.stores.redis import RedisStore  # only servers that use it pay for the import
 
     return RedisStore(f"{scheme}:{place}", ttl)
 
 
-STORES: dict[str, Callable[[str, float, int], Store]] = {
+STORES: dict[str, Callable[[str, float, int, int], Store]] = {
     "memory": _memory,
     "file": _file,
     "redis": partial(_redis, "redis"),
@@ -44,14 +44,15 @@ STORES: dict[str, Callable[[str, float, int], Store]] = {
 }
 
 
-def open_store(url: str, *, ttl: float, workers: int) -> Store:
-    """`memory:`, `redis://…`, or `file:DIR` where a relative DIR is beside app.py. `ttl` is in seconds.
+def open_store(url: str, *, ttl: float, workers: int, size: int = 0) -> Store:
+    """`memory:`, `redis://…`, or `file:DIR` where a relative DIR is beside app.py. `ttl` is in
+    seconds, `size` in bytes and 0 for no limit; Redis has its own, `maxmemory`.
     Raises SettingError."""
     kind, _, place = url.partition(":")
     if kind not in STORES:
         # Only the first word is shown: what is behind it may hold a password.
         raise SettingError(f"MILLSTREAM_STORE begins with {kind!r}; it has to be memory:, file:DIR or redis://…")
-    return STORES[kind](place, ttl, workers)
+    return STORES[kind](place, ttl, workers, size)
 
 
 def try_store(url: str, *, ttl: float, workers: int) -> None:

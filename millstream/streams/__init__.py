@@ -163,12 +163,9 @@ class Streams:
         return meta
 
     def follow(self, meta: Meta, after: int = 0, peer: Peer | None = None) -> Follower:
-        """From the event after `after` on. Raises NotFound; RequestError (bad_position) beyond the end."""
+        """From the event after `after` on. Raises NotFound; what `missing` gives, if the log has not come so far."""
         if after and self.at(meta.id, after) is None:
-            says = (
-                f"This stream has no event {after}: it is lost, or was never there. Ask anew, or from an earlier one."
-            )
-            raise RequestError("bad_position", says)
+            raise self.missing(meta, f"event {after}")
         live = self.live.get(meta.id)
         use = self._settings
         reader = self._store.reader(meta.id, after)
@@ -195,10 +192,23 @@ class Streams:
         Waits a moment for that event, or byte of the text."""
         until = monotonic() + self._store.belated
         while monotonic() < until:
+            if after and self.at(id, after):
+                return
             past = self.history(id)
-            if past.terminal or (past.last >= after and len(past.text.encode()) >= offset):
+            if past.terminal or (not after and len(past.text.encode()) >= offset):
                 return
             gevent.sleep(LOOK)
+
+    def missing(self, meta: Meta, place: str) -> MillstreamError:
+        """Why the log does not have `place`. While the stream's owner lives it may be on its way: a client has seen
+        it, and the store was away. Only an end before it shows that it is lost."""
+        if meta.id not in self.live:
+            self._orphans.take_over(meta)
+        if self.history(meta.id).terminal is None:
+            says = f"The log of this stream has not come to {place} yet. Try again."
+            return Unavailable("store_unavailable", says, retry_after=1)
+        says = f"This stream has no {place}: it is lost, or was never there. Ask again, or from an earlier place."
+        return RequestError("bad_position", says)
 
     def history(self, id: str) -> History:
         """All that is logged of the stream so far. Raises NotFound."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gevent
 from msgspec import Struct
 
 from millstream.events import TERMINAL, Event, Usage
@@ -11,6 +12,7 @@ from millstream.upstreams.estimate import estimate
 
 # Where the pieces of an answer weigh no more, each is one token, and their number is exact; heavier ones are several.
 TOKEN = 2.0
+TURN = 0.001  # s
 
 
 class History(Struct, frozen=True):
@@ -39,6 +41,8 @@ def history(reader: Reader) -> History:
             text += [event.text for event in batch if event.type == "message" and event.text]
             text += [said for event in batch if event.type == "frame" and (said := written(event.frame))]
             thoughts += [event.text for event in batch if event.type == "reasoning" and event.text]
+            if last is not None:
+                gevent.sleep(TURN)  # a log may have 64 MiB: others have their turn
             last = batch[-1]
     finally:
         reader.close()

@@ -27,6 +27,7 @@ from millstream.events import TERMINAL, Call, End, Event, Meta, Usage, believabl
 from millstream.settings import Settings
 from millstream.settings.prices import cost
 from millstream.stores import Store
+from millstream.stores.memory import size
 from millstream.streams.history import history
 from millstream.streams.meter import Meter
 from millstream.streams.pump import Pump, lost
@@ -57,6 +58,7 @@ class Live:
         self.call = call
         self.upstream = upstream
         self.n = 0
+        self._size = 0  # bytes of the answer
         self.started = monotonic()
         self.first: float | None = None  # when the first event came
         self.accepted = False
@@ -117,12 +119,16 @@ class Live:
             raise
         for follower in tuple(self._local):
             follower.push(position, batch)
+        if self._size > self._settings.max_answer and self.terminal is None:
+            says = f"The answer is longer than {self._settings.max_answer} bytes. Ask for a shorter one."
+            raise UpstreamError("answer_too_long", says)
 
     def _note(self, batch: list[Event]) -> None:
         heard = monotonic()
         if tokens := len(batch) - (self.terminal is not None):
             self._meter.batch(self.upstream.name, tokens, None if self.first is None else heard - self._heard)
         self._heard = heard
+        self._size += sum(map(size, batch))
         if self.first is None and batch[0].type not in TERMINAL:
             self.first = self._heard
             self.accept()

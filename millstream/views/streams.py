@@ -162,6 +162,8 @@ def _resume_text(meta: Meta, after: int, asked: dict[str, str], padding: int) ->
     have = len(past.text.encode())
     if past.terminal and offset >= have:
         raise_failure(past.terminal)  # "nothing left" would tell curl that all is well
+    if offset > have and not past.terminal:
+        raise use.missing(meta, f"byte {offset}")
     if offset > have or (past.terminal and offset == have and (offset or ranged)):
         raise RequestError(
             "bad_range", f"There is nothing after byte {have}.", headers={"Content-Range": f"bytes */{have}"}

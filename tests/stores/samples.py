@@ -56,10 +56,10 @@ def path_of(directory: Path, id: str = ID) -> Path:
     return directory / f"{id}.log"
 
 
-def abandoned(directory: Path, batches: Any, id: str = ID) -> Path:
+def abandoned(directory: Path, batches: Any, id: str = ID, **more: Any) -> Path:
     """The log of a worker that went without ending it."""
     store = FileStore(directory, TTL)
-    store.create(meta(store, id))
+    store.create(meta(store, id, **more))
     for batch in batches:
         store.append(id, batch)
     store.close()

@@ -240,3 +240,13 @@ def test_closing_leaves_running_streams_to_others(files, directory):
     files.one.close()
     assert not (directory / f"{files.one.worker}.sock").exists()
     assert files.two.seize(ID) is True
+
+
+@pytest.mark.parametrize("after", [0, 1, 777, 19_998, 19_999])
+def test_who_resumes_in_a_long_log_reads_little_of_it(files, directory, monkeypatch, after):
+    files.one.create(meta(files.one))
+    files.one.append(ID, [message(n, "x" * (n % 97 + 4000 * (n % 1001 == 0))) for n in range(1, 20_001)])
+    read, pread = [], os.pread
+    monkeypatch.setattr(os, "pread", lambda fd, size, at: read.append(data := pread(fd, size, at)) or data)
+    assert files.two.reader(ID, after).read(1000)[0].n == after + 1
+    assert sum(map(len, read)) < path_of(directory).stat().st_size / 10

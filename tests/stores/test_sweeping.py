@@ -6,8 +6,11 @@ import os
 import time
 
 import gevent
+import pytest
 
-from tests.stores.samples import ID, OTHER, TTL, abandoned, done, meta, path_of
+from millstream.errors import Unavailable
+from millstream.stores.file import FileStore
+from tests.stores.samples import ID, OTHER, TTL, abandoned, done, log, message, meta, path_of
 
 
 def test_sweeping_removes_what_dead_workers_left(files, directory, process):
@@ -67,3 +70,57 @@ def test_what_dead_workers_left_are_orphans_running_or_ended(files, directory, p
     assert set(files.one.orphans()) == {ID, OTHER}
     files.one.delete(OTHER)
     assert files.one.orphans() == [ID]
+
+
+@pytest.mark.parametrize("work", ["orphans", "sweep", "look"])
+def test_no_pass_over_all_logs_holds_the_event_loop(files, directory, work):
+    for n in range(2000):
+        abandoned(directory, [[done(1)]], f"{n:022d}", claim=str(n))
+    longest, spent = 0.0, time.thread_time()
+    pass_ = {
+        "orphans": files.one.orphans,
+        "sweep": lambda: files.one.sweep(time.time()),
+        "look": files.one._room.look,
+    }
+    going = gevent.spawn(pass_[work])
+    while not going.dead:
+        gevent.sleep(0.0001)
+        longest, spent = max(longest, time.thread_time() - spent), time.thread_time()
+    assert going.successful()
+    assert longest < 0.03  # s of CPU between two turns of the loop
+
+
+def test_where_logs_take_too_much_those_that_ended_first_go_and_then_nothing_new_begins(directory):
+    store = FileStore(directory, TTL, 100_000)
+    ended = [f"{n:022d}" for n in range(10)]
+    for age, id in zip(range(1000, 0, -100), ended, strict=True):
+        store.create(meta(store, id))
+        store.append(id, [message(1, "x" * 9700), done(2)])
+        os.utime(path_of(directory, id), (time.time() - age,) * 2)
+    assert not store.away
+    store.create(meta(store, ID))
+    store._room.look()
+    left = {path.stem for path in directory.glob("*.log")}
+    assert left == {ID, *ended[2:]}  # down to four fifths
+    store.append(ID, [message(1, "x" * 30_000)])
+    assert store.away
+    with pytest.raises(Unavailable) as refused:
+        store.create(meta(store, OTHER))
+    assert refused.value.code == "store_unavailable"
+    store._room.look()
+    assert not store.away
+    assert store.create(meta(store, OTHER))
+    assert log(store, ID)[0].n == 1  # what runs stays
+    store.close()
+
+
+def test_a_disk_that_is_almost_full_takes_nothing_new(directory, monkeypatch):
+    store = FileStore(directory, TTL)
+    full = os.statvfs_result((4096, 4096, 1 << 20, 100, 100, 0, 0, 0, 0, 255))
+    monkeypatch.setattr(os, "statvfs", lambda path: full)
+    store._room.look()
+    assert store.away
+    monkeypatch.undo()
+    store._room.look()
+    assert not store.away
+    store.close()

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import pytest
 
+from millstream.errors import NotFound
 from millstream.settings import ROOT, SettingError
 from millstream.stores.file import FileStore
 from millstream.stores.memory import MemoryStore
 from millstream.stores.table import open_store
+from tests.stores.samples import ID, OTHER, done, log, message, meta
 
 
 def test_the_word_before_the_colon_chooses_the_store(tmp_path):
@@ -45,3 +47,18 @@ def test_the_rest_of_a_wrong_url_is_not_shown():
     with pytest.raises(SettingError) as refused:
         open_store("valkey://user:hunter2@host", ttl=1, workers=1)
     assert "hunter2" not in str(refused.value)
+
+
+def test_memory_has_a_limit_too():
+    store = open_store("memory:", ttl=600, workers=1, size=1000)
+    for id in (ID, OTHER):
+        store.create(meta(store, id))
+    store.append(ID, [message(1, "x" * 600), done(2)])
+    assert not store.away
+    store.append(OTHER, [message(1, "x" * 600)])
+    assert not store.away  # what has ended went
+    assert log(store, OTHER)
+    store.append(OTHER, [message(2, "x" * 600)])
+    assert store.away  # what runs stays
+    with pytest.raises(NotFound):
+        store.meta(ID)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import gevent
 from gevent.event import Event as Signal
 from gevent.queue import Queue
 
@@ -11,6 +12,7 @@ from millstream.errors import UpstreamError
 from millstream.events import Call, End, Event, Usage
 from millstream.streams import Row
 from millstream.upstreams import Deadlines
+from millstream.upstreams.answers import Flow
 
 WAIT = 20  # s; a deadline for what should come at once
 
@@ -58,6 +60,47 @@ class Led:
 
     def break_off(self, code: str = "upstream_broke") -> None:
         self._steps.put(UpstreamError(code, "It broke."))
+
+
+class Poured(Flow):
+    """An accepted answer that the test pours by hand."""
+
+    __slots__ = ("over", "take")
+
+    def __init__(self):
+        list.__init__(self)
+        self.heard = False
+
+    def pour(self, take, over):
+        self.take, self.over = take, over
+        return True
+
+    def flood(self, batch):
+        """As Body does: what `take` raises is handed on."""
+        try:
+            self.take(batch)
+        except Exception as error:
+            self.over(error)
+
+    def cease(self):
+        pass
+
+
+class Pouring:
+    name = "pouring"
+    deadlines = Deadlines()
+
+    def __init__(self):
+        self.flow = Poured()
+        self.closed = Signal()
+
+    def stream(self, call):
+        try:
+            yield self.flow
+            gevent.sleep(WAIT)
+            yield []
+        finally:
+            self.closed.set()
 
 
 class Rows(list):

@@ -7,47 +7,10 @@ import weakref
 
 import gevent
 import pytest
-from gevent.event import Event as Signal
 
 from millstream.events import Call, Event
-from millstream.upstreams import Deadlines
-from millstream.upstreams.answers import Flow
 from millstream.upstreams.fallback import Chain, Member
-from tests.streams.fakes import WAIT, Led, call
-
-
-class Poured(Flow):
-    """An accepted answer that the test pours by hand."""
-
-    __slots__ = ("over", "take")
-
-    def __init__(self):
-        list.__init__(self)
-        self.heard = False
-
-    def pour(self, take, over):
-        self.take, self.over = take, over
-        return True
-
-    def cease(self):
-        pass
-
-
-class Pouring:
-    name = "pouring"
-    deadlines = Deadlines()
-
-    def __init__(self):
-        self.flow = Poured()
-        self.closed = Signal()
-
-    def stream(self, call):
-        try:
-            yield self.flow
-            gevent.sleep(WAIT)
-            yield []
-        finally:
-            self.closed.set()
+from tests.streams.fakes import WAIT, Led, Pouring, call
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ class Slow(MemoryStore):
     """Logs a batch at once, but says so only when `answered` is set; `gone` is a log that was erased meanwhile."""
 
     waits = True
+    away = False
 
     def __init__(self):
         super().__init__(600)

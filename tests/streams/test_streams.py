@@ -8,10 +8,10 @@ import gevent
 import pytest
 
 from millstream.errors import MillstreamError, NotFound, RequestError, Unavailable
-from millstream.events import MOST_TOKENS, Usage
+from millstream.events import MOST_TOKENS, Event, Usage
 from millstream.settings import Price
 from millstream.streams import Several
-from tests.streams.fakes import WAIT, FakePeer, Led, call
+from tests.streams.fakes import WAIT, FakePeer, Led, Pouring, call
 
 
 def texts(follower):
@@ -76,11 +76,14 @@ def test_one_that_can_not_count_keeps_it_from_nobody(streams, upstream, rows, ca
     assert "could not be counted by Led" in caplog.text
 
 
-def test_a_position_beyond_the_end_is_refused(streams, upstream):
+def test_a_position_is_wrong_only_when_the_stream_has_ended_before_it(streams, upstream):
     meta = streams.start(call(), upstream)
-    with pytest.raises(RequestError) as refusal:
-        streams.follow(meta, after=1)
-    assert refusal.value.code == "bad_position"
+    for code, status in (("store_unavailable", 503), ("bad_position", 400)):
+        with pytest.raises(MillstreamError) as refusal:
+            streams.follow(meta, after=2)
+        assert (refusal.value.code, refusal.value.status) == (code, status)
+        assert ("Retry-After" in refusal.value.headers) == (status == 503)
+        streams.stop(meta)
 
 
 @pytest.mark.parametrize("store", ["memory:", "file:{tmp}"])
@@ -283,3 +286,20 @@ def test_a_bug_in_an_upstream_is_a_failure_and_not_silence(streams, upstream):
     follower = streams.follow(streams.start(call(), upstream))
     upstream._steps.put(ZeroDivisionError())
     assert ended(follower).end.failure.code == "internal"
+
+
+@pytest.mark.parametrize("pours", [True, False])
+def test_an_answer_that_is_too_long_is_ended_as_failed(make_streams, upstream, rows, pours):
+    streams = make_streams(max_answer=100)
+    upstream = Pouring() if pours else upstream
+    meta = streams.start(call(), upstream)
+    follower, live = streams.follow(meta), streams.live[meta.id]
+    batch = [Event(text="x" * 101)]
+    if pours:
+        assert live.settled.wait(WAIT)
+        gevent.get_hub().loop.run_callback(upstream.flow.flood, batch)
+    else:
+        upstream._steps.put(batch)
+    last = ended(follower)
+    assert (last.type, last.end.failure.code, last.n) == ("failed", "answer_too_long", 2)
+    assert upstream.closed.wait(WAIT)

@@ -1,0 +1,77 @@
+"""How much the logs in a directory may take, and which of them go first."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from math import inf
+from pathlib import Path
+from time import monotonic, time
+
+import gevent
+
+TURN = 0.001  # s: a pause of 0 would let other greenlets run, and no socket be read
+STEP = 50  # files looked at before other greenlets have a turn
+RESERVE = 64 << 20  # bytes of the disk that stay free, at most a twentieth of it
+ENOUGH = 0.8  # of the limit: what is erased to
+FRESH = 10.0  # s after its last sign that a log stays: a dead worker's may not be known as one yet
+PAUSE = 5.0  # s between two looks
+
+
+def files(directory: Path, suffix: str) -> Iterator[os.DirEntry[str]]:
+    """In steps: a pass over 10,000 files must not hold the event loop. A file may be gone when it is given."""
+    with os.scandir(directory) as found:
+        for count, entry in enumerate(found, 1):
+            if count % STEP == 0:
+                gevent.sleep(TURN)
+            if entry.name.endswith(suffix):
+                yield entry
+
+
+class Room:
+    """`limit` is in bytes, 0 for as much as the disk has; where the disk has less, less. `erase(path, since)` erases
+    a log that has ended before `since`, in Unix time, and gives whether it did."""
+
+    def __init__(self, directory: Path, limit: int, erase: Callable[[Path, float], bool]) -> None:
+        self._directory = directory
+        self._limit = limit or inf
+        self._erase = erase
+        self._left = inf  # bytes until it is full
+        self._again = 0.0  # so many left, and it is looked again: others have added, too
+        self._looked = 0.0
+
+    @property
+    def full(self) -> bool:
+        return self._left <= 0
+
+    @property
+    def crowded(self) -> bool:
+        return self._left <= self._again and monotonic() - self._looked > PAUSE
+
+    def add(self, size: int) -> None:
+        self._left -= size
+
+    def look(self) -> None:
+        """Adds up what all logs take. Where that is too much, those go that have ended, the oldest first."""
+        self._looked = monotonic()
+        logs: list[tuple[float, int, str]] = []
+        for entry in files(self._directory, ".log"):
+            try:
+                status = entry.stat(follow_symlinks=False)
+            except OSError:
+                continue  # erased meanwhile
+            logs.append((status.st_mtime, status.st_size, entry.path))
+        used = sum(size for _, size, _ in logs)
+        disk = os.statvfs(self._directory)
+        free = disk.f_bavail * disk.f_frsize - min(RESERVE, disk.f_blocks * disk.f_frsize // 20)
+        most = min(self._limit, max(0, used + free))
+        if used > (1 + ENOUGH) / 2 * most:
+            since = time() - FRESH
+            for count, (_, size, path) in enumerate(sorted(logs), 1):
+                if used <= ENOUGH * most:
+                    break
+                used -= size * self._erase(Path(path), since)
+                if count % STEP == 0:
+                    gevent.sleep(TURN)
+        self._left = most - used
+        self._again = self._left / 2
