@@ -53,7 +53,7 @@ def check_origin(headers: Headers, secure: bool = False, sites: Collection[str] 
     have neither. `null` says nothing. `secure`: the request came over HTTPS, and our own pages do. Pages of
     `sites` may ask.
 
-    Gives whether the headers say that it is our own page; programs send none of them. Raises RequestError (bad_origin).
+    Gives whether the headers say that it is our own page; programs send none. Raises RequestError (bad_origin).
     """
     if headers.get("Origin", "") in sites:
         return True
@@ -77,8 +77,8 @@ def check_origin(headers: Headers, secure: bool = False, sites: Collection[str] 
 
 def check_page(headers: Headers, secure: bool = False, sites: Collection[str] = ()) -> None:
     """The same where no form's token can tell either: refuses also what a browser sends without a word of whose page
-    it is on. Over plain HTTP that is all that tells a <script>, a frame or a form of another site, whose page can have
-    it say nothing (Referrer-Policy: no-referrer; then the Origin of a form is `null`). Raises RequestError."""
+    it is on. Over plain HTTP another site's page can have its scripts, frames and forms say nothing else
+    (Referrer-Policy: no-referrer; then the Origin of a form is `null`). Raises RequestError (bad_origin)."""
     agent = headers.get("User-Agent", "")
     browser = headers.get("Origin", "") == "null" or (agent.startswith("Mozilla/") and "PowerShell" not in agent)
     if not check_origin(headers, secure, sites) and browser:
@@ -88,9 +88,9 @@ def check_page(headers: Headers, secure: bool = False, sites: Collection[str] = 
 def unsaid() -> RequestError:
     return RequestError(
         "bad_origin",
-        "This request does not say which page it comes from: it has no Origin, no Referer and no token of a form. In a "
-        "browser, ask from this server's own page; a program sends its key as Authorization: Bearer KEY, or a "
-        "User-Agent of its own.",
+        "This request does not say which page it comes from: no Origin, no Referer, no token of a form. In a browser, "
+        "ask from this server's own page. A program sends its key as Authorization: Bearer KEY, and its own name as "
+        "User-Agent.",
     )
 
 

@@ -151,7 +151,8 @@ def test_over_plain_http_another_sites_page_asks_an_open_server_nothing(
     browser, asked = request.getfixturevalue(which), len(upstream.asked)
     with Server({"emulated": upstream.table}, open=1) as server:
         browser.get(f"http://elsewhere.test:{elsewhere.server_port}/")
-        run = f"window.result = ''; (function () {{ {SILENT} {ATTACKS} }})(arguments[0], said => {{ window.result = said; }})"
+        told = "window.result = ''; const told = said => { window.result = said; };"
+        run = f"{told} (function () {{ {SILENT} {ATTACKS} }})(arguments[0], told)"
         browser.execute_script(run, f"http://millstream.test:{server.port}")
         until = time.monotonic() + DEADLINE
         while not (result := browser.execute_script("return window.result")):

@@ -166,7 +166,12 @@ def test_a_copy_of_the_cookie_is_worth_nothing_after_the_log_out(client, json):
 @pytest.mark.parametrize("with_cookie", [True, False])  # a browser keeps it from another site's form
 @pytest.mark.parametrize(
     "headers",
-    [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}, {"User-Agent": "Mozilla/5.0"}],
+    [
+        {"Origin": "https://evil.example"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Origin": "null"},
+        {"User-Agent": "Mozilla/5.0"},
+    ],
 )
 def test_no_foreign_page_logs_anybody_in_or_out(client, path, headers, with_cookie):
     log_in(client)
