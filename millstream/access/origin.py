@@ -88,9 +88,9 @@ def check_page(headers: Headers, secure: bool = False, sites: Collection[str] = 
 def unsaid() -> RequestError:
     return RequestError(
         "bad_origin",
-        "This request does not say which page it comes from: no Origin, no Referer, no token of a form. In a browser, "
-        "ask from this server's own page. A program sends its key as Authorization: Bearer KEY, and its own name as "
-        "User-Agent.",
+        "This request does not say which page it comes from: no Origin, no Referer, no token of a form. In a "
+        "browser, ask from this server's own page. A program sends its key as Authorization: Bearer KEY, and its "
+        "own name as User-Agent.",
     )
 
 
