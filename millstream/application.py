@@ -27,6 +27,7 @@ from millstream.views.openai import openai
 from millstream.views.operator import operator
 from millstream.views.page import page
 from millstream.views.presets import presets
+from millstream.views.responses import responses
 from millstream.views.scripts import scripts
 from millstream.views.services import Services
 from millstream.views.streams import streams
@@ -68,6 +69,7 @@ def create_app(settings: Settings | None = None, *, serves: bool = True) -> Flas
     for blueprint in (chat, login, openai, streams, page, presets, scripts, usage, operator, doctor):
         app.register_blueprint(blueprint)
     doors.register(app)
+    app.register_blueprint(responses)
     failures.register(app)
     policy.register(app)
     preferences.register(app)

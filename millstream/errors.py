@@ -10,7 +10,15 @@ from millstream.events import Failure
 # code → (HTTP status, type). The type names are those of OpenAI's API where it has one.
 CODES: dict[str, tuple[int, str]] = {
     **dict.fromkeys(
-        ("bad_json", "bad_field", "unknown_field", "bad_position", "bad_request", "content_filter"),
+        (
+            "bad_json",
+            "bad_field",
+            "unknown_field",
+            "bad_position",
+            "bad_request",
+            "content_filter",
+            "previous_response_not_found",
+        ),
         (400, "invalid_request_error"),
     ),
     **dict.fromkeys(("missing_key", "invalid_key"), (401, "authentication_error")),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from millstream.access.keyring import Keyring
-from millstream.access.origin import LOOPBACK, Headers, check_origin, check_way
+from millstream.access.origin import LOOPBACK, Headers, check_origin, check_page, check_way, unsaid
 from millstream.access.sessions import Session, Sessions, is_same
 from millstream.errors import RequestError
 from millstream.settings import KeySettings, Settings
@@ -66,7 +66,7 @@ class Access:
             if not self._open:
                 check_way(headers, peer, self._hosts)
             if starts:
-                check_origin(headers, secure, self._cors)
+                check_page(headers, secure, self._cors)
             return Caller(ANYONE, address=peer)
         if given := bearer(headers):
             return Caller(*self.owner(given), address=peer)
@@ -78,11 +78,7 @@ class Access:
                 headers={"WWW-Authenticate": CHALLENGE},
             )
         if starts and not check_origin(headers, secure) and not is_same(token(), session.token):
-            raise RequestError(
-                "bad_origin",
-                "Nothing says that this request comes from this server's own page: it has no Origin, no Referer and "
-                "no token of a form. Programs send their key as Authorization: Bearer KEY.",
-            )
+            raise unsaid()
         return Caller(session.key.name, session.key, peer, session)
 
     def owner(self, given: str) -> tuple[str, KeySettings]:

@@ -50,10 +50,10 @@ def check_way(headers: Headers, peer: str, hosts: Collection[str]) -> None:
 
 def check_origin(headers: Headers, secure: bool = False, sites: Collection[str] = ()) -> bool:
     """Refuses what another site's page sends: by Sec-Fetch-Site, by Origin, and by Referer in browsers that
-    have neither. `null` counts as absent. `secure`: the request came over HTTPS, and our own pages do. Pages of
+    have neither. `null` says nothing. `secure`: the request came over HTTPS, and our own pages do. Pages of
     `sites` may ask.
 
-    Gives whether the headers say anything; programs send none of them. Raises RequestError (bad_origin).
+    Gives whether the headers say that it is our own page; programs send none. Raises RequestError (bad_origin).
     """
     if headers.get("Origin", "") in sites:
         return True
@@ -73,6 +73,25 @@ def check_origin(headers: Headers, secure: bool = False, sites: Collection[str] 
             raise RequestError("bad_origin", f"The {name} of this request is not this server, {host}.", param=name)
         return True
     return bool(site)
+
+
+def check_page(headers: Headers, secure: bool = False, sites: Collection[str] = ()) -> None:
+    """The same where no form's token can tell either: refuses also what a browser sends without a word of whose page
+    it is on. Over plain HTTP another site's page can have its scripts, frames and forms say nothing else
+    (Referrer-Policy: no-referrer; then the Origin of a form is `null`). Raises RequestError (bad_origin)."""
+    agent = headers.get("User-Agent", "")
+    browser = headers.get("Origin", "") == "null" or (agent.startswith("Mozilla/") and "PowerShell" not in agent)
+    if not check_origin(headers, secure, sites) and browser:
+        raise unsaid()
+
+
+def unsaid() -> RequestError:
+    return RequestError(
+        "bad_origin",
+        "This request does not say which page it comes from: no Origin, no Referer, no token of a form. In a "
+        "browser, ask from this server's own page. A program sends its key as Authorization: Bearer KEY, and its "
+        "own name as User-Agent.",
+    )
 
 
 def hostname(host: str) -> str:

@@ -44,9 +44,22 @@ class Whole(Protocol):
     def __call__(self, meta: Meta, blocks: Blocks, event: Event, /) -> Object: ...
 
 
+class Recalled(Struct, frozen=True):
+    """A stream of the same caller's, as far as it has come; `event` is its terminal one."""
+
+    meta: Meta
+    blocks: Blocks
+    event: Event | None
+
+
+Recall = Callable[[str], Recalled | None]  # by the stream's id; None where there is none, or somebody else's
+
+
 class Dialect(Struct, frozen=True):
     """One door. `name` is the `api` of its streams; questions are POSTed to `path`; `under` are the beginnings of all
-    its addresses. `echo` gives what the answer repeats of the question."""
+    its addresses. `expand` puts what a body refers to into it; `echo` gives what the answer repeats of the question,
+    `kept` what is to be kept of it. What is `detached` goes on though nobody follows it,
+    and unstreamed is answered with what `begun` gives."""
 
     name: str
     path: str
@@ -56,5 +69,9 @@ class Dialect(Struct, frozen=True):
     whole: Whole
     refuse: Callable[[MillstreamError, str], Refusal]
     echo: Callable[[Question], Object] = lambda question: {}
+    expand: Callable[[Object, Recall], Object] = lambda body, recall: body
+    kept: Callable[[Question], list[Object] | None] = lambda question: None
+    detached: Callable[[Question], bool] = lambda question: False
+    begun: Callable[[Meta], Object] = lambda meta: {}
     headers: Mapping[str, str] = {}
     id_headers: Sequence[str] = ("x-request-id",)

@@ -43,9 +43,13 @@ class Format(Protocol):
     NAME: ClassVar[str]  # as in ?format=
     MEDIA_TYPE: ClassVar[str]  # as negotiated, without parameters
     CONTENT_TYPE: ClassVar[str]  # as sent
-    HEARTBEAT: ClassVar[bytes]  # b"" where the format has none
 
     def __init__(self, meta: Meta, options: Options) -> None: ...
+
+    @property
+    def HEARTBEAT(self) -> bytes:  # noqa: N802
+        """What says that the stream lives; b"" where the format has no words for it."""
+        ...
 
     def opening(self) -> bytes:
         """What comes before the first event."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from time import monotonic, time
 from typing import Literal
 
@@ -209,6 +209,15 @@ class Streams:
             return Unavailable("store_unavailable", says, retry_after=1)
         says = f"This stream has no {place}: it is lost, or was never there. Ask again, or from an earlier place."
         return RequestError("bad_position", says)
+
+    def events(self, id: str) -> Iterator[Event]:
+        """All that is logged of the stream so far. Raises NotFound."""
+        reader = self._store.reader(id)
+        try:
+            while batch := reader.read():
+                yield from batch
+        finally:
+            reader.close()
 
     def history(self, id: str) -> History:
         """All that is logged of the stream so far. Raises NotFound."""

@@ -200,9 +200,13 @@ class Live:
             model=self._model,
             upstream=self.upstream.name,
             finish_reason=finish_reason,
-            usage=self._usage() if self.accepted else None,
+            usage=self._usage() if self.accepted or self._sent(failure) else None,
             failure=failure.failure() if failure else None,
         )
+
+    def _sent(self, failure: MillstreamError | None) -> bool:
+        """Whether the upstream may have begun to read the question, and so to be paid for it."""
+        return self._pump.asked and not (failure and _unpaid(failure))
 
     def _usage(self) -> Usage:
         try:

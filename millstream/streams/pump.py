@@ -58,6 +58,11 @@ class Pump:
         self._iterating = False  # the greenlet has begun, so that it can be killed and still closes
         self._greenlet = gevent.spawn(self._run)
 
+    @property
+    def asked(self) -> bool:
+        """The upstream's code runs, or has run."""
+        return self._iterating or self._batches is not None
+
     def stop(self) -> None:
         """Nothing more is wanted. From any greenlet and from the event loop; doesn't block; idempotent."""
         if self._stopped:

@@ -41,7 +41,7 @@ class Neutral:
         batches = self._upstream.stream(asked)
         try:
             for batch in batches:
-                yield batch if reader is None or not batch else _read(reader, batch)
+                yield batch if reader is None else _read(reader, batch)  # not the Flow, which would pour frames
         finally:
             getattr(batches, "close", lambda: None)()
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import hashlib
 import secrets
 from functools import partial
+from math import inf
 from typing import Any
 
 from flask import Blueprint, Flask, Response, g, request
-from msgspec.structs import replace
 
 from millstream.access import Caller
-from millstream.dialects import Dialect
+from millstream.dialects import Dialect, Recall, Recalled
 from millstream.dialects.blocks import Blocks
 from millstream.dialects.chat import question as chat
 from millstream.dialects.fields import decode
 from millstream.dialects.table import DOORS
-from millstream.errors import MillstreamError, Unavailable
+from millstream.errors import MillstreamError, NotFound, Unavailable
 from millstream.events import TERMINAL, Call, Meta
 from millstream.formats import Format
 from millstream.formats.objects import to_json
@@ -24,6 +24,7 @@ from millstream.question import Question
 from millstream.responses import HEADERS
 from millstream.sockets.client import Client
 from millstream.streams import Follower
+from millstream.upstreams.estimate import estimate
 from millstream.views import instructions, intake, streams
 from millstream.views.services import services
 
@@ -68,26 +69,57 @@ def ask(dialect: Dialect) -> Response:
     """An answer streamed or whole, as the body says."""
     caller = intake.caller(starts=True)
     body = intake.body(services().settings.max_body_v1)
-    question = dialect.read(decode(body))
+    question = dialect.read(dialect.expand(decode(body), recall(caller)))
     instructions.require_open()
-    return answer(dialect, begin(caller, dialect, question, body), question.stream)
+    meta = begin(caller, dialect, question, body)
+    if dialect.detached(question) and not question.stream:
+        return document(dialect.begun(meta))
+    return answer(dialect, meta, question.stream)
 
 
-def begin(caller: Caller, dialect: Dialect, question: Question, body: bytes, **more: Any) -> Meta:
-    """Starts the answer, or finds the one that the same Idempotency-Key began. `more` are fields of the Call."""
+def recall(caller: Caller) -> Recall:
+    """Finds the caller's own former streams."""
+
+    def find(id: str) -> Recalled | None:
+        try:
+            return recalled(streams.meta(id, caller))
+        except NotFound:
+            return None
+
+    return find
+
+
+def recalled(meta: Meta) -> Recalled:
+    """What a stream has come to. Raises NotFound."""
+    blocks, last = Blocks(meta.id), None
+    for event in services().streams.events(meta.id):
+        blocks.add([event])
+        last = event
+    over = last is not None and last.type in TERMINAL
+    return Recalled(meta, blocks.whole() if over else blocks, last if over else None)
+
+
+def tool_tokens(question: Question) -> int:
+    """An estimate: a tool's description and schema are a part of the prompt."""
+    return estimate(to_json(chat.options(question).get("tools", [])).decode()) if question.tools else 0
+
+
+def begin(caller: Caller, dialect: Dialect, question: Question, body: bytes) -> Meta:
+    """Starts the answer, or finds the one that the same Idempotency-Key began."""
     claim = intake.claim_by_key(caller, request.headers.get("Idempotency-Key"))
     call = Call(
         model=question.model or intake.default_model(caller),
         messages=chat.messages(question),
         options=chat.options(question),
         caller=caller.name,
-        grace=services().settings.grace,
+        grace=inf if dialect.detached(question) else services().settings.grace,
         api=dialect.name,
         question=question,
         echo=dialect.echo(question),
+        kept=dialect.kept(question),
     )
     fingerprint = hashlib.sha256(dialect.name.encode() + b"\0" + body).hexdigest() if claim else ""
-    meta = intake.start(caller, replace(call, **more), claim=claim, fingerprint=fingerprint)
+    meta = intake.start(caller, call, claim=claim, fingerprint=fingerprint)
     g.request_id = meta.id
     return meta
 

@@ -81,10 +81,10 @@ def query() -> dict[str, str]:
     return query_fields(request.query_string)
 
 
-def fields() -> dict[str, Any]:
-    """The fields of the body; {} where there is none."""
+def fields(most: int | None = None) -> dict[str, Any]:
+    """The fields of the body, of at most so many bytes; {} where there is none."""
     if "fields" not in g:
-        g.fields = read_fields(request.content_type or "", body(services().settings.max_body))
+        g.fields = read_fields(request.content_type or "", body(most or services().settings.max_body))
         g.format = g.fields.get("format")  # errors that follow go out in it, too
     return dict(g.fields)
 

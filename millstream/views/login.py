@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Blueprint, Response, make_response, redirect, render_template, request
 
-from millstream.access.origin import check_origin
+from millstream.access.origin import check_page
 from millstream.errors import MillstreamError, RequestError
 from millstream.limits.bounds import network
 from millstream.views import intake
@@ -15,9 +15,10 @@ from millstream.views.services import services
 
 login = Blueprint("login", __name__)
 
-# A path of this server. Not "//host" and "/\host", which browsers take for another one; no control characters, which
-# they leave out: "/<tab>/host".
-PATH = re.compile(r"/(?![/\\])[!-~]{0,2000}|/")
+# A page of this server: no other site's ("//host" and, to browsers, "/\host" and "/<tab>/host"), and nothing that
+# starts an answer.
+PAGE = re.compile(r"/(?:(?:usage|presets|doctor|metrics|streams/[A-Za-z0-9_-]{1,22})?(?:\?[!-~]{0,2000})?)")
+BODY_MOST = 16384  # bytes of a form with a key
 JSON = "application/json"
 
 
@@ -42,12 +43,13 @@ def enter() -> Response:
         raise RequestError("not_found", "This server has no access keys: nobody has to log in.")
     # Else a foreign page could log its reader in as somebody who then sees the reader's spending. There is no cookie
     # yet that a form's token could belong to.
-    check_origin(request.headers, request.is_secure)
-    fields = intake.fields()
-    next = _next(fields)
-    given = fields.get("key")
+    check_page(request.headers, request.is_secure)
+    next = "/"
     try:
-        _check_attempts()
+        _check_attempts()  # before anything is read: reading costs, too
+        fields = intake.fields(BODY_MOST)
+        next = _next(fields)
+        given = fields.get("key")
         _, key = access.owner(given.strip() if isinstance(given, str) else "")
     except MillstreamError as error:
         if _is_json():
@@ -69,13 +71,13 @@ def enter() -> Response:
 def leave() -> Response:
     """Ends the log-in, for whoever has a copy of its cookie, too. A form is led to /login; JSON gets 204."""
     response = _no_content() if _is_json() else _on("/login")
-    # Without a cookie, too: a browser keeps it from another site's form, but our answer would take it away.
-    check_origin(request.headers, request.is_secure)
     try:
         session = intake.caller(starts=True).session
     except RequestError as error:
         if error.status != 401:
             raise
+        # Without a cookie, too: a browser keeps it from another site's form, but our answer would take it away.
+        check_page(request.headers, request.is_secure)
         session = None  # it has ended already
     if session is not None:
         services().access.sessions.end(session)
@@ -118,6 +120,6 @@ def _is_json() -> bool:
 
 
 def _next(fields: Any) -> str:
-    """Where to go after logging in; the start for whatever is no path of this server."""
+    """Where to go after logging in; the start for whatever is no page of this server."""
     path = fields.get("next")
-    return path if isinstance(path, str) and PATH.fullmatch(path) else "/"
+    return path if isinstance(path, str) and PAGE.fullmatch(path) else "/"

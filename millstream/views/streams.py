@@ -27,6 +27,7 @@ from millstream.views.transport import via
 
 streams = Blueprint("streams", __name__)
 
+FRAMES = ("openai", "completions")
 ID = re.compile(r"[A-Za-z0-9_-]{22}")
 EVENT_ID = re.compile(r"([A-Za-z0-9_-]{22})\.([0-9]{1,15})")
 RANGE = re.compile(r"bytes=([0-9]{1,15})-")
@@ -93,15 +94,20 @@ def last_event_id(fields: Mapping[str, str]) -> tuple[str, int] | None:
     return match[1], int(match[2])
 
 
-def _meta(id: str, caller: Caller) -> Meta:
-    """Raises NotFound; also for a stream of OpenAI's API, which our formats have no words for."""
+def meta(id: str, caller: Caller) -> Meta:
+    """Raises NotFound."""
     if not ID.fullmatch(id):
         raise NotFound
-    meta = services().streams.meta(id, caller.name)
-    if meta.api != "chat":
+    return services().streams.meta(id, caller.name)
+
+
+def _meta(id: str, caller: Caller) -> Meta:
+    """Raises NotFound; also for a stream of frames, which our formats have no words for."""
+    found = meta(id, caller)
+    if found.api in FRAMES:
         raise NotFound
     g.stream = id
-    return meta
+    return found
 
 
 def _position(id: str, fields: Mapping[str, str]) -> int:

@@ -12,6 +12,7 @@ from millstream.errors import RequestError
 from millstream.settings import KeySettings, Settings
 from tests.access.marks import Marks
 
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 OWN = {"Host": "localhost:8000"}
 ANNA = KeySettings("anna", digest("ms-anna"))
 OPERATOR = KeySettings("operator", digest("ms-operator"), operator=True)
@@ -63,7 +64,13 @@ def test_what_came_through_a_proxy_is_refused(name):
         ({"Origin": "http://localhost:3000"}, "bad_origin"),
         ({"Origin": "https://evil.example"}, "bad_origin"),
         ({"Origin": "http://[bad"}, "bad_origin"),
-        ({"Origin": "null"}, None),
+        ({"Origin": "null"}, "bad_origin"),
+        ({"Origin": "null", "Referer": "http://localhost:8000/"}, None),
+        ({"User-Agent": FIREFOX}, "bad_origin"),
+        ({"User-Agent": FIREFOX, "Sec-Fetch-Site": "same-origin"}, None),
+        ({"User-Agent": FIREFOX, "Referer": "http://localhost:8000/"}, None),
+        ({"User-Agent": "Mozilla/5.0 (Windows NT; Windows NT 10.0; en-US) WindowsPowerShell/5.1.19041"}, None),
+        ({"User-Agent": "Links (2.29; Linux)"}, None),
         ({"Origin": "null", "Referer": "http://evil.example/"}, "bad_origin"),
         ({"Referer": "http://localhost:8000/"}, None),
         ({"Referer": "http://evil.example/"}, "bad_origin"),

@@ -30,6 +30,7 @@ PREFERENCES = {
     "network.captive-portal-service.enabled": False,
     "network.connectivity-service.enabled": False,
     "browser.aboutwelcome.enabled": False,
+    "network.dns.localDomains": "millstream.test,elsewhere.test",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -65,6 +66,8 @@ Promise.allSettled([
   over(results[results.length - 1].value);
 });
 """
+
+SILENT = "document.head.innerHTML = '<meta name=referrer content=no-referrer>';"
 
 
 class Elsewhere(BaseHTTPRequestHandler):
@@ -138,6 +141,30 @@ def test_another_sites_page_asks_nothing_and_changes_nothing(
     assert browser.current_url == f"{url}/"  # still logged in,
     assert cookies(browser) == before  # and as oneself
     assert len(upstream.asked) == asked
+
+
+# Over plain HTTP browsers say nothing of Sec-Fetch-Site, and a page can have them leave out the Referer.
+@pytest.mark.parametrize("which", ["browser", "firefox"])
+def test_over_plain_http_another_sites_page_asks_an_open_server_nothing(
+    request: pytest.FixtureRequest, upstream: Emulator, elsewhere: ThreadingHTTPServer, which: str
+) -> None:
+    browser, asked = request.getfixturevalue(which), len(upstream.asked)
+    with Server({"emulated": upstream.table}, open=1) as server:
+        browser.get(f"http://elsewhere.test:{elsewhere.server_port}/")
+        told = "window.result = ''; const told = said => { window.result = said; };"
+        run = f"{told} (function () {{ {SILENT} {ATTACKS} }})(arguments[0], told)"
+        browser.execute_script(run, f"http://millstream.test:{server.port}")
+        until = time.monotonic() + DEADLINE
+        while not (result := browser.execute_script("return window.result")):
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        assert result == "refused"
+        browser.get(f"http://millstream.test:{server.port}/")  # behind the beacon
+        assert len(upstream.asked) == asked
+        browser.execute_script("new EventSource('/chat?prompt=Hi')")  # one's own page does
+        while len(upstream.asked) == asked:
+            assert time.monotonic() < until
+            time.sleep(0.1)
 
 
 def test_ones_own_page_asks(logged_in: Chrome, keyed: Server, upstream: Emulator) -> None:

@@ -18,6 +18,12 @@ def texts(follower):
     return "".join(event.text for batch in follower for event in batch)
 
 
+def until(condition):
+    with gevent.Timeout(WAIT):
+        while not condition():
+            gevent.sleep(0.01)
+
+
 def ended(follower):
     """The terminal event."""
     return [event for batch in follower for event in batch][-1]
@@ -98,6 +104,27 @@ def test_a_follower_that_lags_reads_on_from_the_log(make_streams, upstream, stor
     upstream.finish()
     assert texts(quick) == "".join(f"{number} " for number in range(500))
     assert texts(slow) == "".join(f"{number} " for number in range(1, 500))
+
+
+@pytest.mark.parametrize("how", ["stop", "leave", "late", "drain", "upstream_broke"])
+def test_what_was_sent_is_counted_though_no_answer_began(make_streams, rows, how):
+    streams, upstream = make_streams(), Led(first_token=0.1 if how == "late" else WAIT)
+    meta = streams.start(call(grace=0), upstream)
+    follower = streams.follow(meta)
+    until(lambda: upstream.asked)
+    {"stop": lambda: streams.stop(meta), "leave": follower.leave, "drain": streams.drain}.get(how, int)()
+    if how == "upstream_broke":
+        upstream.break_off(how)
+    until(lambda: rows)
+    assert (rows[0].usage, meta.prompt > 0) == (Usage(meta.prompt, 0, "estimated"), True)
+
+
+@pytest.mark.parametrize("code", ["upstream_auth", "upstream_refused", "connect_timeout"])
+def test_what_was_refused_is_not_counted(streams, upstream, rows, code):
+    streams.start(call(), upstream)
+    upstream.break_off(code)
+    until(lambda: rows)
+    assert rows[0].usage is None
 
 
 def test_stop_ends_the_stream_as_done_and_closes_the_upstream(streams, upstream, rows):

@@ -12,7 +12,10 @@ from tests.upstreams.fake import WAIT, Fake, whole
 
 WIRE = Path(__file__).parents[1] / "wire" / "openai"
 HI = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 9}
-ASKS = {"/v1/messages": HI | {"tools": [{"name": "w", "input_schema": {"type": "object"}}]}}
+ASKS = {
+    "/v1/messages": HI | {"tools": [{"name": "w", "input_schema": {"type": "object"}}]},
+    "/v1/responses": {"model": "m", "input": "Hi", "tools": [{"type": "function", "name": "w"}]},
+}
 
 
 @pytest.fixture

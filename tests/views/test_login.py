@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 
 import pytest
@@ -10,6 +11,13 @@ from tests.views.keys import KEYS, OWN_PAGE, log_in, with_key
 
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 QUESTION = {"prompt": "Hi", "format": "html"}
+
+
+class Unread(io.BytesIO):
+    """A body that nobody may read."""
+
+    def read(self, *_):
+        raise AssertionError
 
 
 @pytest.fixture
@@ -118,6 +126,10 @@ def test_a_wrong_key_is_401_in_the_form_that_asked(client, key):
             "/" + "x" * 2100,
             "///x",
             "/\0",
+            "/chat?prompt=a&format=sse",
+            "/streams/x/stop",
+            "/v1/models",
+            "/login",
         ),
     ],
 )
@@ -151,13 +163,24 @@ def test_a_copy_of_the_cookie_is_worth_nothing_after_the_log_out(client, json):
 
 
 @pytest.mark.parametrize("path", ["/login", "/logout"])
-@pytest.mark.parametrize("headers", [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}])
-def test_no_foreign_page_logs_anybody_in_or_out(client, path, headers):
+@pytest.mark.parametrize("with_cookie", [True, False])  # a browser keeps it from another site's form
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Origin": "null"},
+        {"User-Agent": "Mozilla/5.0"},
+    ],
+)
+def test_no_foreign_page_logs_anybody_in_or_out(client, path, headers, with_cookie):
     log_in(client)
+    if not with_cookie:
+        client = client.application.test_client()
     response = client.post(path, data={"key": "ms-bob"}, headers=headers)
     assert response.status_code == 403
     assert not response.headers.getlist("Set-Cookie")
-    assert client.get("/").status_code == 200
+    assert client.get("/").status_code == (200 if with_cookie else 303)
 
 
 def test_the_forms_of_our_pages_work_in_browsers_that_say_nothing_of_where_they_are(client):
@@ -187,6 +210,9 @@ def test_the_eleventh_attempt_within_a_minute_waits(client):
         assert 1 <= int(response.headers["Retry-After"]) <= 60
     assert "Try again in" in client.post("/login", data={"key": "ms-anna"}).text
     assert client.get("/v1/models", headers=with_key("anna")).status_code == 200
+    # Refused before anything is read: a megabyte of multipart takes a while.
+    big = client.post("/login", input_stream=Unread(), content_length=1 << 20)
+    assert big.status_code == 429
     there = {"REMOTE_ADDR": "10.0.0.9"}
     assert client.post("/login", json={"key": "ms-anna"}, environ_base=there).status_code == 204
 

@@ -65,7 +65,7 @@ def test_with_keys_only_a_key_marked_so_is_the_operators(app, monkeypatch):
     ("asked", "way"),
     [
         ({"path": "/chat"}, ("text", "program")),
-        ({"path": "/chat", "headers": {"User-Agent": "Mozilla/5.0"}}, ("text", "xhr")),
+        ({"path": "/chat", "headers": {"User-Agent": "Mozilla/5.0", "Origin": "http://localhost"}}, ("text", "xhr")),
         ({"path": "/chat?via=xhr", "headers": {"Accept": "text/event-stream"}}, ("sse", "xhr")),
         (
             {"path": "/chat", "headers": {"Accept": "text/event-stream", "Sec-Fetch-Mode": "cors"}},
@@ -89,7 +89,7 @@ def test_a_question_counts_under_the_way_it_was_asked(client, asked, way):
 
 def test_an_event_source_and_the_other_api_count_as_such(client):
     agent = {"Accept": "text/event-stream", "User-Agent": "Mozilla/5.0", "Cache-Control": "no-cache"}
-    client.get("/chat?prompt=x", headers=agent).get_data()
+    client.get("/chat?prompt=x", headers={**agent, "Referer": "http://localhost/"}).get_data()
     client.post("/v1/completions", json={"prompt": "x"}).get_data()
     counted = figures(client)
     assert counted['streams_started_total{format="sse",transport="eventsource",upstream="demo"}'] == 1

@@ -1,0 +1,272 @@
+"""Events → an answer in the events of the Responses API, and the object of a response.
+
+https://platform.openai.com/docs/api-reference/responses-streaming
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from millstream.dialects.blocks import Block, Blocks, loads
+from millstream.dialects.chat.question import INPUT
+from millstream.dialects.responses.question import NAME, REDACTED
+from millstream.dialects.signatures import tagged
+from millstream.errors import CODES
+from millstream.events import End, Event, Failure, Meta, Usage
+from millstream.formats import Abort
+from millstream.formats.objects import failure_of, to_json
+
+Object = dict[str, Any]
+
+PREFIXES = {"text": "msg", "refusal": "msg", "reasoning": "rs", "redacted": "rs", "call": "fc"}
+INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
+
+# What a response says beside its own facts, where the request does not say it.
+UNSAID: Object = {
+    "background": False,
+    "instructions": None,
+    "max_output_tokens": None,
+    "max_tool_calls": None,
+    "metadata": {},
+    "parallel_tool_calls": True,
+    "previous_response_id": None,
+    "prompt_cache_key": None,
+    "reasoning": {"effort": None, "summary": None},
+    "safety_identifier": None,
+    "store": True,
+    "temperature": 1.0,
+    "text": {"format": {"type": "text"}},
+    "tool_choice": "auto",
+    "tools": [],
+    "top_p": 1.0,
+    "truncation": "disabled",
+    "user": None,
+    "frequency_penalty": 0.0,
+    "presence_penalty": 0.0,
+    "service_tier": "default",
+    "top_logprobs": 0,
+}
+
+
+class Writer:
+    """Numbers its own events, `sequence_number` 0, 1 …; those up to `skip` the client has."""
+
+    NAME: ClassVar[str] = NAME
+    MEDIA_TYPE: ClassVar[str] = "text/event-stream"
+    CONTENT_TYPE: ClassVar[str] = "text/event-stream; charset=utf-8"
+
+    def __init__(self, meta: Meta, skip: int = -1) -> None:
+        self._meta = meta
+        self._skip = skip
+        self._next = 0
+        self._blocks = Blocks(meta.id)
+        self._ids: Object = {}  # of the item that is written
+
+    @property
+    def HEARTBEAT(self) -> bytes:  # noqa: N802
+        """An event: Codex counts no comments. It has the number of the last one, and so takes none away."""
+        last = {"type": "keepalive", "sequence_number": max(self._next - 1, self._skip)}
+        return b"event: keepalive\ndata: %b\n\n" % to_json(last)
+
+    def opening(self) -> bytes:
+        begun = response(self._meta, "in_progress", [])
+        return self._event("response.created", response=begun) + self._event("response.in_progress", response=begun)
+
+    def encode(self, batch: list[Event]) -> bytes:
+        return b"".join([self._step(*step, "completed") for event in batch for step in self._blocks.feed(event)])
+
+    def closing(self, event: Event) -> bytes | Abort:
+        status, _ = ended(self._blocks, event)
+        whole_ = "completed" if status == "completed" else "incomplete"
+        rest = b"".join([self._step(*step, whole_) for step in self._blocks.close()])
+        last = whole(self._meta, self._blocks, event)
+        if status == "failed":
+            return self._error(failure_of(event)) + self._event("response.failed", response=last)
+        name = "response.completed" if status == "completed" else "response.incomplete"
+        return rest + self._event(name, response=last)
+
+    # -- one event ----------------------------------------------------------------------------------------------
+
+    def _event(self, type: str, **says: Any) -> bytes:
+        number, self._next = self._next, self._next + 1
+        if number <= self._skip:
+            return b""
+        return b"event: %b\ndata: %b\n\n" % (
+            type.encode(),
+            to_json({"type": type, "sequence_number": number, **says}),
+        )
+
+    def _error(self, failure: Failure) -> bytes:
+        """Nested for those who look for `error`, flat for the others."""
+        says = {"code": failure.code, "message": failure.message, "param": failure.param}
+        return self._event("error", **says, error={"type": failure.type, **says})
+
+    def _step(self, verb: str, block: Block, text: str, status: str) -> bytes:
+        custom = is_custom(self._meta, block)
+        ids = {"item_id": item_id(self._meta, block), "output_index": block.index}
+        if verb == "open":
+            begun = item(self._meta, block, "in_progress")
+            added = self._event("response.output_item.added", output_index=block.index, item=begun)
+            part = self._part("response.content_part.added", ids, block, "") if block.kind in PARTS else b""
+            return added + part
+        if verb == "piece":
+            if block.kind == "call" and custom and not (block.call and block.call.custom):
+                return b""  # free text, wrapped in JSON: it can be told only when it is whole
+            return self._piece(ids, block, text, custom)
+        done = item(self._meta, block, status)
+        return self._done(ids, block, done, custom) + self._event(
+            "response.output_item.done", output_index=block.index, item=done
+        )
+
+    def _piece(self, ids: Object, block: Block, text: str, custom: bool) -> bytes:
+        if block.kind == "call":
+            name = "custom_tool_call_input" if custom else "function_call_arguments"
+            return self._event(f"response.{name}.delta", **ids, delta=text)
+        if block.kind == "reasoning":
+            summary = {**ids, "summary_index": 0}
+            first = block.text == text
+            part = {"type": "summary_text", "text": ""}
+            added = self._event("response.reasoning_summary_part.added", **summary, part=part) if first else b""
+            return added + self._event("response.reasoning_summary_text.delta", **summary, delta=text)
+        more: Object = {"logprobs": []} if block.kind == "text" else {}
+        name = "output_text" if block.kind == "text" else "refusal"
+        return self._event(f"response.{name}.delta", **ids, content_index=0, delta=text, **more)
+
+    def _done(self, ids: Object, block: Block, done: Object, custom: bool) -> bytes:
+        if block.kind == "call" and custom:
+            said = b"" if block.call and block.call.custom else self._piece(ids, block, done["input"], True)
+            return said + self._event("response.custom_tool_call_input.done", **ids, input=done["input"])
+        if block.kind == "call":
+            name = {"name": block.name, "arguments": done["arguments"]}
+            return self._event("response.function_call_arguments.done", **ids, **name)
+        if block.kind == "reasoning" and block.text:
+            summary = {**ids, "summary_index": 0}
+            text = self._event("response.reasoning_summary_text.done", **summary, text=block.text)
+            return text + self._event(
+                "response.reasoning_summary_part.done", **summary, part={"type": "summary_text", "text": block.text}
+            )
+        if block.kind == "text":
+            text = self._event("response.output_text.done", **ids, content_index=0, text=block.text, logprobs=[])
+        elif block.kind == "refusal":
+            text = self._event("response.refusal.done", **ids, content_index=0, refusal=block.text)
+        else:
+            return b""
+        return text + self._part("response.content_part.done", ids, block, block.text)
+
+    def _part(self, type: str, ids: Object, block: Block, text: str) -> bytes:
+        return self._event(type, **ids, content_index=0, part=PARTS[block.kind](text))
+
+
+PARTS = {
+    "text": lambda text: {"type": "output_text", "text": text, "annotations": [], "logprobs": []},
+    "refusal": lambda text: {"type": "refusal", "refusal": text},
+}
+
+
+# -- objects ------------------------------------------------------------------------------------------------------
+
+
+def response_id(meta: Meta) -> str:
+    return f"resp_{meta.id}"
+
+
+def item_id(meta: Meta, block: Block) -> str:
+    prefix = "ctc" if is_custom(meta, block) else PREFIXES[block.kind]
+    return f"{prefix}_{meta.id}_{block.index}"
+
+
+def is_custom(meta: Meta, block: Block) -> bool:
+    return bool(block.call and (block.call.custom or block.name in meta.echo.get("custom", ())))
+
+
+def ended(blocks: Blocks, event: Event) -> tuple[str, str | None]:
+    """The status of a response, and why it is incomplete."""
+    if event.type == "failed":
+        return "failed", None
+    reason = blocks.reason(event.end or End("", ""))
+    if reason == "cancelled":  # there is no event for it
+        return "cancelled", None
+    return ("incomplete", INCOMPLETE[reason]) if reason in INCOMPLETE else ("completed", None)
+
+
+def whole(meta: Meta, blocks: Blocks, event: Event) -> Object:
+    """The response at its end."""
+    status, why = ended(blocks, event)
+    cut = "completed" if status == "completed" else "incomplete"
+    last = len(blocks.blocks) - 1
+    output = [item(meta, block, "completed" if block.index < last else cut) for block in blocks.blocks]
+    found = response(meta, status, output)
+    end = event.end or End("", "")
+    found["usage"] = _usage(end.usage)
+    if why:
+        found["incomplete_details"] = {"reason": why}
+    if status == "failed":
+        failure = failure_of(event)
+        found["error"] = {"code": _code(failure), "message": failure.message}
+    if status == "completed":
+        found["completed_at"] = int(meta.created + (end.duration or 0))
+    return found
+
+
+def response(meta: Meta, status: str, output: list[Object]) -> Object:
+    said: Object = {name: meta.echo.get(name, value) for name, value in UNSAID.items()}
+    return {
+        "id": response_id(meta),
+        "object": "response",
+        "created_at": int(meta.created),
+        "completed_at": None,
+        "status": status,
+        "error": None,
+        "incomplete_details": None,
+        "model": meta.model,
+        "output": output,
+        "usage": None,
+        **said,
+        "reasoning": {"effort": None, "summary": None, **said["reasoning"]},
+        "text": {**UNSAID["text"], **said["text"]},
+    }
+
+
+def item(meta: Meta, block: Block, status: str) -> Object:
+    """As it is added (`in_progress`), or when nothing more comes to it."""
+    begun = status == "in_progress"
+    found: Object = {"id": item_id(meta, block)}
+    if block.kind in ("reasoning", "redacted"):
+        summary = [] if begun or not block.text else [{"type": "summary_text", "text": block.text}]
+        found |= {"type": "reasoning", "summary": summary}
+        if block.signature and not begun:
+            origin = block.origin + (REDACTED if block.kind == "redacted" else "")
+            found["encrypted_content"] = tagged(block.signature, origin, NAME)
+        return found
+    found["status"] = status
+    if block.kind == "call":
+        called = {"call_id": block.id, "name": block.name}
+        if is_custom(meta, block):
+            return found | {"type": "custom_tool_call", **called, "input": "" if begun else _free(block)}
+        return found | {"type": "function_call", **called, "arguments": "" if begun else block.text or "{}"}
+    content = [] if begun else [PARTS[block.kind](block.text)]
+    return found | {"type": "message", "role": "assistant", "content": content}
+
+
+def _free(block: Block) -> str:
+    """The free text of a custom tool's call; upstreams that know functions alone wrap it in JSON."""
+    wrapped = None if block.call and block.call.custom else loads(block.text)
+    return str(wrapped[INPUT]) if isinstance(wrapped, dict) and INPUT in wrapped else block.text
+
+
+def _usage(usage: Usage | None) -> Object | None:
+    if usage is None:
+        return None
+    return {
+        "input_tokens": usage.input,
+        "input_tokens_details": {"cached_tokens": usage.cached},
+        "output_tokens": usage.output,
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning},
+        "total_tokens": usage.input + usage.output,
+    }
+
+
+def _code(failure: Failure) -> str:
+    """One of the codes that the API has."""
+    status = CODES.get(failure.code, (500, ""))[0]
+    return "rate_limit_exceeded" if status == 429 else "server_error" if status >= 500 else "invalid_prompt"

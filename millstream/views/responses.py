@@ -1,0 +1,105 @@
+"""What /v1/responses has beside the question itself: a response is read, followed, stopped and erased by its id."""
+
+from __future__ import annotations
+
+from time import monotonic
+
+from flask import Blueprint, Response, request
+
+from millstream.dialects import Object
+from millstream.dialects.chat import question as chat
+from millstream.dialects.fields import decode
+from millstream.dialects.responses.answer import Writer, response, whole
+from millstream.dialects.responses.memory import stream_id
+from millstream.dialects.table import RESPONSES
+from millstream.errors import RequestError
+from millstream.events import TERMINAL, Meta
+from millstream.sockets.client import Client
+from millstream.upstreams.estimate import prompt_tokens
+from millstream.views import doors, intake, streams
+from millstream.views.services import services
+
+responses = Blueprint("responses_by_id", __name__, url_prefix=RESPONSES.path)
+
+STOPPING = 5.0  # s that the end of a stopped answer is waited for, which may run in another worker
+PAGE = 20  # items
+
+
+@responses.get("/<string(minlength=20):id>")
+def retrieve(id: str) -> Response:
+    """The response as far as it has come; with `stream=true` its events, after the number `starting_after`."""
+    meta = _meta(id, starts=False)
+    if request.args.get("stream") != "true":
+        return doors.document(_object(meta))
+    after = request.args.get("starting_after")
+    skip = -1 if after is None else intake.whole_number("starting_after", after)
+    client = Client(request.environ, direct=True)
+    follower = services().streams.follow(meta, peer=client)
+    with streams.watched(client, follower):
+        return doors.follow(Writer(meta, skip), follower, client)
+
+
+@responses.post("/<string(minlength=20):id>/cancel")
+def cancel(id: str) -> Response:
+    """Stops it; what came stays."""
+    meta = _meta(id, starts=True)
+    services().streams.stop(meta)
+    follower = services().streams.follow(meta)
+    until = monotonic() + STOPPING
+    batch = follower.take(STOPPING)
+    while batch is not None and not (batch and batch[-1].type in TERMINAL) and monotonic() < until:
+        batch = follower.take(until - monotonic())
+    follower.leave()
+    return doors.document(_object(meta))
+
+
+@responses.delete("/<string(minlength=20):id>")
+def delete(id: str) -> Response:
+    """Stops it and erases it."""
+    services().streams.delete(_meta(id, starts=True))
+    return doors.document({"id": id, "object": "response", "deleted": True})
+
+
+@responses.get("/<string(minlength=20):id>/input_items")
+def input_items(id: str) -> Response:
+    """The question's items, the last one first, a page at a time; where the client had the question kept."""
+    meta = _meta(id, starts=False)
+    if meta.kept is None:
+        raise RequestError("not_found", f"The input of {id!r} is not kept: it was asked without store: true.")
+    found = [{"id": f"in_{meta.id}_{number}", **item} for number, item in enumerate(meta.kept)]
+    if request.args.get("order", "desc") != "asc":
+        found.reverse()
+    ids = [item["id"] for item in found]
+    after = request.args.get("after")
+    begin = ids.index(after) + 1 if after in ids else 0
+    page = found[begin : begin + (intake.whole_number("limit", request.args.get("limit", str(PAGE)), 100) or PAGE)]
+    ends = {"first_id": page[0]["id"], "last_id": page[-1]["id"]} if page else {"first_id": None, "last_id": None}
+    more = begin + len(page) < len(found)
+    return doors.document({"object": "list", "data": page, **ends, "has_more": more})
+
+
+@responses.post("/input_tokens")
+def input_tokens() -> Response:
+    """An estimate of the question's tokens."""
+    caller = intake.caller(starts=True)
+    body = decode(intake.body(services().settings.max_body_v1))
+    question = RESPONSES.read(RESPONSES.expand(body, doors.recall(caller)))
+    tokens = prompt_tokens(chat.messages(question)) + doors.tool_tokens(question)
+    return doors.document({"object": "response.input_tokens", "input_tokens": tokens})
+
+
+def _meta(id: str, *, starts: bool) -> Meta:
+    """Raises RequestError (not_found): for streams of other doors, too."""
+    caller = intake.caller(starts=starts)
+    found = doors.recall(caller)(stream_id(id))
+    if found is None or found.meta.api != RESPONSES.name:
+        raise RequestError("not_found", f"Response with id {id[:60]!r} not found.")
+    return found.meta
+
+
+def _object(meta: Meta) -> Object:
+    found = doors.recalled(meta)
+    if found.event is not None:
+        return whole(meta, found.blocks, found.event)
+    status = services().streams.state(meta, None)
+    return response(meta, "in_progress" if found.blocks.blocks or status == "running" else "queued", [])
