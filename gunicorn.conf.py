@@ -36,7 +36,7 @@ for _name in [name for name in sys.modules if name.partition(".")[0] == "millstr
 
 from millstream.access.sessions import open_secret
 from millstream.limits.table import open_storage
-from millstream.settings import SettingError, Settings, load
+from millstream.settings import SettingError, Settings, load, make_state
 from millstream.sockets.client import Aborted
 from millstream.stores.table import try_store
 from millstream.upstreams.router import Router, prepare
@@ -49,6 +49,7 @@ def _read_settings() -> tuple[Settings, str, int]:
     Raises SettingError for all that would keep a worker from starting.
     """
     settings = load()
+    make_state(settings)
     # gunicorn itself has refused what is no number.
     workers = int(os.environ.get("WEB_CONCURRENCY") or (1 if settings.store.startswith("memory:") else 2))
     try_store(settings.store, ttl=settings.ttl, workers=workers)

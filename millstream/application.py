@@ -14,7 +14,7 @@ from millstream.limits import Limits
 from millstream.limits.marks import Marks
 from millstream.limits.table import open_storage
 from millstream.metrics import Metrics
-from millstream.settings import SITE, Settings, load
+from millstream.settings import SITE, Settings, load, make_state
 from millstream.stores.table import open_store
 from millstream.streams import Aside, Several, Streams, Writer
 from millstream.upstreams.router import Router
@@ -38,6 +38,8 @@ def create_app(settings: Settings | None = None, *, serves: bool = True) -> Flas
     """The application, ready to serve in this process; or, for commands that only look, without a part in what the
     workers do. Raises SettingError with a sentence for the operator."""
     settings = settings or load()
+    if serves:
+        make_state(settings)
     app = Flask(__name__, root_path=str(SITE))
     app.json.sort_keys = False  # type: ignore[attr-defined]
     workers = int(os.environ.get("WEB_CONCURRENCY") or 1)

@@ -37,6 +37,7 @@ KEY = "sk-very-secret-0123456789"
 
 # setting: (in the environment, in the file, as it is read)
 GOOD = {
+    "state": ("/srv/x", '"/srv/x"', "/srv/x"),
     "store": ("memory:", '"memory:"', "memory:"),
     "ttl": ("1.5", "1.5", 1.5),
     "grace": ("0", "0", 0.0),

@@ -20,7 +20,7 @@ from typing import Protocol
 
 from millstream.access.keyring import Keyring
 from millstream.errors import Unavailable
-from millstream.settings import ROOT, KeySettings, Secret, SettingError
+from millstream.settings import BASE, KeySettings, Secret, SettingError
 from millstream.settings.values import SECRET_LEAST
 
 
@@ -87,12 +87,12 @@ def _ended(id: str) -> str:
 
 
 def open_secret(setting: Secret) -> bytes:
-    """`file:FILE`, which the first who asks makes (a relative one is beside app.py), or the secret itself. Raises
+    """`file:FILE`, which the first who asks makes (a relative one is in settings.BASE), or the secret itself. Raises
     SettingError."""
     value = setting.reveal()
     if not value.startswith("file:"):
         return value.encode()
-    file = ROOT / value.removeprefix("file:")
+    file = BASE / value.removeprefix("file:")
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not file.exists():

@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from millstream.settings import SITE
+from millstream.settings import INSTALLED, ROOT, SITE
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -20,6 +20,8 @@ def serve(host: str | None, port: str | None, workers: str | None, gunicorn: tup
     for variable, value in (("HOST", host), ("PORT", port), ("WEB_CONCURRENCY", workers)):
         if value is not None:
             os.environ[variable] = value
+    if not INSTALLED:  # gunicorn looks for our modules from the current folder on
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     # -P: a file in the current folder that has the name of a module must not be taken for it.
     command = [sys.executable, "-P", "-m", "gunicorn", "-c", str(SITE / "gunicorn.conf.py"), *gunicorn]
     os.execv(sys.executable, [*command, "millstream.wsgi:app"])

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from millstream.limits.storage import Storage
-from millstream.settings import ROOT, SettingError
+from millstream.settings import BASE, SettingError
 
 
 def open_storage(url: str) -> Storage:
-    """`sqlite:FILE`, where a relative FILE is beside app.py, or an address of Redis. Opens nothing yet.
+    """`sqlite:FILE`, where a relative FILE is in settings.BASE, or an address of Redis. Opens nothing yet.
     Raises SettingError."""
     kind = url.partition(":")[0]
     if kind not in STORAGES:
@@ -23,8 +23,8 @@ def _sqlite(url: str) -> Storage:
 
     path = url.partition(":")[2].removeprefix("//")
     if not path:
-        raise SettingError("limits_store is 'sqlite:'; it has to name a file: sqlite:instance/limits.db")
-    return SqliteStorage(ROOT / path)
+        raise SettingError("limits_store is 'sqlite:'; it has to name a file: sqlite:limits.db")
+    return SqliteStorage(BASE / path)
 
 
 def _redis(url: str) -> Storage:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from millstream.settings.keys import KeySettings, read_keys
+from millstream.settings.places import BASE, INSTALLED, ROOT, SITE, config_path, make_folder, state_folder
 from millstream.settings.presets import NONE, PresetSettings, read_presets
 from millstream.settings.prices import Price, currency, read_prices
 from millstream.settings.upstreams import LIMITS, SECRETS, UpstreamSettings, read_upstreams
@@ -31,6 +32,7 @@ from millstream.settings.values import (
 )
 
 __all__ = [
+    "BASE",
     "INSTALLED",
     "NONE",
     "ROOT",
@@ -46,12 +48,8 @@ __all__ = [
     "UpstreamSettings",
     "config_path",
     "load",
+    "make_state",
 ]
-
-_PACKAGE = Path(__file__).resolve().parents[1]
-INSTALLED = (_PACKAGE / "served").is_dir()  # made by the build alone: see pyproject.toml
-SITE = _PACKAGE / "served" if INSTALLED else _PACKAGE.parent  # templates/, static/ and gunicorn.conf.py
-ROOT = _PACKAGE.parent
 
 
 def _setting(
@@ -71,8 +69,13 @@ def _setting(
 class Settings:
     """Everything that can be set. Times are in seconds unless the unit says otherwise."""
 
+    state: str = _setting(
+        "",
+        "the folder for everything that is written: `instance` in a checkout, `$STATE_DIRECTORY` under systemd, "
+        "otherwise `~/.local/state/millstream`",
+    )
     store: str = _setting(
-        "file:instance/streams",
+        "file:{state}/streams",
         "where streams are kept: `memory:`, `file:DIR`, `redis://…`; `REDIS_URL` if that is set",
         secret=True,
     )
@@ -109,7 +112,7 @@ class Settings:
     trusted_proxies: int = _setting(0, "how many proxies in front are believed (X-Forwarded-…)", "", 0)
     cors: tuple[str, ...] = _setting((), "sites whose pages may ask: `https://app.example`; none by default")
     session_secret: Secret = _setting(  # noqa: RUF009 — a Secret doesn't change
-        Secret("file:instance/session-secret"),
+        Secret("file:{state}/session-secret"),
         "what log-ins are signed with: `file:FILE`, which is made; for several machines a text of your own",
     )
     session: float = _setting(604800.0, "how long a log-in lasts", "s", 60)
@@ -117,7 +120,7 @@ class Settings:
     model: str = _setting("", "the model that answers when a request names none; the first one configured by default")
     local_model: str = _setting("", "path of a GGUF file for the local model; the packaged SmolLM2 by default")
     limits_store: str = _setting(
-        "sqlite:instance/limits.db",
+        "sqlite:{state}/limits.db",
         "where limits are counted: `sqlite:FILE`, `redis://…`; `REDIS_URL` if that is set",
         secret=True,
     )
@@ -133,7 +136,7 @@ class Settings:
     )
     max_tokens: int = _setting(0, "longest answer; also per key; 0: as long as the model likes", "tokens", 0)
     database: str = _setting(
-        "sqlite:///instance/usage.db", "where the ledger is kept; also `DATABASE_URL`", check=unshown, secret=True
+        "sqlite:///{state}/usage.db", "where the ledger is kept; also `DATABASE_URL`", check=unshown, secret=True
     )
     currency: str = _setting("USD", "what the prices are in", check=currency)
     log: str = _setting("json", "a line for each request: `json`, or `text` for people", check=one_of("json", "text"))
@@ -142,6 +145,14 @@ class Settings:
     keys: tuple[KeySettings, ...] = ()
     presets: tuple[PresetSettings, ...] = ()
     prices: tuple[Price, ...] = ()
+
+    def __post_init__(self) -> None:
+        state = str(BASE / (self.state or state_folder(os.environ)))
+        object.__setattr__(self, "state", state)
+        for name in ("store", "limits_store", "database"):
+            object.__setattr__(self, name, getattr(self, name).replace("{state}", state))
+        secret = Secret(self.session_secret.reveal().replace("{state}", state))
+        object.__setattr__(self, "session_secret", secret)
 
 
 PREFIX = "MILLSTREAM_"
@@ -182,6 +193,12 @@ def load(environ: Mapping[str, str] | None = None, path: Path | None = None) -> 
     return Settings(**values)
 
 
+def make_state(settings: Settings) -> None:
+    """Make the state folder, if anything is kept in it. Raises SettingError where it can't be written."""
+    if any(settings.state in place for place in (settings.store, settings.database)):
+        make_folder(settings.state)
+
+
 def _check_names(document: Mapping[str, Any], environ: Mapping[str, str]) -> None:
     known = {item.name for item in fields(Settings)}
     if unknown := set(document) - known:
@@ -189,11 +206,6 @@ def _check_names(document: Mapping[str, Any], environ: Mapping[str, str]) -> Non
     ours = {name for name in environ if name.startswith(PREFIX) and not name.startswith(OURS)}
     if unknown := ours - {PREFIX + name.upper() for name in known.difference(TABLES)}:
         raise SettingError(f"unknown settings in the environment: {', '.join(sorted(unknown))}")
-
-
-def config_path(environ: Mapping[str, str]) -> Path:
-    """Where the settings file is, or would be."""
-    return Path(environ.get("MILLSTREAM_CONFIG") or ROOT / "millstream.toml")
 
 
 def _document(environ: Mapping[str, str], path: Path | None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import fcntl
 import os
 import re
 import secrets
+import stat
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -124,11 +125,13 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _write(path: Path, text: str) -> None:
-    """Whole or not at all, with the owner and the mode that the file has; 0600 for a new one."""
+    """Whole or not at all, with the owner and the mode that the file has. A new one is the writer's alone, unless its
+    folder hands its group on (setgid): then that group, the service's, may read it."""
     path = path.resolve()  # a link stays one
     draft = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
     try:
         before = path.stat() if path.exists() else None
+        shared = path.parent.stat().st_mode & stat.S_ISGID
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with os.fdopen(descriptor, "wb") as opened:
@@ -136,6 +139,8 @@ def _write(path: Path, text: str) -> None:
                     with suppress(PermissionError):
                         os.fchown(descriptor, before.st_uid, before.st_gid)
                     os.fchmod(descriptor, before.st_mode & 0o7777)
+                elif shared:
+                    os.fchmod(descriptor, 0o640)
                 opened.write(text.encode("utf-8"))
                 opened.flush()
                 os.fsync(descriptor)

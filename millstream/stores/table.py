@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from millstream.settings import ROOT, SettingError
+from millstream.settings import BASE, SettingError
 from millstream.stores import Store
 from millstream.stores.file import FileStore
 from millstream.stores.memory import MemoryStore
@@ -17,7 +17,7 @@ def _memory(place: str, ttl: float, workers: int, size: int) -> Store:
     if workers > 1:
         raise SettingError(
             f"MILLSTREAM_STORE is memory:, which {workers} workers can't share;"
-            " set it to file:instance/streams, or start one worker (WEB_CONCURRENCY=1)"
+            " leave it out, or start one worker (WEB_CONCURRENCY=1)"
         )
     return MemoryStore(ttl, size)
 
@@ -25,8 +25,8 @@ def _memory(place: str, ttl: float, workers: int, size: int) -> Store:
 def _file(place: str, ttl: float, workers: int, size: int) -> Store:
     directory = place.removeprefix("//")  # file:///var/lib/streams is what a URL would look like
     if not directory:
-        raise SettingError("MILLSTREAM_STORE is 'file:'; it has to name a directory: file:instance/streams")
-    return FileStore(ROOT / directory, ttl, size)
+        raise SettingError("MILLSTREAM_STORE is 'file:'; it has to name a directory: file:streams")
+    return FileStore(BASE / directory, ttl, size)
 
 
 def _redis(scheme: str, place: str, ttl: float, workers: int, size: int) -> Store:
@@ -45,7 +45,7 @@ STORES: dict[str, Callable[[str, float, int, int], Store]] = {
 
 
 def open_store(url: str, *, ttl: float, workers: int, size: int = 0) -> Store:
-    """`memory:`, `redis://…`, or `file:DIR` where a relative DIR is beside app.py. `ttl` is in
+    """`memory:`, `redis://…`, or `file:DIR` where a relative DIR is in settings.BASE. `ttl` is in
     seconds, `size` in bytes and 0 for no limit; Redis has its own, `maxmemory`.
     Raises SettingError."""
     kind, _, place = url.partition(":")

@@ -12,7 +12,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
-from millstream.settings import ROOT, SettingError
+from millstream.settings import BASE, SettingError
 
 PATIENCE = 2  # s that a lock of another program is waited for, before it is tried again later
 CONNECT = 5  # s
@@ -20,7 +20,7 @@ DRIVERS = {"psycopg": "psycopg[binary]", "MySQLdb": "mysqlclient"}
 
 
 def open_engine(address: str) -> Engine:
-    """Connects to nothing yet. A relative path of SQLite is beside app.py. Raises SettingError, which shows no
+    """Connects to nothing yet. A relative path of SQLite is in settings.BASE. Raises SettingError, which shows no
     password."""
     url = _url(address)
     # A connection for each batch of rows is cheap; one that is kept breaks when the database is restarted.
@@ -64,8 +64,8 @@ def _url(address: str) -> URL:
         url = url.set(drivername="postgresql")
     if url.get_backend_name() == "sqlite":
         if not url.database or ":memory:" in url.database:
-            raise SettingError("DATABASE_URL is sqlite: without a file; write sqlite:///instance/usage.db")
-        url = url.set(database=str(ROOT / url.database))
+            raise SettingError("DATABASE_URL is sqlite: without a file; write sqlite:///usage.db")
+        url = url.set(database=str(BASE / url.database))
     return url
 
 

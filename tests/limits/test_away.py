@@ -104,7 +104,7 @@ def test_redis_that_is_away_for_a_while(open_, monkeypatch):
     ("url", "says"),
     [
         ("postgres://me:secret@a", "limits_store begins with 'postgres'; it has to be sqlite:FILE or redis://…"),
-        ("sqlite:", "it has to name a file: sqlite:instance/limits.db"),
+        ("sqlite:", "it has to name a file: sqlite:limits.db"),
         ("redis://:secret@a:b/0", "the address of Redis can't be read"),
     ],
 )

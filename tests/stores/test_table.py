@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from millstream.errors import NotFound
-from millstream.settings import ROOT, SettingError
+from millstream.settings import BASE, SettingError
 from millstream.stores.file import FileStore
 from millstream.stores.memory import MemoryStore
 from millstream.stores.table import open_store
@@ -18,8 +18,8 @@ def test_the_word_before_the_colon_chooses_the_store(tmp_path):
 
 
 def test_a_relative_directory_is_beside_the_app(tmp_path, monkeypatch):
-    monkeypatch.setattr("millstream.stores.table.ROOT", tmp_path)
-    monkeypatch.chdir(ROOT / "tests")
+    monkeypatch.setattr("millstream.stores.table.BASE", tmp_path)
+    monkeypatch.chdir(BASE / "tests")
     open_store("file:instance/streams", ttl=1, workers=1)
     assert (tmp_path / "instance" / "streams").is_dir()
 
@@ -27,7 +27,7 @@ def test_a_relative_directory_is_beside_the_app(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("url", "workers", "says"),
     [
-        ("memory:", 2, r"MILLSTREAM_STORE .* 2 workers .* set it to file:instance/streams"),
+        ("memory:", 2, r"MILLSTREAM_STORE .* 2 workers .* leave it out"),
         ("memory:x", 1, "memory: alone"),
         ("file:", 1, "name a directory"),
         ("", 1, "memory:, file:DIR or redis://"),

@@ -81,7 +81,7 @@ def test_a_file_that_can_not_be_one_is_a_sentence(tmp_path):
 
 
 def test_a_relative_path_is_beside_the_application(monkeypatch, tmp_path):
-    monkeypatch.setattr("millstream.usage.database.ROOT", tmp_path)
+    monkeypatch.setattr("millstream.usage.database.BASE", tmp_path)
     Ledger("sqlite:///instance/usage.db").check()
     assert (tmp_path / "instance" / "usage.db").exists()
 

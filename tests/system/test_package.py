@@ -1,0 +1,131 @@
+"""The wheel in an empty folder: the command, the server, and its place beside other applications."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+
+from tests.system.nginx import free_port
+from tests.system.package import DEADLINE, ROOT, UV, bare_environ, environment, run, wheel
+
+pytestmark = pytest.mark.system
+
+QUESTION = b"prompt=x&model=demo%3Fpace%3D1000"
+DEMO = "[upstreams.demo]\nkind = 'demo'\n"
+
+
+@contextmanager
+def serving(home: Path, *command: str | Path, settings: str = DEMO, **environ: str) -> Iterator[str]:
+    """Runs a command for a user with nothing but an empty home, and gives the server's address."""
+    port = free_port()
+    (home / ".config/millstream").mkdir(parents=True, exist_ok=True)
+    (home / ".config/millstream/millstream.toml").write_text(settings, "utf-8")
+    (home / "work").mkdir(exist_ok=True)
+    environ = bare_environ(HOME=str(home), PORT=str(port), UV_CACHE_DIR=run(UV, "cache", "dir").strip(), **environ)
+    with (home / "log").open("w") as log:
+        server = subprocess.Popen(list(map(str, command)), cwd=home / "work", env=environ, stdout=log, stderr=log)
+    try:
+        limit = time.monotonic() + DEADLINE
+        while not answers(f"http://127.0.0.1:{port}"):
+            assert server.poll() is None and time.monotonic() < limit, (home / "log").read_text()
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(DEADLINE)
+
+
+def answers(address: str) -> bool:
+    try:
+        with urlopen(f"{address}/healthz", timeout=DEADLINE) as response:
+            return bool(response.status == 200)
+    except URLError:
+        return False
+
+
+def test_uvx_serves_from_the_wheel_and_writes_nothing_where_it_was_started(tmp_path: Path) -> None:
+    with serving(tmp_path, UV, "tool", "run", "--from", wheel(), "millstream") as address:
+        for path, body in (("/", None), ("/page.js", None), ("/static/millstream.js", None), ("/chat", QUESTION)):
+            with urlopen(address + path, body, DEADLINE) as response:
+                assert len(response.read()) > 1000, path
+    assert not list((tmp_path / "work").iterdir())
+    state = tmp_path / ".local/state/millstream"
+    assert (state / "usage.db").exists() and state.stat().st_mode & 0o777 == 0o700
+
+
+def test_the_wheel_has_one_module_and_one_command() -> None:
+    with zipfile.ZipFile(wheel()) as archive:
+        names = archive.namelist()
+        (points,) = (archive.read(name).decode() for name in names if name.endswith("entry_points.txt"))
+    assert {name.partition("/")[0].partition("-")[0] for name in names} == {"millstream"}
+    assert points.split() == ["[console_scripts]", "millstream", "=", "millstream.commands:millstream"]
+    for folder in ("static", "templates"):
+        files = {str(path.relative_to(ROOT)) for path in (ROOT / folder).rglob("*") if path.is_file()}
+        assert {f"millstream/served/{file}" for file in files} <= set(names)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+def command(home: Path, *words: str) -> str:
+    environment(home / "venv", str(wheel()))
+    return run(home / "venv/bin/millstream", *words, env=bare_environ(HOME=str(home)))
+
+
+def test_the_command_says_what_there_is(home: Path) -> None:
+    said = command(home, "--help")
+    assert all(word in said for word in ("serve", "keys", "doctor", "--version"))
+    assert command(home, "--version").startswith("millstream, version ")
+    assert "add" in command(home, "keys", "-h")
+
+
+# name: what the other application has, and what of it has to stay as it is
+NEIGHBOURS = {
+    "flask 2.3": ["flask==2.3.3", "werkzeug==2.3.8"],
+    "flask 3.0": ["flask<3.1"],
+    "flask 3": ["flask>=3.1"],
+    "its own gunicorn": ["flask==3.0.3", "gunicorn==21.2.0"],
+}
+
+
+def versions(bin: Path) -> dict[str, str]:
+    listed = json.loads(run(UV, "pip", "list", "--quiet", "--format", "json", "--python", bin / "python"))
+    return {package["name"].lower(): package["version"] for package in listed}
+
+
+@pytest.mark.parametrize("requirements", NEIGHBOURS.values(), ids=NEIGHBOURS)
+def test_beside_another_application_nothing_is_replaced(requirements: list[str], tmp_path: Path) -> None:
+    bin = environment(tmp_path / "venv", "pip", *requirements)
+    before = versions(bin)
+    run(bin / "python", "-m", "pip", "install", "--quiet", wheel())
+    assert before.items() <= versions(bin).items()
+    assert "No broken requirements" in run(bin / "python", "-m", "pip", "check")
+
+
+def test_an_older_gunicorn_is_told_apart_from_a_fault(tmp_path: Path) -> None:
+    bin = environment(tmp_path / "venv", str(wheel()), "gunicorn==21.2.0")
+    done = subprocess.run([bin / "millstream"], capture_output=True, text=True, timeout=DEADLINE, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Millstream can't start: gunicorn 21.2.0 is installed, and the server needs 27.0.1")
+
+
+def test_the_lowest_versions_of_the_ranges_serve(tmp_path: Path) -> None:
+    lowest = run(UV, "pip", "compile", "-q", "--resolution", "lowest-direct", ROOT / "pyproject.toml")
+    pins = [line for line in lowest.splitlines() if "==" in line and not line.startswith(("gunicorn", " "))]
+    bin = environment(tmp_path / "venv", *pins, "gunicorn[gevent]==27.0.1")
+    environment(tmp_path / "venv", str(wheel()), options=("--no-deps",))
+    with serving(tmp_path, bin / "millstream", "serve", "--workers", "1") as address:
+        for path, body in (("/", None), ("/metrics", None), ("/chat", QUESTION)):
+            with urlopen(address + path, body, DEADLINE) as response:
+                assert len(response.read()) > 500, path
