@@ -71,8 +71,6 @@ class Streams:
             return "store_unavailable"
         return "full" if len(self.live) >= self._settings.max_streams else None
 
-    # -- starting -----------------------------------------------------------------------------------------------
-
     def start(
         self,
         call: Call,
@@ -153,8 +151,6 @@ class Streams:
             gevent.sleep(LOOK)
         return event
 
-    # -- following ----------------------------------------------------------------------------------------------
-
     def meta(self, id: str, caller: str) -> Meta:
         """Raises NotFound for a stream that is absent and, just so, for another caller's."""
         meta = self._store.meta(id)
@@ -230,8 +226,6 @@ class Streams:
         live = self.live.get(meta.id)
         return "running" if last or (live and live.accepted) else "pending"
 
-    # -- ending -------------------------------------------------------------------------------------------------
-
     def stop(self, meta: Meta) -> None:
         """Idempotent. The log stays readable."""
         live = self.live.get(meta.id)
@@ -260,8 +254,6 @@ class Streams:
     def close(self) -> None:
         gevent.killall(self._greenlets)
         self._store.close()
-
-    # -- other workers, time ------------------------------------------------------------------------------------
 
     def _hear(self, worker: str, id: str, word: Word) -> None:
         live = self.live.get(id)
