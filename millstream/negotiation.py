@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 OFFERED = ("text/plain", "text/event-stream", "application/x-ndjson", "text/html", "application/json")
 
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"?')
-_QUALITY = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]+")
+_QUALITY = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
 
 
 def negotiate(accept: str | None, offered: Sequence[str] = OFFERED) -> str | None:

@@ -16,7 +16,7 @@ Object = dict[str, Any]
 
 MODEL_MOST = 200  # characters of a model's name: it is logged and kept
 WHOLE_MOST = 2**53
-DATA_URL = re.compile(r"data:([^,;]*)[^,]*;base64,", re.IGNORECASE)
+DATA_URL = re.compile(r"data:([^,;]*)(?:;[^,]*)?;base64,", re.IGNORECASE)
 
 
 def decode(body: bytes) -> Object:

@@ -61,7 +61,7 @@ def refused(probe: Probe) -> str:
     try:
         says = json.loads(probe.body)["error"]["message"]
     except (ValueError, TypeError, KeyError):
-        text = re.sub(r"<[^>]*>", " ", probe.body.decode("utf-8", "replace"))
+        text = re.sub(r"<[^<>]*>", " ", probe.body.decode("utf-8", "replace"))
         says = " ".join(text.split())[:120]
     return f"status {probe.status}, {says.rstrip('.')}"
 

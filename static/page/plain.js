@@ -9,7 +9,8 @@
     var pending = '', waits = false, paragraph = null;
 
     function draw(last) {
-      var ends = last ? pending.length : pending.search(/\n*$/); // line ends may become a blank line
+      var ends = pending.length;
+      while (!last && pending.charAt(ends - 1) === '\n') ends -= 1; // line ends may become a blank line
       var parts = pending.slice(0, ends).split(/\n{2,}/);
       pending = pending.slice(ends);
       parts.forEach(function (part, n) {

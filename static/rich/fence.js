@@ -1,7 +1,7 @@
 /* A code block at the top level whose closing fence has not come: its text is handed on and not parsed again. Pure. */
 
 /** The opening line of a fence, as the standard has it: https://spec.commonmark.org/0.31.2/#fenced-code-blocks */
-const OPENING = /^( {0,3})(`{3,}|~{3,})[^\n]*\n/;
+const OPENING = /^( {0,3})(`{3,}(?!`)|~{3,}(?!~))[^\n]*\n/;
 
 /** What has closed a fence opened by `markup`, or what may become that. */
 function closes(markup) {

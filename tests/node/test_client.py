@@ -31,6 +31,14 @@ def test_the_parser_reads_the_cases_that_the_server_reads() -> None:
     assert found["reads"] > 1000
 
 
+def test_every_regular_expression_is_linear_over_its_worst_case() -> None:
+    ran = subprocess.run(["node", "regexes.js"], cwd=NODE, capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 0, ran.stderr
+    found = json.loads(ran.stdout)
+    assert found["slow"] == []
+    assert found["count"] > 40
+
+
 @pytest.mark.parametrize("script", EVERYWHERE, ids=lambda script: script.name)
 def test_what_all_browsers_load_is_es5_and_needs_no_newer_global(script: Path) -> None:
     ran = lint(script.read_text("utf-8"))
