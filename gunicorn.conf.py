@@ -12,11 +12,9 @@ import atexit
 import logging
 import os
 import resource
-import shutil
 import signal
 import socket
 import sys
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -36,6 +34,7 @@ for _name in [name for name in sys.modules if name.partition(".")[0] == "millstr
 
 from millstream.access.sessions import open_secret
 from millstream.limits.table import open_storage
+from millstream.metrics_room import Room
 from millstream.settings import SettingError, Settings, load, make_state
 from millstream.sockets.client import Aborted
 from millstream.stores.table import try_store
@@ -108,21 +107,25 @@ _log.filters[:] = [_NoAborts()]
 def on_starting(arbiter: Any) -> None:
     _refuse_taken_ports(arbiter.cfg.address)
     os.environ["WEB_CONCURRENCY"] = str(arbiter.cfg.workers)  # the store wants to know, also after `gunicorn -w 4`
-    _make_room_for_metrics()
+    _make_room_for_metrics(arbiter)
     prepare(settings)
     arbiter.handle_hup = partial(_reload, arbiter, arbiter.handle_hup)
 
 
-def _make_room_for_metrics() -> None:
-    """Where workers count, so that whichever is asked can add up. A fresh one: figures begin with this master."""
-    room = tempfile.mkdtemp(prefix="millstream-metrics-", dir=worker_tmp_dir)
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = room
-    atexit.register(_remove, room, os.getpid())
+def _make_room_for_metrics(arbiter: Any) -> None:
+    """Where workers count, so that whichever is asked can add up. SIGHUP reads this file anew: the arbiter keeps it."""
+    arbiter.metrics_room = room = Room(worker_tmp_dir)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(room.path)
+    atexit.register(_leave_room, room, os.getpid())
 
 
-def _remove(room: str, master: int) -> None:
+def _leave_room(room: Room, master: int) -> None:
     if os.getpid() == master:  # workers are forked with this, too
-        shutil.rmtree(room, ignore_errors=True)
+        room.leave()
+
+
+def worker_exit(arbiter: Any, worker: Any) -> None:
+    arbiter.metrics_room.leave()
 
 
 def child_exit(arbiter: Any, worker: Any) -> None:
@@ -147,6 +150,7 @@ def post_fork(arbiter: Any, worker: Any) -> None:
     would be lost, and the master wait for this worker until `graceful_timeout`."""
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
         signal.signal(number, lambda *_: os._exit(0))
+    arbiter.metrics_room.join()
 
 
 def on_reload(arbiter: Any) -> None:

@@ -52,7 +52,7 @@ class Whole:
         return []
 
     def close(self) -> list[ServerEvent]:
-        return [ServerEvent(data=bytes(self._data)), ServerEvent(data=b"[DONE]")]
+        return [ServerEvent("document", bytes(self._data)), ServerEvent(data=b"[DONE]")]
 
 
 class Sniffed:

@@ -23,11 +23,10 @@ import re
 from math import ceil
 from typing import Any
 
+from millstream.events import MOST_TOKENS
+
 # From the CJK radicals on: Han, kana, Hangul, full-width forms, and the emoji above them.
 _wide = re.compile("[\u2e80-\U0010ffff]").findall
-
-# Of no answer so many tokens are counted: a larger number is a fault of the server that says it.
-MOST = 1_000_000_000
 
 # What a chat template puts around each message.
 MESSAGE = 4
@@ -48,7 +47,7 @@ def estimate(text: str) -> int:
 
 def count(said: object) -> int:
     """A number of tokens as an upstream gave it; 0 where it can't be one."""
-    return said if isinstance(said, int) and 0 < said <= MOST else 0
+    return said if isinstance(said, int) and 0 < said <= MOST_TOKENS else 0
 
 
 def prompt_tokens(messages: list[dict[str, Any]], prompt: object = None) -> int:
