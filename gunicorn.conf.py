@@ -113,7 +113,7 @@ def on_starting(arbiter: Any) -> None:
 
 
 def _make_room_for_metrics(arbiter: Any) -> None:
-    """Where workers count, so that whichever is asked can add up. SIGHUP reads this file anew: the arbiter keeps it."""
+    """Where workers count. The arbiter keeps it: SIGHUP reads this file anew."""
     arbiter.metrics_room = room = Room(worker_tmp_dir)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(room.path)
     atexit.register(_leave_room, room, os.getpid())
