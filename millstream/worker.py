@@ -15,11 +15,13 @@ from typing import Any
 
 import gevent
 from gunicorn.http import errors as http
+from gunicorn.workers import ggevent
 from gunicorn.workers.ggevent import GeventWorker
 from msgspec import json
 
 from millstream.errors import RequestError, body
 from millstream.settings import SettingError, load
+from millstream.sockets.accepting import Idle, Server, keep_alive
 from millstream.sockets.client import limit_stall
 from millstream.sockets.gathering import Gathering
 
@@ -43,15 +45,29 @@ class StreamWorker(GeventWorker):  # type: ignore[misc]
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         if self._services is not None:
             limit_stall(client, self._services.settings.slow_follower)
-        # gunicorn asks the listener for its name, and that is closed if the worker was told to leave in this moment:
-        # then a client that was just accepted would get nothing. The connection has the same name.
-        super().handle(client, client, addr)
+        keep_alive(client)
+        self._idle.add(client)
+        try:
+            # gunicorn asks the listener for its name, and that is closed if the worker was told to leave in this
+            # moment: then a client that was just accepted would get nothing. The connection has the same name.
+            super().handle(client, client, addr)
+        finally:
+            self._idle.remove(client)
+
+    def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
+        self._idle.busy(sock)
+        try:
+            super().handle_request(listener_name, req, sock, addr)
+        finally:
+            self._idle.done(sock)
 
     _quitting: Any = None
 
     def run(self) -> None:
         self.log.error_log.addFilter(_NoVanished())
         drainer = gevent.spawn(self._drain)
+        self._idle = Server.idle = Idle(self.worker_connections)
+        ggevent.StreamServer = Server
         self._gathering = Gathering()
         # What there is now stays: looking it through again and again costs 5 % of a busy worker.
         gc.collect()
