@@ -8,7 +8,7 @@ from typing import Protocol
 
 from gevent.event import Event as Signal
 
-from millstream.errors import NotFound, Unavailable
+from millstream.errors import MillstreamError, NotFound, RequestError, Unavailable
 from millstream.events import TERMINAL, Event, Meta
 from millstream.stores import Reader
 from millstream.streams.live import Live
@@ -66,6 +66,7 @@ class Follower:
         self._current = False  # the log has been read to its end since the inbox began
         self._stalled = False  # the store is away: the log is tried again and again
         self._dismissed = False
+        self._erased = False
         self._left = False
         self._parked = False
         self._beat = False
@@ -97,6 +98,7 @@ class Follower:
                     continue
                 self._stalled = False
             except NotFound:  # erased under us
+                self._erased = True
                 self.leave()
                 return None
             except Unavailable:
@@ -189,6 +191,15 @@ class Follower:
         """Ends it without a terminal event once it has given what is logged: the client goes on elsewhere."""
         self._dismissed = True
         self._signal.set()
+
+    def unfinished(self) -> MillstreamError:
+        """Why there is no whole answer, for a client that waits for it and for nothing else."""
+        if self._erased:
+            return NotFound()
+        if self._dismissed:  # the stream runs on another worker
+            return Unavailable("draining", "This worker has to leave before the answer is whole. Try again.", 1)
+        says = "Your side of the connection was closed before the answer was whole, which ends it. Keep it open."
+        return RequestError("bad_request", says)
 
     def leave(self) -> None:
         """The client has gone, or wants no more. Idempotent."""

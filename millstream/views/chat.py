@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, g, request
 
 from millstream.access import Caller
-from millstream.errors import RequestError, Unavailable
+from millstream.errors import RequestError
 from millstream.events import TERMINAL
 from millstream.formats import Format
 from millstream.formats.html import Html
@@ -86,5 +86,4 @@ def _whole(follower: Follower, format: Format) -> Response:
         closing = format.closing(batch[-1])
         assert isinstance(closing, bytes)
         return Response(closing, headers={"Content-Type": format.CONTENT_TYPE, **HEADERS})
-    # The client has left, then nobody reads this; or this worker leaves, and the stream runs on another one.
-    raise Unavailable("draining", "This worker has to leave before the answer is whole. Try again.", retry_after=1)
+    raise follower.unfinished()

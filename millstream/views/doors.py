@@ -16,7 +16,7 @@ from millstream.dialects.blocks import Blocks
 from millstream.dialects.chat import question as chat
 from millstream.dialects.fields import decode
 from millstream.dialects.table import DOORS
-from millstream.errors import MillstreamError, NotFound, Unavailable
+from millstream.errors import MillstreamError, NotFound
 from millstream.events import TERMINAL, Call, Meta
 from millstream.formats import Format
 from millstream.formats.objects import to_json
@@ -151,8 +151,7 @@ def _whole(dialect: Dialect, follower: Follower) -> Response:
             g.end = batch[-1]
             streams.raise_failure(batch[-1])
             return document(dialect.whole(follower.meta, blocks.whole(), batch[-1]))
-    # The client has left, then nobody reads this; or this worker leaves, and the stream runs on another one.
-    raise Unavailable("draining", "This worker has to leave before the answer is whole. Try again.", retry_after=1)
+    raise follower.unfinished()
 
 
 def document(value: Any, status: int = 200) -> Response:

@@ -9,7 +9,6 @@ from typing import Any
 from flask import Blueprint, Response, g, request
 
 from millstream.access import Caller
-from millstream.errors import Unavailable
 from millstream.events import TERMINAL, Api, Call, End, Meta
 from millstream.formats.completion import assemble
 from millstream.formats.frames import Frames
@@ -112,8 +111,7 @@ def _whole(follower: Follower) -> Response:
             g.end = batch[-1]
             streams.raise_failure(batch[-1])
             return _json(assemble(frames, follower.meta, batch[-1].end or End(follower.meta.model, "")))
-    # The client has left, then nobody reads this; or this worker leaves, and the stream runs on another one.
-    raise Unavailable("draining", "This worker has to leave before the answer is whole. Try again.", retry_after=1)
+    raise follower.unfinished()
 
 
 def _json(document: dict[str, Any]) -> Response:

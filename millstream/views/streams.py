@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from time import monotonic
+from typing import Literal
 
 from flask import Blueprint, Response, g, jsonify, redirect, request, url_for
 
@@ -230,11 +231,19 @@ def watched(client: Client, follower: Follower) -> Iterator[None]:
     """Notices the client's leaving from here on. Lets both go if anything is raised; else the response does it when
     it is over, or the block itself where it makes a whole response."""
     client.limit_buffer(services().settings.sndbuf)
-    client.watch(follower.leave)
+    gone: list[Literal[True]] = []
+
+    def left() -> None:
+        gone.append(True)
+        follower.leave()
+
+    client.watch(left)
     try:
         yield
-    except BaseException:
+    except BaseException as error:
         client.unwatch()
+        if gone and isinstance(error, MillstreamError):
+            raise follower.unfinished() from error
         follower.leave()
         raise
 

@@ -78,7 +78,7 @@ def test_a_cut_stream_is_resumed_and_asked_for_once(
         listen(browser, cutter.port)
         seen = wait(browser, "seen.end")
     assert (cutter.cut, len(seen["starts"])) == (len(places), len(starts))
-    # Where a body breaks off, Chromium may drop what it has not given the page yet: it goes on from one event earlier.
+    # Where a body breaks off, Chromium may drop what the page has not got yet: it goes on from one event earlier.
     assert all(0 <= place - start <= 1 for place, start in zip(starts, seen["starts"], strict=True))
     assert_whole(seen, upstream, upstream.text)
 

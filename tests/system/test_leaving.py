@@ -183,3 +183,19 @@ def test_who_leaves_behind_a_pipelined_request_is_found_by_the_heartbeat(upstrea
             read_until(sock, b": ping")
             rst(sock)
             assert upstream.wait(lambda: upstream.left == left + 1)
+
+
+V1 = b'{"messages":[{"role":"user","content":"Hi"}]}'
+
+
+@pytest.mark.parametrize(
+    ("path", "body"), [(b"/chat?format=json", b'{"prompt":"Hi"}'), (b"/v1/chat/completions", V1)]
+)
+def test_who_closes_only_its_own_side_hears_why_there_is_no_answer(server, upstream, path, body):
+    """As it reads on, it must not be told to try again: SDKs would, and pay again."""
+    with held(upstream, "headers") as reached, socket.create_connection((server.host, server.port), DEADLINE) as sock:
+        sock.sendall(POST.replace(b"x-www-form-urlencoded", b"json") % (path, len(body), b"", body))
+        assert reached()
+        fin(sock)
+        said = read_until(sock, b"}}")
+    assert said.startswith(b"HTTP/1.1 400 ") and b'"code":"bad_request"' in said and b"Keep it open" in said
