@@ -33,8 +33,8 @@ function drawing(element, { words, onheight = () => {} }) {
     const piece = text.slice(drawn, to);
     drawn = to;
     attempt(() => piece && growth.add(normal(piece)));
+    if (piece) onheight(); // which has the page laid out: that may take longer than drawing
     due = performance.now() + Math.max(FRAME, 4 * (performance.now() - began));
-    if (piece) onheight();
   }
 
   /* What can't be drawn as markdown is drawn as it is. */

@@ -13,11 +13,11 @@ const LONGEST = 32768; // characters; more would take too long for one frame
 
 // page.css's classes; all other scopes are drawn as plain text.
 const CLASSES = {
-  keyword: "key", built_in: "key", literal: "key", type: "key", "selector-tag": "key", tag: "key", name: "key", deletion: "del",
-  string: "str", regexp: "str", char: "str", "template-tag": "str", "meta-string": "str", link: "str", addition: "add",
-  number: "num", symbol: "num", variable: "num", "template-variable": "num", "selector-id": "num",
-  comment: "com", quote: "com", doctag: "com", meta: "com",
-  title: "fn", section: "fn", attr: "fn", attribute: "fn", property: "fn", "selector-class": "fn", "selector-attr": "fn",
+  keyword: "c-key", built_in: "c-key", literal: "c-key", type: "c-key", "selector-tag": "c-key", tag: "c-key", name: "c-key", deletion: "c-del",
+  string: "c-str", regexp: "c-str", char: "c-str", "template-tag": "c-str", "meta-string": "c-str", link: "c-str", addition: "c-add",
+  number: "c-num", symbol: "c-num", variable: "c-num", "template-variable": "c-num", "selector-id": "c-num",
+  comment: "c-com", quote: "c-com", doctag: "c-com", meta: "c-com",
+  title: "c-fn", section: "c-fn", attr: "c-fn", attribute: "c-fn", property: "c-fn", "selector-class": "c-fn", "selector-attr": "c-fn",
 };
 
 /** [[class or "", text], …] whose texts make up `code`; null: draw it plain. */

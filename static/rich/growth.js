@@ -6,6 +6,7 @@ import { hold } from "./hold.js";
 import { parse } from "./markdown.js";
 import { codeOf, nodes } from "./nodes.js";
 import { patch } from "./patch.js";
+import { keepSelection } from "./selection.js";
 
 const INLINE = new Set(["a", "br", "button", "code", "del", "em", "hr", "input", "span", "strong"]);
 
@@ -35,7 +36,7 @@ export class Growth {
     this._fence = null;
     const final = this._freeze();
     const shown = this._fence ? [this._openCode()] : this._nodes(hold(this._tail));
-    patch(this._element, this._shown, [...final, ...shown]);
+    this._patch(this._shown, [...final, ...shown]);
     this._final.push(...final);
     this._shown = shown;
     this._moveTip(lastOf(shown) ?? this._element);
@@ -46,11 +47,15 @@ export class Growth {
     const rest = this._nodes(this._tail, true);
     if (this._references) {
       // A definition reaches back to what was drawn before it.
-      patch(this._element, [...this._final, ...this._shown], this._nodes(whole, true));
+      this._patch([...this._final, ...this._shown], this._nodes(whole, true));
     } else {
-      patch(this._element, this._shown, rest);
+      this._patch(this._shown, rest);
     }
     this._moveTip(null);
+  }
+
+  _patch(before, after) {
+    keepSelection(this._element, () => patch(this._element, before, after));
   }
 
   /* Takes the blocks that are final off the tail and gives their nodes. All but the last are, as far as lines are

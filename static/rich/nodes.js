@@ -1,6 +1,7 @@
 /* markdown-it's tokens to nodes, by a list of what is allowed: nothing else of the model's words becomes an element,
    an attribute or an address. */
 
+import { direction } from "./direction.js";
 import { isClosed } from "./fence.js";
 import { element, text, textOf } from "./patch.js";
 import { drawTable } from "./table.js";
@@ -10,11 +11,18 @@ const TAGS = {
   list_item_open: "li", em_open: "em", strong_open: "strong", s_open: "del",
   thead_open: "thead", tbody_open: "tbody", tr_open: "tr", th_open: "th", td_open: "td",
 };
+// Their marks, bars and columns stand where the text begins.
+const DIRECTED = new Set(["ul", "ol", "blockquote", "table"]);
 const ADDRESSES = new Set(["http:", "https:", "mailto:"]);
 // Elements that would be there for nothing: a screen reader stops at an empty link or heading.
 const NOT_EMPTY = new Set(["p", "a", "h3", "h4", "h5", "h6"]);
 // markdown-it silently drops what is nested deeper than 100; a document's own limits are not far above.
 const DEEPEST = 99;
+
+// Chromium lays out a word of 40,000 letters anew for each line and each piece that comes, in 4 s at a time: with kerning
+// it finds no place where a line can be broken without measuring all of it again. page.css takes kerning off, and lets
+// such a word be broken in a table, too.
+const LONG_WORD = /([!-~\u00a1-\u052f]{40,})/;
 
 /** The answer is nested deeper than anybody can read. */
 export class TooDeep extends Error {}
@@ -35,7 +43,13 @@ function walk(token, stack, context) {
   if (token.type === "inline") for (const child of token.children) walk(child, stack, context);
   else if (token.nesting > 0) stack.push(open(token));
   else if (token.nesting < 0) close(stack, context);
+  else if (token.type === "text") for (const node of prose(token.content)) add(stack, node);
   else add(stack, leaf(token, stack, context));
+}
+
+function prose(content) {
+  if (!LONG_WORD.test(content)) return [text(content)];
+  return content.split(LONG_WORD).map((part, n) => (n % 2 ? element("span", { class: "long" }, [text(part)]) : text(part)));
 }
 
 function open(token) {
@@ -57,6 +71,9 @@ function close(stack, context) {
   const node = stack.pop();
   if (NOT_EMPTY.has(node.tag) && !node.children.length) return;
   if (node.tag === "li") drawTask(node);
+  if (node.tag === "ol") makeRoom(node);
+  const side = DIRECTED.has(node.tag) && direction(node.children);
+  if (side) node.attributes.dir = side;
   if (node.tag === "") for (const child of node.children) add(stack, child);
   else add(stack, node.tag === "table" ? drawTable(node, context.words) : node);
 }
@@ -76,6 +93,12 @@ function link(href) {
   }
   if (!ADDRESSES.has(address)) return element("");
   return element("a", { href, rel: "noopener noreferrer", target: "_blank" });
+}
+
+/* For the longest number. Two digits have room in every list. */
+function makeRoom(list) {
+  const digits = String(Number(list.attributes.start ?? 1) + list.children.length - 1).length;
+  if (digits > 2) list.attributes.class = "digits-" + digits;
 }
 
 /* "- [x] Done" is an item with a box. */
@@ -99,7 +122,7 @@ function add(stack, node) {
 
 function leaf(token, stack, context) {
   const { type, content } = token;
-  if (type === "code_inline") return element("code", {}, [text(content)]);
+  if (type === "code_inline") return element("code", { dir: "ltr" }, prose(content));
   if (type === "softbreak" || type === "hardbreak") return element("br");
   if (type === "hr") return element("hr");
   if (type === "image") return image(token, stack, context.words);
@@ -129,7 +152,7 @@ function fence(token, context) {
 function codeBlock(language, parts, words) {
   // The words that stand between "Code" and the language belong to the language.
   const label = language ? words.code.replace("{lang}", () => language) : words.code.replace(/[^\p{L}]*\{lang\}/u, "");
-  return element("div", { class: "code", role: "group", "aria-label": label }, [
+  return element("div", { class: "code", dir: "ltr", role: "group", "aria-label": label }, [
     element("div", { class: "head" }, [
       element("span", {}, [text(language)]),
       element("button", { type: "button", class: "copy" }, [text(words.copy)]),

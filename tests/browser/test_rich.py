@@ -98,7 +98,7 @@ def test_shown_text_is_hardly_ever_taken_back(page: Chrome) -> None:
         ("**注意：**请看", "strong", "注意："),
         ("# A", "h3.h1", "A"),
         ("###### A", "h6.h4", "A"),
-        ("```js\nlet a\n```", ".code[aria-label='Code, js'] pre[tabindex='0'] .key", "let"),
+        ("```js\nlet a\n```", ".code[aria-label='Code, js'] pre[tabindex='0'] .c-key", "let"),
         ("```\na\n```", ".code[aria-label='Code'] .copy", "Copy"),
         ("|a|b|\n|-|-|\n|x|12|", ".table[tabindex='0'][aria-label=Table] td.right", "12"),
         ("- [x] b", "li.task", "b"),
