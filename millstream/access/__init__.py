@@ -109,6 +109,7 @@ class Access:
 
 
 def bearer(headers: Headers) -> str:
-    """The key in Authorization; "" where there is none. The scheme's name may be in any case (RFC 9110, 11.1)."""
+    """The key in Authorization, or in x-api-key as Anthropic's clients send it; "" where there is none. The scheme's
+    name may be in any case (RFC 9110, 11.1)."""
     scheme, _, credentials = headers.get("Authorization", "").partition(" ")
-    return credentials.strip() if scheme.lower() == "bearer" else ""
+    return (credentials if scheme.lower() == "bearer" else headers.get("x-api-key", "")).strip()

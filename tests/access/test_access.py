@@ -117,7 +117,9 @@ def test_a_name_that_is_allowed_may_be_asked_from_other_machines():
 
 def test_a_key_is_known_by_its_digest_from_anywhere_and_on_any_page():
     asked = Headers({"Host": "x", "Via": "y", "Origin": "https://z", "Authorization": "bearer  ms-anna"})
-    caller = access_with((ANNA, OPERATOR)).caller(asked, "10.0.0.9", starts=True)
+    access = access_with((ANNA, OPERATOR))
+    caller = access.caller(asked, "10.0.0.9", starts=True)
+    assert access.caller(Headers({"X-Api-Key": " ms-anna"}), "", starts=True).name == "anna"
     assert (caller.name, caller.key, caller.address, caller.session) == ("anna", ANNA, "10.0.0.9", None)
 
 
@@ -128,6 +130,8 @@ def test_a_key_is_known_by_its_digest_from_anywhere_and_on_any_page():
         ({"Authorization": "Basic YTpi"}, "missing_key"),
         ({"Authorization": "Bearer "}, "missing_key"),
         ({"Authorization": "Bearer ms-ann"}, "invalid_key"),
+        ({"Authorization": "Bearer ms-ann", "x-api-key": "ms-anna"}, "invalid_key"),
+        ({"x-api-key": "ms-ann"}, "invalid_key"),
         ({"Authorization": f"Bearer {ANNA.sha256}"}, "invalid_key"),
         ({"Authorization": "Bearer ms-änna\udcff"}, "invalid_key"),
     ],
