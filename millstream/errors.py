@@ -50,12 +50,31 @@ CODES: dict[str, tuple[int, str]] = {
     **dict.fromkeys(("abandoned", "interrupted", "lost", "content_withdrawn"), (502, "server_error")),
 }
 
+# What a visitor reads of an upstream's trouble: what to do. Addresses, keys and settings are the operator's business.
+PUBLIC = {
+    "upstream_refused": "The model's server refuses to answer now. Try again later, or choose another model.",
+    "upstream_auth": "The model's server does not accept this server's key. Tell whoever runs this server.",
+    "upstream_limited": "The model's server takes no more questions now. Try again later.",
+    "upstream_broke": "The model's server broke off. Ask again.",
+    "upstream_protocol": "The model's server sent something unreadable. Tell whoever runs this server.",
+    "connect_timeout": "The model's server can't be reached. Try again later, or choose another model.",
+    "first_token_timeout": "The model did not begin to answer in time. Try again.",
+    "silence_timeout": "The model fell silent in mid-answer. Ask again.",
+    "total_timeout": "The model took too long for this answer. Ask for a shorter one.",
+}
+
 
 class MillstreamError(Exception):
-    """The root. `headers` go out with the error (Retry-After, Allow …)."""
+    """The root. `headers` go out with the error (Retry-After, Allow …). `message` is the whole of it; a visitor reads
+    `public`, where that is given."""
 
     def __init__(
-        self, code: str, message: str, param: str | None = None, headers: dict[str, str] | None = None
+        self,
+        code: str,
+        message: str,
+        param: str | None = None,
+        headers: dict[str, str] | None = None,
+        public: str | None = None,
     ) -> None:
         super().__init__(message)
         self.status, self.type = CODES[code]
@@ -63,16 +82,32 @@ class MillstreamError(Exception):
         self.message = message
         self.param = param
         self.headers = headers or {}
+        self.public = public
+        self.upstream = ""  # whose trouble it is
+        self.upstream_status: int | None = None
 
-    def failure(self) -> Failure:
-        """The value that goes into a `failed` event and into the log."""
-        return Failure(self.message, self.type, self.code, self.param, self.headers.get("Retry-After"))
+    def failure(self, upstream: str = "") -> Failure:
+        """The value that goes into a `failed` event and into the log. `upstream` is the one that was asked."""
+        return Failure(
+            self.public or self.message,
+            self.type,
+            self.code,
+            self.param,
+            self.headers.get("Retry-After"),
+            self.message if self.public else "",
+            upstream or self.upstream,
+            self.upstream_status,
+        )
 
     @classmethod
     def of(cls, failure: Failure) -> MillstreamError:
         """The error that a logged failure stands for; an unknown code (of a newer worker) counts as internal."""
         headers = {"Retry-After": failure.retry_after} if failure.retry_after else None
-        return cls(failure.code if failure.code in CODES else "internal", failure.message, failure.param, headers)
+        code = failure.code if failure.code in CODES else "internal"
+        message, public = (failure.operator, failure.message) if failure.operator else (failure.message, None)
+        error = cls(code, message, failure.param, headers, public)
+        error.upstream, error.upstream_status = failure.upstream, failure.upstream_status
+        return error
 
 
 class RequestError(MillstreamError):
@@ -82,7 +117,7 @@ class RequestError(MillstreamError):
 class UpstreamError(MillstreamError):
     """The upstream refused, broke or fell silent. `paid` is False where asking again can't be paid twice, and makes
     sense; `elsewhere` where that is so for another upstream at least (a wrong key, a used up quota).
-    `retry_after` is in seconds."""
+    `retry_after` is in seconds, `status` the HTTP status that it answered with."""
 
     def __init__(
         self,
@@ -92,12 +127,14 @@ class UpstreamError(MillstreamError):
         paid: bool = True,
         elsewhere: bool = False,
         retry_after: float | None = None,
+        status: int | None = None,
     ) -> None:
         wait = {} if retry_after is None else {"Retry-After": str(ceil(retry_after))}
-        super().__init__(code, message, headers=wait)
+        super().__init__(code, message, headers=wait, public=PUBLIC.get(code))
         self.paid = paid
         self.elsewhere = elsewhere or not paid or code == "upstream_auth"
         self.retry_after = retry_after
+        self.upstream_status = status
 
 
 class NotFound(MillstreamError):

@@ -42,7 +42,8 @@ def believable(usage: Usage | None) -> Usage | None:
 class Failure(Struct, frozen=True, omit_defaults=True):
     """Why a stream failed: the body of the one error shape (see errors.py for the codes).
 
-    `retry_after` is the header Retry-After, in seconds, for who asked and still awaits a status.
+    `message` is for visitors, `operator` the whole of it, where that is not for them. `retry_after` is the header
+    Retry-After, in seconds, for who asked and still awaits a status. `upstream_status` is what the upstream answered.
     """
 
     message: str
@@ -50,6 +51,12 @@ class Failure(Struct, frozen=True, omit_defaults=True):
     code: str
     param: str | None = None
     retry_after: str | None = None
+    operator: str = ""
+    upstream: str = ""
+    upstream_status: int | None = None
+
+    def to_operator(self) -> Failure:
+        return replace(self, message=self.operator or self.message)
 
 
 class End(Struct, frozen=True, omit_defaults=True):
@@ -156,6 +163,13 @@ class Meta(Struct, frozen=True, omit_defaults=True):
     via: tuple[str, str] = ("", "")
     echo: dict[str, Any] = {}
     kept: list[dict[str, Any]] | None = None
+
+
+def to_operator(event: Event) -> Event:
+    """The event as an operator may read it."""
+    if event.end is None or event.end.failure is None:
+        return event
+    return replace(event, end=replace(event.end, failure=event.end.failure.to_operator()))
 
 
 def number(batch: list[Event], after: int) -> list[Event]:

@@ -30,10 +30,27 @@ class Body:
     """The response's iterable. Unlike a generator it is closed properly even if it was never begun. It knows what it
     `sent`, in bytes, when the `first` events went out, by the monotonic clock, and the terminal event, its `end`."""
 
-    __slots__ = ("_batches", "_client", "_format", "_left", "_pieces", "_rest", "end", "first", "sent", "wake")
+    __slots__ = (
+        "_batches",
+        "_client",
+        "_format",
+        "_left",
+        "_pieces",
+        "_rest",
+        "_show",
+        "end",
+        "first",
+        "sent",
+        "wake",
+    )
 
     def __init__(
-        self, batches: Iterable[list[Event]], format: Format, client: Client, left: Callable[[], None]
+        self,
+        batches: Iterable[list[Event]],
+        format: Format,
+        client: Client,
+        left: Callable[[], None],
+        show: Callable[[Event], Event] | None = None,
     ) -> None:
         self.sent = 0
         self.first: float | None = None
@@ -45,6 +62,7 @@ class Body:
         self._rest: bytes | None = None  # that the client has not taken; None before the headers have gone out
         self.wake: Callable[[], None] = _nothing
         self._left = left
+        self._show = show
 
     def __iter__(self) -> Iterator[bytes]:
         return self._pieces
@@ -101,7 +119,7 @@ class Body:
                     yield piece
                 continue
             self.end = batch[-1]
-            closing = self._format.closing(self.end)
+            closing = self._format.closing(self._show(self.end) if self._show else self.end)
             if not isinstance(closing, Abort):
                 piece += closing
             self.sent += len(piece)
@@ -113,11 +131,17 @@ class Body:
 
 
 def stream_response(
-    batches: Iterable[list[Event]], format: Format, client: Client, left: Callable[[], None], status: int = 200
+    batches: Iterable[list[Event]],
+    format: Format,
+    client: Client,
+    left: Callable[[], None],
+    status: int = 200,
+    show: Callable[[Event], Event] | None = None,
 ) -> Response:
-    """Streams `batches` in a format. `left` is called when the response is over, however it ends."""
+    """Streams `batches` in a format. `left` is called when the response is over, however it ends. `show` makes of the
+    terminal event what this client may read."""
     headers = {"Content-Type": format.CONTENT_TYPE, **HEADERS}
-    return Response(Body(batches, format, client, left), status=status, headers=headers)
+    return Response(Body(batches, format, client, left, show), status=status, headers=headers)
 
 
 def head(format: type[Format]) -> Response:

@@ -92,6 +92,14 @@ class Access:
             )
         return key.name, key
 
+    def operates(self, caller: Caller, headers: Headers) -> bool:
+        """The same as an answer: whether the caller may read what is for the operator."""
+        try:
+            self.check_operator(caller, headers)
+        except RequestError:
+            return False
+        return True
+
     def check_operator(self, caller: Caller, headers: Headers) -> None:
         """Raises RequestError (operator_only): for keys that are no operator's; without keys for whoever is not on
         this machine, also where everybody is served."""

@@ -295,4 +295,6 @@ class Streams:
 
     def _ended(self, live: Live, event: Event) -> None:
         self.live.pop(live.meta.id, None)
+        if (failure := event.end and event.end.failure) and failure.operator:
+            log.warning("stream %s: %s (%s)", live.meta.id, failure.operator, failure.code)
         self._ends.record(row(live.meta, event, live.followed))

@@ -201,7 +201,7 @@ class Live:
             upstream=self.upstream.name,
             finish_reason=finish_reason,
             usage=self._usage() if self.accepted or self._sent(failure) else None,
-            failure=failure.failure() if failure else None,
+            failure=failure.failure(self.upstream.name) if failure else None,
         )
 
     def _sent(self, failure: MillstreamError | None) -> bool:

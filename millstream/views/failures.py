@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException
 from millstream.errors import MillstreamError, RequestError, body
 from millstream.negotiation import negotiate
 from millstream.sockets.client import Aborted
+from millstream.views import intake
 from millstream.views.services import services
 
 log = logging.getLogger("millstream")
@@ -30,7 +31,10 @@ def register(app: Flask) -> None:
 
 
 def _render(error: MillstreamError) -> Response:
-    failure = error.failure()
+    failure = g.failure = error.failure()
+    if intake.by_operator():
+        failure = failure.to_operator()
+    error.message = failure.message
     services().metrics.refused(error.code)
     if "refuse" in g:  # at a door of another dialect
         response = cast(Response, g.refuse(error))

@@ -54,6 +54,11 @@ def operator() -> Caller:
     return found
 
 
+def by_operator() -> bool:
+    """Whether this request's sender may read what is for the operator: addresses, settings, what an upstream said."""
+    return "caller" in g and services().access.operates(g.caller, request.headers)
+
+
 def cookie_name() -> str:
     """Browsers take a `__Host-` cookie only over HTTPS, from this very host, and for its whole: so servers under
     sub-paths of one host are told apart by their cookies' names."""

@@ -14,7 +14,7 @@ from time import monotonic
 from flask import Flask, Response, g, request
 from msgspec import Struct, json
 
-from millstream.events import Event, Usage
+from millstream.events import Event, Failure, Usage
 from millstream.responses import Body
 from millstream.streams import Row
 
@@ -26,7 +26,8 @@ LEFT = "left"  # the response ended before the answer did: the client left, or t
 
 
 class Line(Struct, omit_defaults=True):
-    """`key` is the name of the access key, `end` how the answer ended; `bytes` are those of the body."""
+    """`key` is the name of the access key, `end` how the answer ended, `code` the error's; `bytes` are those of the
+    body."""
 
     time: str
     method: str = ""
@@ -42,6 +43,9 @@ class Line(Struct, omit_defaults=True):
     ms: float | None = None
     bytes: int | None = None
     end: str = ""
+    code: str = ""
+    upstream: str = ""
+    upstream_status: int | None = None
 
 
 class Unheard:
@@ -53,6 +57,7 @@ class Unheard:
     def record(self, row: Row) -> None:
         if not row.heard:
             line = Line(_now(), key=row.caller, id=row.id, first_token_ms=_ms(row.first_token), ms=_ms(row.duration))
+            line.upstream = row.upstream
             self._write(_with(line, row.usage, row.reason))
 
 
@@ -77,6 +82,7 @@ def _await(write: Write, response: Response) -> Response:
         key=g.caller.name if "caller" in g else "",
         id=g.get("stream") or g.get("request_id", ""),
     )
+    _blame(line, g.get("failure"))
     over = partial(_over, write, line, g.begun, response, g.get("end"))
     if response.direct_passthrough:  # a static file, whose response is not told when it is over
         over()
@@ -99,8 +105,16 @@ def _over(write: Write, line: Line, begun: float, response: Response, end: Event
         said = end.end
         if line.first_token_ms is None:
             line.first_token_ms = _ms(said.first_token)
+        line.upstream = said.upstream
+        _blame(line, said.failure)
         _with(line, said.usage, said.failure.code if said.failure else said.finish_reason or "stop")
     write(line)
+
+
+def _blame(line: Line, failure: Failure | None) -> None:
+    if failure is not None:
+        line.code, line.upstream_status = failure.code, failure.upstream_status
+        line.upstream = failure.upstream or line.upstream
 
 
 def _with(line: Line, usage: Usage | None, end: str) -> Line:
@@ -137,7 +151,8 @@ def _text(line: Line) -> None:
         "" if line.first_token_ms is None else f"first after {line.first_token_ms:g} ms",
         "" if line.ms is None else f"{line.ms:g} ms",
         "" if line.bytes is None else f"{line.bytes} bytes",
-        line.end,
+        line.end or line.code,
+        " ".join(str(part) for part in (line.code and line.upstream, line.upstream_status) if part),
     )
     text = " ".join(str(part) for part in said if part != "")
     log.info("%s", text if text.isprintable() else ascii(text))

@@ -13,7 +13,7 @@ from flask import Blueprint, Response, g, jsonify, redirect, request, url_for
 
 from millstream.access import Caller
 from millstream.errors import MillstreamError, NotFound, RequestError
-from millstream.events import TERMINAL, Event, Meta
+from millstream.events import TERMINAL, Event, Meta, to_operator
 from millstream.formats import Format
 from millstream.formats.html import Html
 from millstream.formats.json import Json, events
@@ -201,6 +201,8 @@ def _poll(meta: Meta, after: int, asked: dict[str, str]) -> Response:
         client.unwatch()
         follower.leave()
     last = batch[-1] if batch else last
+    if intake.by_operator():
+        batch = [to_operator(event) for event in batch]
     response = jsonify(
         id=meta.id, status=use.state(meta, last), events=events(batch), last=last.n if last is not None else 0
     )
@@ -259,7 +261,7 @@ def streamed(follower: Follower, format: Format, client: Client) -> Response:
         if closing:
             closing.pop()()
 
-    response = stream_response(follower, format, client, left)
+    response = stream_response(follower, format, client, left, show=to_operator if intake.by_operator() else None)
     body = response.response
     assert isinstance(body, Body)
     follower.write, body.wake = body.write, follower.nudge

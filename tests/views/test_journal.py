@@ -48,6 +48,7 @@ def test_a_streamed_answers_line_comes_when_it_is_over_and_says_what_it_was(clie
         "source": "upstream",
         "bytes": len(body),
         "end": "stop",
+        "upstream": "demo",
     }
 
 
@@ -84,6 +85,13 @@ def test_a_failure_has_its_code(client, lines):
         (502, "upstream_broke", 2, "estimated"),
         (200, "upstream_broke", 2, "estimated"),
     ]
+
+
+def test_a_refused_question_has_its_code_and_its_upstream(client, lines):
+    for model in ("none", "demo?fault=auth"):
+        client.post("/chat", json={"prompt": "x", "model": model}, buffered=True)
+    said = [(line["status"], line["code"], line.get("upstream")) for line in lines()]
+    assert said == [(404, "model_not_found", None), (502, "upstream_auth", "demo")]
 
 
 def test_a_client_that_left_has_a_line_and_the_stream_that_nobody_heard_the_end_of_another(make_app, lines):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from html import unescape
+
 import pytest
 
+from millstream.errors import PUBLIC
 from millstream.settings import UpstreamSettings
 from tests.upstreams.fake import WAIT, Fake, whole
+from tests.views.keys import KEYS, with_key
 
 BUSY = b'{"error":{"message":"Slow down"}}'
 
@@ -15,11 +19,15 @@ def ask(make_app):
     """Asks an upstream that answers so."""
     made = []
 
-    def ask(reply, path="/chat", **options):
+    def ask(reply, path="/chat", keys=(), open=False, method="POST", **options):
         made.append(Fake(reply))
         table = UpstreamSettings("busy", "openai", ("m",), made[-1].address, connect=WAIT, retries=0)
-        client = make_app(upstreams=(table,), status_wait=WAIT).test_client()
-        return client.post(path, json={"prompt": "Hi"}, **options)
+        client = make_app(upstreams=(table,), status_wait=WAIT, keys=keys, open=open).test_client()
+        if method == "POST":
+            options["json"] = {"prompt": "Hi"}
+        response = client.open(path, method=method, **options)
+        response.client = client
+        return response
 
     yield ask
     for one in made:
@@ -38,3 +46,37 @@ def test_the_wait_that_the_upstream_wants_is_told(ask, path, format, header, tol
     assert (response.status_code, response.headers.get("Retry-After")) == (502, told)
     assert "Slow down" in response.text
     assert "retry_after" not in response.text
+
+
+REFUSALS = [
+    (whole("401 Unauthorized", b'{"error":{"message":"Bad key sk-1"}}'), "upstream_auth", "Check its api_key."),
+    (whole("302 Found", b"", "Location: https://internal.example/"), "upstream_refused", "https://internal.example/"),
+]
+
+
+@pytest.mark.parametrize(("reply", "code", "detail"), REFUSALS)
+@pytest.mark.parametrize("path", ["/chat?format=json", "/chat?format=text", "/chat?format=html", "/v1/completions"])
+@pytest.mark.parametrize(("key", "told"), [("anna", False), ("chief", True)])
+def test_the_operators_part_of_a_message_is_for_operators(ask, caplog, path, reply, code, detail, key, told):
+    response = ask(reply, path, keys=KEYS, headers=with_key(key))
+    says = unescape(response.text)
+    assert (response.status_code, detail in says, PUBLIC[code] in says) == (502, told, not told)
+    assert caplog.text.count(detail) == 1 and "WARNING" in caplog.text
+
+
+@pytest.mark.parametrize(("reply", "code", "detail"), REFUSALS)
+def test_what_is_told_on_the_way_is_for_operators_too(ask, reply, code, detail):
+    query = {"format": "sse", "prompt": "Hi"}
+    asked = {"keys": KEYS, "method": "GET", "query_string": query}
+    for key, told in (("anna", False), ("chief", True)):
+        response = ask(reply, headers=with_key(key), **asked)
+        assert (f'"code":"{code}"' in response.text, detail in response.text) == (True, told)
+        url = response.headers["Content-Location"]
+        poll = response.client.get(url, headers={**with_key(key), "Accept": "application/json"})
+        assert (poll.json["events"][-1]["error"]["code"], detail in poll.text) == (code, told)
+
+
+@pytest.mark.parametrize(("peer", "told"), [("127.0.0.1", True), ("192.0.2.7", False)])
+def test_without_keys_who_asks_on_this_machine_is_the_operator(ask, peer, told):
+    response = ask(REFUSALS[0][0], open=True, environ_base={"REMOTE_ADDR": peer})
+    assert ("Check its api_key." in response.text) == told
