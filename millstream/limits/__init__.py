@@ -61,6 +61,18 @@ class Limits:
         self._book.close()
         self._storage.close()
 
+    def trouble(self) -> bool:
+        """Whether there are limits and they can't be counted now: then nobody who has any gets through."""
+        all_ = (self._others, *self._keys.values())
+        counted = any(may.requests_per_minute or may.streams or may.tokens_per_day for may in all_)
+        if not (counted or self._by_address or self._total):
+            return False
+        try:
+            self._run(lambda: self._storage.incr("ready", MINUTE))  # it must be written: a full disk can be read
+        except Unavailable:
+            return True
+        return False
+
     # -- any try that may be made so often only -----------------------------------------------------------------
 
     def hit(self, what: str, who: str, most: int, seconds: int = MINUTE) -> int:

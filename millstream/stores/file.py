@@ -92,6 +92,7 @@ class FileStore:
                 raise
         except OSError as error:
             _logger.warning("a stream could not be made in %s: %s", self._directory, error)
+            self._room.refuse()
             raise _no_room() from error
         if older:
             _discard(log, path)
@@ -115,6 +116,7 @@ class FileStore:
         self._room.add(log.size - before)
         if log.tail is not None and id not in self._tails:
             self._tails[id] = log.tail
+            self._room.refuse()
             self._warn(log)
         followers = self._followers.of(id)
         if batch and batch[-1].type in TERMINAL:

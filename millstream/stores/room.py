@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from math import inf
 from pathlib import Path
 from time import monotonic, time
@@ -16,6 +17,7 @@ RESERVE = 64 << 20  # bytes of the disk that stay free, at most a twentieth of i
 ENOUGH = 0.8  # of the limit: what is erased to
 FRESH = 10.0  # s after its last sign that a log stays: a dead worker's may not be known as one yet
 PAUSE = 5.0  # s between two looks
+PROBE = 4096  # bytes with which it is tried whether the disk takes something again
 
 
 def files(directory: Path, suffix: str) -> Iterator[os.DirEntry[str]]:
@@ -39,10 +41,27 @@ class Room:
         self._left = inf  # bytes until it is full
         self._again = 0.0  # so many left, and it is looked again: others have added, too
         self._looked = 0.0
+        self._refused = False
 
     @property
     def full(self) -> bool:
-        return self._left <= 0
+        self._refused = self._refused and not self._takes()
+        return self._refused or self._left <= 0
+
+    def refuse(self) -> None:
+        """The disk took less than it was given: it is full, a quota is reached, or it is read-only."""
+        self._refused = True
+
+    def _takes(self) -> bool:
+        probe = self._directory / f".probe-{os.getpid()}"
+        try:
+            with probe.open("wb", 0) as file:
+                return os.write(file.fileno(), bytes(PROBE)) == PROBE
+        except OSError:
+            return False
+        finally:
+            with suppress(OSError):
+                probe.unlink()
 
     @property
     def crowded(self) -> bool:

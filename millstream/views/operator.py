@@ -19,8 +19,9 @@ def healthz() -> Response:
 
 @operator.get("/readyz")
 def readyz() -> Response:
-    """New answers are taken: 503 while this worker is full or about to leave."""
-    trouble = services().streams.trouble()
+    """New answers are taken: 503 while this worker or the disk is full, or limits can not be counted."""
+    use = services()
+    trouble = use.streams.trouble() or ("store_unavailable" if use.limits.trouble() else None)
     return _plain({"status": trouble or "ok"}, 503 if trouble else 200)
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import gevent
 import pytest
 
@@ -20,6 +22,26 @@ def test_readyz_says_when_no_more_is_taken(make_app):
     refused = client.post("/chat", json={"prompt": "x"})
     assert (refused.status_code, refused.json["error"]["code"]) == (503, "full")
     assert refused.headers["Retry-After"]
+
+
+def test_readyz_says_while_the_disk_is_full(make_app, tmp_path, monkeypatch):
+    client = make_app(store=f"file:{tmp_path}/streams").test_client()
+    monkeypatch.setattr(os, "write", lambda fd, data: 10)
+    assert client.post("/chat", json={"prompt": "x"}).status_code == 503
+    assert [client.get("/readyz").json for _ in range(2)] == [{"status": "store_unavailable"}] * 2
+    monkeypatch.undo()
+    assert client.get("/readyz").status_code == 200
+    assert not list(tmp_path.glob("streams/.probe*"))
+
+
+@pytest.mark.parametrize("limits", [{"tokens_per_day": 5}, {"keys": (KeySettings("a", "0" * 64, streams=1),)}, {}])
+def test_readyz_says_while_limits_can_not_be_counted(make_app, tmp_path, monkeypatch, limits):
+    monkeypatch.setattr("millstream.limits.sqlite.PAUSE", 0)
+    client = make_app(**limits).test_client()
+    (tmp_path / "limits.db").mkdir()
+    assert client.get("/readyz").status_code == (503 if limits else 200)
+    (tmp_path / "limits.db").rmdir()
+    assert client.get("/readyz").status_code == 200
 
 
 def figures(client) -> dict[str, float]:
