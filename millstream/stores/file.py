@@ -286,11 +286,8 @@ class FileStore:
     def _warn(self, log: Log) -> None:
         if not self._warned:
             self._warned = True
-            _logger.warning(
-                "%s takes no more (%s): streams go on in memory, for followers of this worker alone; make room",
-                self._directory,
-                log.error or "disk full",
-            )
+            says = "%s takes no more (%s): streams go on in memory, for followers of this worker alone; make room"
+            _logger.warning(says, self._directory, log.error or "disk full")
 
 
 def _no_room() -> Unavailable:
