@@ -1,61 +1,67 @@
-"""The body of an upstream's response, read as it comes: https://www.rfc-editor.org/rfc/rfc9112#section-6
+"""A response of an upstream: its head, and its body read as it comes.
 
-urllib3's own parser costs ten times what this does (it reads each chunk's size, data and line end apart), so the
-socket is taken from under it once the head has been read. Where that can't be done, its `read1` is used.
+https://www.rfc-editor.org/rfc/rfc9112#section-6
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import ssl
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-import requests
+import gevent.socket
 from gevent import get_hub
-from urllib3.exceptions import HTTPError
+
+from millstream.sockets.pool import Framing, Pool
 
 SIZE = 65536  # bytes of one read
-TAIL = 0.5  # s that the last chunk may take
-SETTLE = 0.01  # s that the peer gets for closing behind it
 READ = 1
 NOTHING_YET = (BlockingIOError, ssl.SSLWantReadError)
 
+Read = TypeVar("Read")
 
-class Framing(Protocol):
+
+class Whole(Framing, Protocol):
     """Takes the HTTP framing off the bytes of a body: see wire.http."""
-
-    done: bool
-    rest: bytes
-
-    def feed(self, data: bytes) -> bytes: ...
 
     def close(self) -> None: ...
 
 
+def ask(sock: socket.socket, message: bytes, read: Callable[[bytes], Read | None]) -> Read:
+    """Sends a request and feeds `read` with what comes until it gives something. Raises OSError, and what `read`
+    raises."""
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it may have answered before it had read all
+        sock.sendall(message)
+    while True:
+        data = sock.recv(SIZE)
+        if not data:
+            raise ConnectionError("closed before it answered")
+        found = read(data)
+        if found is not None:
+            return found
+
+
 class Body:
-    """Reads a response that was asked for with `stream=True`. Whoever has it must `close` or `release` it."""
+    """Of a response whose head has been read; `first` came with the head. With a `pool`, the connection may serve
+    another question after this. Whoever has a body must `close` or `release` it."""
 
-    __slots__ = ("_first", "_framing", "_pending", "_raw", "_recv", "_sock", "_trouble", "_watcher")
+    __slots__ = ("_first", "_framing", "_over", "_pending", "_pool", "_sock", "_trouble", "_watcher")
 
-    def __init__(self, response: requests.Response, framing: Framing) -> None:
-        self._raw: Any = response.raw
+    def __init__(self, sock: socket.socket, framing: Whole, first: bytes = b"", pool: Pool | None = None) -> None:
+        self._sock = sock
         self._framing = framing
-        head: Any = getattr(self._raw, "_fp", None)
-        reader: Any = getattr(head, "fp", None)
-        self._sock: socket.socket | None = getattr(getattr(reader, "raw", None), "_sock", None)
-        self._first = b""
+        self._pool = pool
+        self._over = False  # closed or given back
         self._trouble: Exception | None = None  # that pouring met, for `read`
         self._watcher: Any = None
-        if self._sock is not None:
-            self._first = _buffered(reader, self._sock)
-            head.fp = reader.detach()  # a buffer of 8 KiB, a fifth of what an open stream takes
-            self._sock.settimeout(None)
-            self._pending: Callable[[], int] | None = getattr(self._sock, "pending", None)  # TLS
-            # gevent's own recv tries before it waits.
-            self._recv = getattr(self._sock, "_sock", self._sock).recv if self._pending is None else self._sock.recv
+        self._pending: Callable[[], int] | None = getattr(sock, "pending", None)  # TLS
+        if self._pending is not None and self._pending():
+            first += sock.recv(self._pending())
+        self._first = first
 
     def read(self, seconds: float | None = None) -> bytes:
         """What is there; waits if nothing is; b"" at the end.
@@ -64,8 +70,6 @@ class Body:
         so many seconds without a byte. By default it waits for ever: deadlines are kept elsewhere, because a
         time-out on the socket costs 7 µs each time.
         """
-        if self._sock is None:
-            return self._read_slowly()
         if self._trouble is not None:
             raise self._trouble
         if seconds is not None:
@@ -85,7 +89,7 @@ class Body:
 
         False where there is nothing to wait for, or no gevent: then it's for `read` to go on at once.
         """
-        if self._framing.done or self._sock is None or not hasattr(self._sock, "_read_event"):
+        if self._framing.done or not isinstance(self._sock, gevent.socket.socket):
             return False
         self._sock.settimeout(0)
         # These make no socket readable.
@@ -99,7 +103,7 @@ class Body:
 
     def cease(self) -> None:
         """Pours no more. Idempotent."""
-        if self._watcher is not None and self._sock is not None:
+        if self._watcher is not None:
             self._watcher.stop()
             self._watcher.close()
             self._watcher = None
@@ -119,11 +123,14 @@ class Body:
     def _pass_on(self, take: Callable[[bytes], bool]) -> bool:
         """One read. False where `read` is to be asked for more."""
         try:
-            data = self._first or self._recv(SIZE)
             if self._first:
-                self._first = b""
-            elif self._pending is not None and data and (more := self._pending()):
-                data += self._recv(more)
+                data, self._first = self._first, b""
+            elif self._pending is None:
+                data = os.read(self._sock.fileno(), SIZE)  # past gevent's wrapper
+            else:
+                data = self._sock.recv(SIZE)
+                if data and (more := self._pending()):
+                    data += self._sock.recv(more)
             payload = self._framing.feed(data)
         except NOTHING_YET:
             return True
@@ -133,58 +140,39 @@ class Body:
         return (take(payload) if payload else data != b"") and not self._framing.done
 
     def beginning(self, limit: int, seconds: float) -> bytes:
-        """At most `limit` bytes: what of a short body comes within so many seconds. Never raises."""
+        """At most `limit` bytes: what of a short body comes within so many seconds. Then the body is closed, or
+        released if that was all. Raises nothing."""
         deadline = time.monotonic() + seconds
         data = b""
-        with contextlib.suppress(OSError, ValueError):
-            while len(data) < limit and (left := deadline - time.monotonic()) > 0 and (more := self.read(left)):
-                data += more
+        try:
+            with contextlib.suppress(OSError, ValueError):
+                while len(data) < limit and (left := deadline - time.monotonic()) > 0 and (more := self.read(left)):
+                    data += more
+            if self._framing.done:
+                self.release()
+        finally:
+            self.close()
         return data[:limit]
 
-    def release(self, tail: float = TAIL) -> None:
-        """Gives the connection back for the next request, if the body ends within `tail` seconds; else closes it.
-
-        May take tail + SETTLE seconds: to be called when everything has been delivered.
-        """
-        try:
-            reusable = self._ends(tail) and self._stays_open()
-        except BaseException:
+    def release(self) -> None:
+        """Gives the connection back for the next question where nothing speaks against that; else closes it. The end
+        of the body may still be under way: the pool looks whether it has come. Idempotent."""
+        if self._pool is None or self._first or self._trouble is not None:
             self.close()
-            raise
-        if not reusable:
-            self.close()
-            return
-        # http.client takes no next request before it has seen this response closed.
-        self._raw._fp.close()
-        self._raw.release_conn()
+        elif not self._over:
+            self._over = True
+            self.cease()
+            self._sock.settimeout(None)
+            self._pool.put(self._sock, self._framing)
 
     def close(self) -> None:
-        """Closes the connection at once, whoever may be reading."""
-        self.cease()
-        if self._sock is not None:
+        """Closes the connection at once, whoever may be reading, if it is still ours. Idempotent."""
+        if not self._over:
+            self._over = True
+            self.cease()
             with contextlib.suppress(OSError):
                 self._sock.shutdown(socket.SHUT_RDWR)
-        self._raw.close()
-
-    def _ends(self, tail: float) -> bool:
-        """Whether the body's end, often in a packet of its own, is there or comes with nothing else before it."""
-        with contextlib.suppress(OSError, ValueError):
-            return not self.read(tail) and self._framing.done and not self._framing.rest
-        return False
-
-    def _stays_open(self) -> bool:
-        # llama.cpp promises "Keep-Alive: timeout=5" and closes within 0.1 ms of the last chunk. The next question
-        # would be lost on such a connection, and it can't be told from one that is being answered.
-        if self._sock is None or self._raw._fp.will_close:
-            return False
-        try:
-            self._sock.settimeout(SETTLE)
-            self._sock.recv(1)
-        except TimeoutError:
-            return True
-        except OSError:
-            return False
-        return False
+            self._sock.close()
 
     def _end(self) -> bytes:
         try:
@@ -192,23 +180,6 @@ class Body:
         except ValueError as error:
             raise ConnectionError(str(error)) from error
         return b""
-
-    def _read_slowly(self) -> bytes:
-        try:
-            data: bytes = self._raw.read1(SIZE, decode_content=False)
-        except (HTTPError, OSError) as error:
-            raise ConnectionError(str(error)) from error
-        return data
-
-
-def _buffered(reader: Any, sock: socket.socket) -> bytes:
-    """What was read beyond the head; it must not wait for more."""
-    sock.settimeout(0)
-    try:
-        data: bytes = reader.read1(SIZE)
-    except OSError:  # TLS says "nothing there" so; plain sockets give b""
-        return b""
-    return data
 
 
 def _receive(sock: socket.socket) -> bytes:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-import time
 
-from requests.structures import CaseInsensitiveDict
 from wsproto import WSConnection
 from wsproto.connection import ConnectionState, ConnectionType
 from wsproto.events import (
@@ -24,6 +22,8 @@ from wsproto.events import (
 )
 from wsproto.utilities import RemoteProtocolError
 
+from millstream.sockets.connector import left
+
 SIZE = 65536  # bytes of one read
 LONGEST = 16 << 20  # characters or bytes of a message
 ERROR_BODY = 65536  # bytes of a refusal that are read
@@ -32,7 +32,7 @@ ERROR_BODY = 65536  # bytes of a refusal that are read
 class Refused(Exception):
     """The server answered the upgrade with another status than 101."""
 
-    def __init__(self, status: int, headers: CaseInsensitiveDict[str]) -> None:
+    def __init__(self, status: int, headers: list[tuple[str, str]]) -> None:
         super().__init__(f"HTTP {status}")
         self.status = status
         self.headers = headers
@@ -61,7 +61,7 @@ class Connection:
                     return
                 if isinstance(event, RejectConnection):
                     headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers]
-                    refused = Refused(event.status_code, CaseInsensitiveDict(headers))
+                    refused = Refused(event.status_code, headers)
                 elif isinstance(event, RejectData) and refused is not None:
                     refused.body += event.data
             over = self._protocol.state is ConnectionState.CLOSED
@@ -161,8 +161,3 @@ class Connection:
         except (OSError, ValueError):
             return False
         return True
-
-
-def left(deadline: float) -> float:
-    """Seconds, never 0: that would mean not to wait at all."""
-    return max(deadline - time.monotonic(), 0.001)

@@ -6,7 +6,6 @@ from collections.abc import Generator
 from typing import Any
 
 import msgspec
-import requests
 
 from millstream.errors import RequestError, UpstreamError
 from millstream.events import Event
@@ -34,12 +33,13 @@ class Exchange:
 
     def _post(self, path: str, body: bytes) -> Body:
         response = self._client.post(path, body)
-        if response.status_code != 200:
-            raise Refused(response.status_code, response.headers, self._said(response))
-        kind = response.headers.get("Content-Type", "")
+        if response.status != 200:
+            said = response.body.beginning(*ERROR_BODY)
+            raise Refused(response.status, response.headers, said)
+        kind = response.headers.get("content-type", "")
         if not kind.lower().startswith("text/html"):
-            return self._client.body(response)
-        response.close()
+            return response.body
+        response.body.close()
         raise UpstreamError(
             "upstream_protocol", f'upstream "{self._name}" answered with a web page ({kind}); check its base_url.'
         )
@@ -53,16 +53,6 @@ class Exchange:
                 body.release()
             else:
                 body.close()
-
-    def _said(self, response: requests.Response) -> bytes:
-        try:
-            body = self._client.body(response)
-        except UpstreamError:  # its status says enough
-            return b""
-        try:
-            return body.beginning(*ERROR_BODY)
-        finally:
-            body.release(tail=0)
 
 
 def encode(asked: dict[str, Any]) -> bytes:

@@ -1,15 +1,51 @@
-"""The way out to an upstream: its TLS and its proxy, by setting alone."""
+"""The way out to an upstream: its TLS and its proxy, by setting alone; and why there was none."""
 
 from __future__ import annotations
 
+import socket
 import ssl
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
-from requests.utils import DEFAULT_CA_BUNDLE_PATH
+import certifi
 
+from millstream.errors import UpstreamError
 from millstream.settings import Secret, SettingError, UpstreamSettings
+from millstream.sockets.connector import Connector, ProxyError
+from millstream.sockets.names import NameServerSilent
 
 SETTINGS = {"proxy", "ca_file", "client_cert", "client_key"}  # what every upstream over a network may have of its own
+
+
+def connector(settings: UpstreamSettings, base_url: str, *, tunnels: bool = False) -> Connector:
+    """Raises SettingError."""
+    parts = urlsplit(base_url)
+    context = tls_context(settings) if parts.scheme in ("https", "wss") else None
+    port = parts.port or (443 if context else 80)
+    return Connector(parts.hostname or "", port, context, settings.connect, proxy_address(settings), tunnels=tunnels)
+
+
+def authority(parts: SplitResult) -> str:
+    """As the Host header has it (RFC 9110, 7.2)."""
+    host = parts.netloc.rpartition("@")[2]
+    return host if host.isascii() else host.encode("idna").decode()
+
+
+def unreached(name: str, url: str, limit: float, error: Exception) -> UpstreamError:
+    """No connection came about, so that nothing was paid."""
+    code, says = "upstream_refused", f"refused the connection; check that it runs, and its base_url {url}"
+    if isinstance(error, NameServerSilent):
+        code, says = "connect_timeout", f"{error} that was asked for its address; check this machine's DNS"
+    elif isinstance(error, TimeoutError):
+        code, says = "connect_timeout", f"took no connection within {limit:g} s; check its base_url {url}"
+    elif isinstance(error, ProxyError):
+        says = f"its proxy did not connect to {url}: {error}; check its proxy"
+    elif isinstance(error, ssl.SSLError):
+        says = f"the TLS connection failed: {error}; check its base_url {url} and certificate"
+    elif isinstance(error, socket.gaierror):
+        says = f"its name was not found; check its base_url {url}"
+    elif isinstance(error, ConnectionError) and not isinstance(error, ConnectionRefusedError):
+        code, says = "upstream_broke", f"closed the connection before it answered; check its base_url {url}"
+    return UpstreamError(code, f'upstream "{name}": {says}.', paid=False)
 
 
 def tls_context(settings: UpstreamSettings) -> ssl.SSLContext:
@@ -17,11 +53,12 @@ def tls_context(settings: UpstreamSettings) -> ssl.SSLContext:
     where = f"upstreams.{settings.name}"
     extra = settings.extra
     try:
-        context = ssl.create_default_context(cafile=extra.get("ca_file") or DEFAULT_CA_BUNDLE_PATH)
+        context = ssl.create_default_context(cafile=extra.get("ca_file") or certifi.where())
     except (OSError, TypeError) as error:
         raise SettingError(
             f"{where}.ca_file is {extra['ca_file']!r}, which can't be read as certificates: {error}"
         ) from error
+    context.set_alpn_protocols(["http/1.1"])
     cert, key = extra.get("client_cert"), extra.get("client_key")
     if key and not cert:
         raise SettingError(f"{where}.client_key needs {where}.client_cert beside it")

@@ -25,6 +25,7 @@ from millstream.upstreams.spark_codes import handshake
 from millstream.upstreams.spark_request import MODELS, Model, request
 from millstream.upstreams.spark_signing import authorization, signature, target
 from millstream.upstreams.websocket import Client
+from millstream.wire.head import Headers
 
 BASE_URL = "wss://spark-api.xf-yun.com"
 EXTRA = {"app_id", "api_secret", *SETTINGS}
@@ -79,7 +80,7 @@ class Spark:
             return self._client.connect(target(self._client.host, model.path, date, signed))
         except Refused as refused:
             raise handshake(
-                self.name, refused.status, refused.headers, refused.body, time.time(), secrets
+                self.name, refused.status, Headers(refused.headers), refused.body, time.time(), secrets
             ) from refused
 
     def _answer(self, connection: Connection, asked: str, decoder: Decoder) -> Generator[list[Event]]:

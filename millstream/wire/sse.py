@@ -24,9 +24,9 @@ class ServerEvent(Struct, frozen=True, gc=False):
 class Decoder:
     """Bytes of an event stream → events. Data over `limit` bytes in one event raises ValueError.
 
-    As the specification says, with one addition: a line `error: …` (old llama.cpp), or one that is a JSON object
-    without `data:`, is given at once, as an event of type `error`, so that upstreams find it where LM Studio's
-    `event: error` is. Other unknown fields are ignored.
+    As the specification says, with two additions. A line `error: …` (old llama.cpp) is given at once, as an event
+    of type `error`, so that upstreams find it where LM Studio's `event: error` is; a JSON object without `data:` is
+    given at once, as `document`. Other unknown fields are ignored.
     `retry` is the last time to wait that the stream gave, in ms.
     """
 
@@ -90,7 +90,7 @@ class Decoder:
             if line.startswith(b"data: "):  # nearly all lines
                 self._add(line[6:])
             elif line.startswith(b"{") and line.endswith(b"}"):
-                events.append(ServerEvent("error", line, self._id))
+                events.append(ServerEvent("document", line, self._id))
             elif line:
                 name, _, value = line.partition(b":")
                 self._field(name, value.removeprefix(b" "), events)

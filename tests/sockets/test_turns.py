@@ -13,15 +13,13 @@ READS = """
 from gevent import monkey
 monkey.patch_all()
 import socket
-from types import SimpleNamespace as Some
 import gevent
 from millstream.sockets.upstream import Body
 from millstream.wire.http import UntilClose
 
 here, there = socket.socketpair()
-fp = here.makefile("rb")
 there.sendall(b"x" * 160_000)
-body = Body(Some(raw=Some(_fp=Some(fp=fp), close=here.close)), UntilClose())
+body = Body(here, UntilClose())
 turns = []
 
 def other():

@@ -3,7 +3,7 @@
 import socket
 import ssl
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Semaphore, Thread
 
 import pytest
 
@@ -29,6 +29,7 @@ class Fake:
         self.asked = Event()  # a request has come, or with `mute` a connection
         self.said = Event()  # a HOLD was reached
         self.left = Event()  # the client has closed a connection
+        self.over = Semaphore(0)  # once for each reply that has been sent whole
         self._mute = mute
         self._context = None
         if tls:
@@ -59,6 +60,7 @@ class Fake:
     def _serve(self, sock):
         try:
             sock.settimeout(WAIT)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._mute:
                 self.asked.set()
                 self._until_it_leaves(sock)
@@ -90,6 +92,7 @@ class Fake:
                 self._until_it_leaves(sock)
                 return False
             sock.sendall(part)
+        self.over.release()
         return True
 
     def _until_it_leaves(self, sock):

@@ -8,7 +8,9 @@ import pytest
 from millstream.errors import MillstreamError, UpstreamError
 from millstream.events import Call
 from millstream.settings import UpstreamSettings
+from millstream.sockets import pool
 from millstream.upstreams import answers
+from millstream.upstreams.http import Client
 from millstream.upstreams.openai import OpenAI
 from tests.upstreams.fake import (
     ANSWER,
@@ -166,11 +168,13 @@ def test_a_whole_answer_is_not_failed_by_a_server_that_does_not_end(fake, monkey
 
 
 @pytest.mark.parametrize("tls", [False, True])
-def test_a_connection_is_used_again(fake, tls):
+def test_a_connection_is_used_again(fake, tls, monkeypatch):
+    monkeypatch.setattr(pool, "SETTLE", 0.0)
     server = fake(ANSWER, COMPLAINT, [ANSWER[:-5], LAST], ANSWER, tls=tls)
     upstream = OpenAI(server.settings())
-    texts = [text(ask(upstream)), failure(upstream).code, *(text(ask(upstream)) for _ in range(2))]
-    assert texts == ["Hello", "bad_request", "Hello", "Hello"]
+    for asks in (lambda: text(ask(upstream)), lambda: failure(upstream), *[lambda: text(ask(upstream))] * 2):
+        asks()
+        assert server.over.acquire(timeout=WAIT)
     assert (server.connections, len(server.requests)) == (1, 4)
 
 
@@ -188,6 +192,38 @@ def test_a_connection_is_not_used_again(fake, first):
     upstream = OpenAI(server.settings())
     assert [text(ask(upstream)), text(ask(upstream))] == ["Hello", "Hello"]
     assert server.connections == 2
+
+
+def test_a_connection_that_was_idle_for_long_is_not_used_again(fake, monkeypatch):
+    monkeypatch.setattr(pool, "SETTLE", 0.0)
+    monkeypatch.setattr(pool, "IDLE", 0.0)  # it answers the first question on each connection, and then nothing
+    server = fake(ANSWER, ANSWER)
+    upstream = OpenAI(server.settings())
+    assert [text(ask(upstream)), text(ask(upstream))] == ["Hello", "Hello"]
+    assert server.connections == 2
+
+
+INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n"
+
+
+def test_interim_responses_leave_each_answer_to_its_own_caller(fake, monkeypatch):
+    monkeypatch.setattr(pool, "SETTLE", 0.0)
+    answers = [
+        [INTERIM, INTERIM[:20], INTERIM[20:] + CHUNKED + chunk(event(name)), chunk(END) + LAST] for name in "ab"
+    ]
+    server = fake(*answers)
+    upstream = OpenAI(server.settings())
+    for name in "ab":
+        assert text(ask(upstream, Call("m", [], caller=f"key-{name}"))) == name
+        assert server.over.acquire(timeout=WAIT)
+    assert server.connections == 1
+
+
+def test_connections_are_kept_alive(fake):
+    server = fake([CHUNKED, HOLD])
+    body = Client(server.settings(), {}).post("/x", b"{}").body
+    assert body._sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    body.close()
 
 
 def test_a_stream_closed_early_closes_its_connection_and_the_next_one_is_new(fake):

@@ -6,6 +6,7 @@ import ssl
 import pytest
 
 from millstream.settings import Secret, SettingError, UpstreamSettings, load
+from millstream.sockets import pool
 from millstream.upstreams.openai import OpenAI
 from tests.upstreams.fake import ANSWER, CALL, CHUNKED, HOLD, PEM, WAIT, failure, whole
 from tests.upstreams.proxy import Proxy
@@ -41,10 +42,13 @@ def text(upstream):
 
 @pytest.mark.parametrize("tls", [False, True])
 @pytest.mark.parametrize("password", ["", PASSWORD])
-def test_an_answer_through_a_proxy(fake, proxy, tls, password):
+def test_an_answer_through_a_proxy(fake, proxy, tls, password, monkeypatch):
+    monkeypatch.setattr(pool, "SETTLE", 0.0)
     server, way = fake(ANSWER, ANSWER, tls=tls), proxy(password=password)
     upstream = through(server, way.address)
-    assert [text(upstream), text(upstream)] == ["Hello", "Hello"]
+    for _ in range(2):
+        assert text(upstream) == "Hello"
+        assert server.over.acquire(timeout=WAIT)
     port = server.address.split(":")[2].split("/")[0]
     target = f"CONNECT 127.0.0.1:{port}" if tls else f"POST {server.address}/chat/completions"
     assert [line.startswith(target) for line in way.asked] == [True]  # the connection is used again

@@ -1,0 +1,111 @@
+"""Opens connections to one server: names, TCP, its proxy, TLS, all within one limit."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import time
+from urllib.parse import unquote, urlsplit
+
+from millstream.sockets.names import NAMES, Names
+from millstream.sockets.tunnel import tunnel
+
+# A connection that something on the way has dropped without a word is noticed after a minute.
+KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}  # s, s; Linux's names
+
+
+class ProxyError(OSError):
+    """The proxy is away, or says no."""
+
+
+class Connector:
+    """`proxy` is the address of an HTTP proxy, or ""; where there is TLS, or with `tunnels`, it is asked for a
+    tunnel, else the connection ends at it."""
+
+    def __init__(
+        self,
+        hostname: str,
+        port: int,
+        context: ssl.SSLContext | None,
+        limit: float,
+        proxy: str = "",
+        *,
+        tunnels: bool = False,
+        names: Names = NAMES,
+    ) -> None:
+        self._server = hostname, port
+        self._context = context
+        self.limit = limit
+        self._names = names
+        parts = urlsplit(proxy)
+        self._proxy = (parts.hostname or "", parts.port or 80) if proxy else None
+        self.password = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else ""
+        self._tunnels = tunnels or context is not None
+
+    def connect(self) -> socket.socket:
+        """Raises OSError: ProxyError, TimeoutError, NameServerSilent, ssl.SSLError, socket.gaierror among them."""
+        deadline = time.monotonic() + self.limit
+        sock = self._reach(deadline)
+        try:
+            if self._context is not None:
+                sock.settimeout(left(deadline))
+                # The handshake apart: so the socket is ours to close if it does not come about.
+                sock = self._context.wrap_socket(sock, server_hostname=self._server[0], do_handshake_on_connect=False)
+                sock.do_handshake()
+            sock.settimeout(None)  # deadlines are kept elsewhere
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    def _reach(self, deadline: float) -> socket.socket:
+        if self._proxy is None:
+            return self._connected(*self._server, deadline)
+        try:
+            sock = self._connected(*self._proxy, deadline)
+            try:
+                if self._tunnels:
+                    tunnel(sock, *self._server, self.password, deadline)
+            except BaseException:
+                sock.close()
+                raise
+            return sock
+        except TimeoutError:
+            raise
+        except OSError as error:
+            raise ProxyError(str(error)) from error
+
+    def _connected(self, hostname: str, port: int, deadline: float) -> socket.socket:
+        """The first of the name's addresses that takes the connection."""
+        addresses = self._names.addresses(hostname, port, left(deadline))
+        trouble: OSError = ConnectionError("its name has no address")
+        for n, (family, kind, protocol, _, address) in enumerate(addresses):
+            sock = socket.socket(family, kind, protocol)
+            try:
+                # Each gets its share of what is left: the first one may be an IPv6 address that leads nowhere.
+                sock.settimeout(left(deadline) / (len(addresses) - n))
+                sock.connect(address)
+                _keep_alive(sock)
+                return sock
+            except OSError as error:
+                sock.close()
+                trouble = error
+            except BaseException:  # killed
+                sock.close()
+                raise
+        raise trouble
+
+
+def _keep_alive(sock: socket.socket) -> None:
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in KEEPALIVE.items():
+        if hasattr(socket, name):
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def left(deadline: float) -> float:
+    """Seconds, never 0: that would mean not to wait at all."""
+    return max(deadline - time.monotonic(), 0.001)
