@@ -1,7 +1,7 @@
 """Addresses of names, looked up apart from gevent's shared threads and known for a short while.
 
-A name server that hangs holds a thread for ten seconds and more, and gevent has ten threads for everything. So lookups
-have threads of their own, one a name however many ask for it, and who asks waits no longer than its limit.
+A name server that hangs holds a thread for ten seconds and more, and gevent has ten threads for everything. So
+lookups have threads of their own, one a name however many ask for it, and who asks waits no longer than its limit.
 """
 
 from __future__ import annotations

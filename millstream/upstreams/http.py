@@ -54,7 +54,7 @@ class Client:
         self._lines = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
 
     def post(self, path: str, body: bytes) -> Response:
-        """Sends JSON to this path under the base_url, and waits for the head of the response. Raises UpstreamError."""
+        """Sends JSON to this path under the base_url, and waits for the response's head. Raises UpstreamError."""
         length = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
         return self._send(path, f"POST {self._path}{path} HTTP/1.1\r\n{self._lines}{length}\r\n".encode() + body)
 

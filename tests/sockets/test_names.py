@@ -40,7 +40,7 @@ def test_a_name_is_looked_up_once_for_all_and_known_for_a_while(server, monkeypa
     assert one.addresses("a.example", 80, WAIT) == FOUND
     assert server.asked == ["a.example"]
     monkeypatch.setattr(names, "FRESH", 0.0)
-    server.says = lambda: []
+    server.says = list
     assert one.addresses("a.example", 80, WAIT) == FOUND  # what is stale serves until there is news
     gevent.wait(list(one._lookups.values()), timeout=WAIT)
     assert server.asked == ["a.example"] * 2
