@@ -35,6 +35,8 @@ class Exchange:
         response = self._client.post(path, body)
         if response.status != 200:
             said = response.body.beginning(*ERROR_BODY)
+            if said.startswith(answers.GZIP):  # its status says enough
+                said = b""
             raise Refused(response.status, response.headers, said)
         kind = response.headers.get("content-type", "")
         if not kind.lower().startswith("text/html"):

@@ -19,7 +19,9 @@ SETTINGS = {"proxy", "ca_file", "client_cert", "client_key"}  # what every upstr
 def connector(settings: UpstreamSettings, base_url: str, *, tunnels: bool = False) -> Connector:
     """Raises SettingError."""
     parts = urlsplit(base_url)
-    context = tls_context(settings) if parts.scheme in ("https", "wss") else None
+    context: ssl.SSLContext | None = tls_context(settings)  # wrong settings are told in any case
+    if parts.scheme not in ("https", "wss"):
+        context = None
     port = parts.port or (443 if context else 80)
     return Connector(parts.hostname or "", port, context, settings.connect, proxy_address(settings), tunnels=tunnels)
 

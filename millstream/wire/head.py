@@ -92,7 +92,7 @@ def _read(head: bytes, rest: bytes) -> Head:
     try:
         parser.feed_data(head)
     except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-        raise ValueError(f"{str(error).lower()}: {head[:40]!r}") from error
+        raise ValueError(f"{error}: {head[:40]!r}") from error
     if not heard.whole:
         raise ValueError(f"{head[:40]!r} is no head of a response")
     headers = Headers(heard.pairs)
