@@ -71,7 +71,7 @@ def run(folder: Path, *words: str) -> str:
 
 def test_the_page_has_all_its_parts():
     languages = [language for _, language, _ in BLOCKS]
-    assert languages == ["json", "python", "diff", "diff", "python", "diff", "sh", "toml"]
+    assert languages == ["json", "python", "diff", "diff", "python", "diff", "console", "toml"]
 
 
 def test_the_tutorials_tests_pass_and_so_does_the_contract(house):

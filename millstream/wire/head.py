@@ -57,6 +57,7 @@ class Reader:
         """None as long as it isn't whole. Raises ValueError."""
         data = self._data + data
         while end := _END.search(data):
+            self._check(end.end())
             head = _read(data[: end.end()], data[end.end() :])
             if head.status >= 200:
                 return head
@@ -65,9 +66,12 @@ class Reader:
         self._data = data
         if data and not b"HTTP/".startswith(data[:5]):
             raise ValueError(f"{data[:20]!r} is no HTTP")
-        if self._skipped + len(data) > LONGEST:
-            raise ValueError(f"its head is longer than {LONGEST} bytes")
+        self._check(len(data))
         return None
+
+    def _check(self, size: int) -> None:
+        if self._skipped + size > LONGEST:
+            raise ValueError(f"its head is longer than {LONGEST} bytes")
 
 
 class _Pairs:
