@@ -1,0 +1,106 @@
+"""Events → an answer in Ollama's lines: https://docs.ollama.com/api/chat"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from millstream.dialects.blocks import Block, Blocks
+from millstream.dialects.dates import rfc3339
+from millstream.dialects.ollama.question import CHAT
+from millstream.events import End, Event, Meta, Usage
+from millstream.formats import Abort
+from millstream.formats.objects import failure_of, to_json
+
+Object = dict[str, Any]
+
+NANOSECONDS = 1_000_000_000
+
+
+class Writer:
+    """A line for each piece; a call only when it is whole. An empty line would kill Ollama's own clients."""
+
+    NAME: ClassVar[str] = CHAT
+    MEDIA_TYPE: ClassVar[str] = "application/x-ndjson"
+    CONTENT_TYPE: ClassVar[str] = "application/x-ndjson"
+
+    def __init__(self, meta: Meta) -> None:
+        self._meta = meta
+        self._blocks = Blocks(meta.id)
+        self._calls = 0
+
+    @property
+    def HEARTBEAT(self) -> bytes:  # noqa: N802
+        return _line(piece(self._meta, {"text": ""}))
+
+    def opening(self) -> bytes:
+        return b""
+
+    def encode(self, batch: list[Event]) -> bytes:
+        return b"".join([self._step(*step) for event in batch for step in self._blocks.feed(event)])
+
+    def closing(self, event: Event) -> bytes | Abort:
+        if event.type == "failed":  # some of its clients pass over the error: for them the connection breaks
+            return Abort(_line({"error": failure_of(event).message}))
+        rest = b"".join([self._step(*step) for step in self._blocks.close()])
+        return rest + _line(piece(self._meta, {"text": ""}) | _ending(self._blocks, event))
+
+    def _step(self, verb: str, block: Block, text: str) -> bytes:
+        if block.kind == "call":
+            if verb != "close":
+                return b""
+            self._calls += 1
+            return _line(piece(self._meta, {"text": "", "calls": [_call(block, self._calls - 1)]}))
+        if verb != "piece":
+            return b""
+        says = {"text": "", "thinking": text} if block.kind == "reasoning" else {"text": text}
+        return _line(piece(self._meta, says))
+
+
+def whole(meta: Meta, blocks: Blocks, event: Event) -> Object:
+    """The answer in one object."""
+    said: dict[str, str] = {"call": "", "redacted": "", "reasoning": "", "text": "", "refusal": ""}
+    for block in blocks.blocks:
+        said[block.kind] += block.text
+    calls = [block for block in blocks.blocks if block.kind == "call"]
+    says: Object = {"text": said["text"] + said["refusal"]}
+    if said["reasoning"]:
+        says["thinking"] = said["reasoning"]
+    if calls:
+        says["calls"] = [_call(block, number) for number, block in enumerate(calls)]
+    return piece(meta, says) | _ending(blocks, event)
+
+
+def piece(meta: Meta, says: Object) -> Object:
+    """One line: /api/generate says `response` where /api/chat says a message."""
+    head = {"model": meta.model, "created_at": rfc3339(meta.created)}
+    thinking = {"thinking": says["thinking"]} if "thinking" in says else {}
+    if meta.api != CHAT:
+        return {**head, "response": says["text"], **thinking, "done": False}
+    calls = {"tool_calls": says["calls"]} if "calls" in says else {}
+    message = {"role": "assistant", "content": says["text"], **thinking, **calls}
+    return {**head, "message": message, "done": False}
+
+
+def _call(block: Block, index: int) -> Object:
+    return {"id": block.id, "function": {"index": index, "name": block.name, "arguments": block.input}}
+
+
+def _ending(blocks: Blocks, event: Event) -> Object:
+    end = event.end or End("", "")
+    usage = end.usage or Usage(0, 0)
+    duration = round((end.duration or 0) * NANOSECONDS)
+    first = min(round((end.first_token or 0) * NANOSECONDS), duration)
+    return {
+        "done": True,
+        "done_reason": "length" if blocks.reason(end) == "length" else "stop",
+        "total_duration": duration,
+        "load_duration": 0,
+        "prompt_eval_count": usage.input,
+        "prompt_eval_duration": first,
+        "eval_count": usage.output,
+        "eval_duration": duration - first,
+    }
+
+
+def _line(document: Object) -> bytes:
+    return to_json(document) + b"\n"
