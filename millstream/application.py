@@ -23,6 +23,8 @@ from millstream.views import cors, doors, failures, intake, journal, policy, pre
 from millstream.views.chat import chat
 from millstream.views.doctor import doctor
 from millstream.views.login import login
+from millstream.views.messages import messages
+from millstream.views.ollama import ollama
 from millstream.views.openai import openai
 from millstream.views.operator import operator
 from millstream.views.page import page
@@ -31,6 +33,7 @@ from millstream.views.responses import responses
 from millstream.views.scripts import scripts
 from millstream.views.services import Services
 from millstream.views.streams import streams
+from millstream.views.ui import ui
 from millstream.views.usage import usage
 
 
@@ -71,7 +74,8 @@ def create_app(settings: Settings | None = None, *, serves: bool = True) -> Flas
     for blueprint in (chat, login, openai, streams, page, presets, scripts, usage, operator, doctor):
         app.register_blueprint(blueprint)
     doors.register(app)
-    app.register_blueprint(responses)
+    for blueprint in (messages, ollama, responses, ui):
+        app.register_blueprint(blueprint)
     failures.register(app)
     policy.register(app)
     preferences.register(app)

@@ -120,8 +120,7 @@ class Body:
                 continue
             self.end = batch[-1]
             closing = self._format.closing(self._show(self.end) if self._show else self.end)
-            if not isinstance(closing, Abort):
-                piece += closing
+            piece += closing.says if isinstance(closing, Abort) else closing
             self.sent += len(piece)
             yield piece
             if not isinstance(closing, Abort):

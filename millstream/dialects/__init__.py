@@ -55,23 +55,33 @@ class Recalled(Struct, frozen=True):
 Recall = Callable[[str], Recalled | None]  # by the stream's id; None where there is none, or somebody else's
 
 
-class Dialect(Struct, frozen=True):
+class Dialect(Struct, frozen=True, kw_only=True):
     """One door. `name` is the `api` of its streams; questions are POSTed to `path`; `under` are the beginnings of all
-    its addresses. `expand` puts what a body refers to into it; `echo` gives what the answer repeats of the question,
-    `kept` what is to be kept of it. What is `detached` goes on though nobody follows it,
-    and unstreamed is answered with what `begun` gives."""
+    its addresses, where errors have its shape. Beside reading and writing it may say
+
+    - `whole`: the answer in one piece, if there is one;
+    - `at_once`: what a body is answered with that asks nothing, and with the time;
+    - `expand`: puts into a body what it refers to;
+    - `echo`: what the answer repeats of the question, `kept`: what is to be kept of it;
+    - `chat`: the name under which the newest answer of a conversation is found;
+    - `detached`: it goes on though nobody follows it, and unstreamed is answered with what `begun` gives;
+    - `aliases`: other names of a model.
+    """
 
     name: str
     path: str
     under: Sequence[str]
     read: Read
     write: Write
-    whole: Whole
     refuse: Callable[[MillstreamError, str], Refusal]
-    echo: Callable[[Question], Object] = lambda question: {}
+    whole: Whole | None = None
+    at_once: Callable[[Object, float], Object | None] = lambda body, now: None
     expand: Callable[[Object, Recall], Object] = lambda body, recall: body
+    echo: Callable[[Question], Object] = lambda question: {}
     kept: Callable[[Question], list[Object] | None] = lambda question: None
+    chat: Callable[[Question], str] = lambda question: ""
     detached: Callable[[Question], bool] = lambda question: False
     begun: Callable[[Meta], Object] = lambda meta: {}
+    aliases: Callable[[str], Sequence[str]] = lambda name: (name,)
     headers: Mapping[str, str] = {}
     id_headers: Sequence[str] = ("x-request-id",)

@@ -31,7 +31,11 @@ class Options(Struct, frozen=True):
 
 
 class Abort:
-    """Given by `closing` where the format has no words for a failure: the connection has to be broken off."""
+    """Given by `closing` where the format has no words for a failure, or none that all clients heed: after what it
+    still `says`, the connection has to be broken off."""
+
+    def __init__(self, says: bytes = b"") -> None:
+        self.says = says
 
 
 ABORT = Abort()

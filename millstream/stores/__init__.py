@@ -74,6 +74,14 @@ class Store(Protocol):
         """Raises NotFound."""
         ...
 
+    def point(self, name: str, id: str) -> None:
+        """From now on the name leads to this stream, while its log is there. It may have led to another one."""
+        ...
+
+    def pointed(self, name: str, *, take: bool = False) -> str | None:
+        """The id of the stream that the name leads to; with `take` it leads nowhere afterwards."""
+        ...
+
     def append(self, id: str, batch: list[Event]) -> int:
         """Adds numbered events in one write and tells waiting workers; the owner only. Events whose number is
         already there are dropped. A terminal event ends the ownership. Gives the position after the batch,

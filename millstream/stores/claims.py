@@ -36,6 +36,22 @@ class Claims:
                 path.symlink_to(id)
             return meta
 
+    def put(self, claim: str, id: str) -> None:
+        """It is this stream's now, whoever had it."""
+        path = self._path(claim)
+        with self._lock():
+            path.unlink(missing_ok=True)
+            path.symlink_to(id)
+
+    def find(self, claim: str, *, take: bool = False) -> str | None:
+        """The stream that has it, if its log still counts; with `take` nobody has it afterwards."""
+        path = self._path(claim)
+        with self._lock():
+            id = _target(path)
+            if take:
+                path.unlink(missing_ok=True)
+        return id if id and self._holder(id) else None
+
     def drop(self, claim: str, id: str) -> None:
         """Gives it back, if `id` has it."""
         path = self._path(claim)

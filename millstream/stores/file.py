@@ -44,11 +44,11 @@ class FileStore:
         self.worker = worker_name()
         self._directory = directory.resolve()  # all workers must agree on one name for it
         self._ttl = ttl
-        self._logs: dict[str, Log] = {}  # owned and running
-        self._tails: dict[str, Tail] = {}
+        self._logs, self._tails = dict[str, Log](), dict[str, Tail]()  # of what is owned and runs
         self._followers = Followers()
         self._room = Room(self._directory, size, partial(self._expired, erase=True))
         self._claims = Claims(self._directory / "claims", self._holder)
+        self.point, self.pointed = self._claims.put, self._claims.find
         self._watches = Watches(
             first=lambda owner, id: self._say(owner, "join", id), last=lambda owner, id: self._say(owner, "leave", id)
         )

@@ -57,6 +57,7 @@ class MemoryStore:
         self._ttl = ttl
         self._logs: dict[str, _Log] = {}
         self._claims: dict[str, str] = {}
+        self._names: dict[str, str] = {}
         self._inbox: Inbox | None = None
 
     def start(self, inbox: Inbox) -> None:
@@ -87,6 +88,13 @@ class MemoryStore:
 
     def meta(self, id: str) -> Meta:
         return self._log(id).meta
+
+    def point(self, name: str, id: str) -> None:
+        self._names[name] = id
+
+    def pointed(self, name: str, *, take: bool = False) -> str | None:
+        id = self._names.pop(name, None) if take else self._names.get(name)
+        return id if id in self._logs else None
 
     def append(self, id: str, batch: list[Event]) -> int:
         log = self._logs.get(id)
@@ -136,6 +144,7 @@ class MemoryStore:
         expired = [id for id, log in self._logs.items() if log.ended is not None and now - log.ended > self._ttl]
         for id in expired:
             self.delete(id)
+        self._names = {name: id for name, id in self._names.items() if id in self._logs}
         return len(expired)
 
     def _log(self, id: str) -> _Log:

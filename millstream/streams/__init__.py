@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from time import monotonic, time
 from typing import Literal
 
@@ -19,6 +19,7 @@ from millstream.stores import Store, Word
 from millstream.streams.aside import Aside
 from millstream.streams.ends import Ends, Row, Several, row
 from millstream.streams.follower import Follower, Peer
+from millstream.streams.former import Former
 from millstream.streams.history import History, history
 from millstream.streams.live import Live
 from millstream.streams.meter import Meter, Unmetered
@@ -50,6 +51,7 @@ class Streams:
         self.live: dict[str, Live] = {}
         self.followers: set[Follower] = set()
         self._admitting: dict[str, Signal] = {}
+        self.former = Former(store)
         self._store = store
         self._settings = settings
         self._ends = ends
@@ -205,15 +207,6 @@ class Streams:
             return Unavailable("store_unavailable", says, retry_after=1)
         says = f"This stream has no {place}: it is lost, or was never there. Ask again, or from an earlier place."
         return RequestError("bad_position", says)
-
-    def events(self, id: str) -> Iterator[Event]:
-        """All that is logged of the stream so far. Raises NotFound."""
-        reader = self._store.reader(id)
-        try:
-            while batch := reader.read():
-                yield from batch
-        finally:
-            reader.close()
 
     def history(self, id: str) -> History:
         """All that is logged of the stream so far. Raises NotFound."""

@@ -4,29 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import time
 from functools import partial
 from math import inf
 from typing import Any
 
+import msgspec
 from flask import Blueprint, Flask, Response, g, request
 
 from millstream.access import Caller
-from millstream.dialects import Dialect, Recall, Recalled
+from millstream.dialects import Dialect, Object, Recall, Recalled
 from millstream.dialects.blocks import Blocks
 from millstream.dialects.chat import question as chat
-from millstream.dialects.fields import decode
+from millstream.dialects.fields import Fields, decode
+from millstream.dialects.messages.door import MESSAGES
 from millstream.dialects.table import DOORS
 from millstream.errors import MillstreamError, NotFound
 from millstream.events import TERMINAL, Call, Meta
 from millstream.formats import Format
 from millstream.formats.objects import to_json
 from millstream.question import Question
-from millstream.responses import HEADERS
+from millstream.responses import HEADERS, Body
 from millstream.sockets.client import Client
 from millstream.streams import Follower
-from millstream.upstreams.estimate import estimate
+from millstream.upstreams.estimate import estimate, prompt_tokens
 from millstream.views import instructions, intake, streams
-from millstream.views.services import services
+from millstream.views.services import Services, services
 
 
 def register(app: Flask) -> None:
@@ -43,6 +46,8 @@ def _enter() -> None:
     for dialect in DOORS:
         if any(request.path == root or request.path.startswith(f"{root}/") for root in dialect.under):
             enter(dialect)
+    if request.path.startswith("/v1/models") and "anthropic-version" in request.headers:
+        enter(MESSAGES)
 
 
 def enter(dialect: Dialect) -> None:
@@ -65,16 +70,132 @@ def _name(response: Response) -> Response:
     return response
 
 
+# -- a question ---------------------------------------------------------------------------------------------------
+
+
 def ask(dialect: Dialect) -> Response:
     """An answer streamed or whole, as the body says."""
     caller = intake.caller(starts=True)
-    body = intake.body(services().settings.max_body_v1)
-    question = dialect.read(dialect.expand(decode(body), recall(caller)))
+    body = decode(intake.body(services().settings.max_body_v1))
+    if (said := dialect.at_once(body, time.time())) is not None:
+        intake.find(caller, model(caller, dialect, Fields(body).model()))
+        return document(said)
+    question = dialect.read(dialect.expand(body, recall(caller)))
     instructions.require_open()
-    meta = begin(caller, dialect, question, body)
+    digest = _digest(caller, dialect, body)
+    meta = _again(caller, digest) or _begin(caller, dialect, question, digest)
+    g.request_id = meta.id
     if dialect.detached(question) and not question.stream:
         return document(dialect.begun(meta))
-    return answer(dialect, meta, question.stream)
+    return answer(dialect, meta, question.stream, digest)
+
+
+def _begin(caller: Caller, dialect: Dialect, question: Question, digest: str) -> Meta:
+    """Starts the answer, or finds the one that the same Idempotency-Key began."""
+    claim = intake.claim_by_key(caller, request.headers.get("Idempotency-Key"))
+    call = Call(
+        model=model(caller, dialect, question.model),
+        messages=chat.messages(question),
+        options=chat.options(question),
+        caller=caller.name,
+        grace=inf if dialect.detached(question) else services().settings.grace,
+        api=dialect.name,
+        question=question,
+        echo=dialect.echo(question),
+        kept=dialect.kept(question),
+    )
+    meta = intake.start(caller, call, claim=claim, fingerprint=digest if claim else "")
+    if name := dialect.chat(question):
+        services().streams.former.name(chat_name(caller, dialect, name), meta.id)
+    return meta
+
+
+def model(caller: Caller, dialect: Dialect, name: str) -> str:
+    known = intake.models(caller) if name else []
+    return next((alias for alias in dialect.aliases(name) if alias in known), name) or intake.default_model(caller)
+
+
+def chat_name(caller: Caller, dialect: Dialect, name: str) -> str:
+    """Under which the newest answer of a conversation is found."""
+    return hashlib.sha256(msgspec.json.encode((caller.name, dialect.name, name))).hexdigest()
+
+
+# -- the same again -----------------------------------------------------------------------------------------------
+
+
+def _digest(caller: Caller, dialect: Dialect, body: Object) -> str:
+    """Equal for bodies that ask the same, streamed or not."""
+    asked = {name: value for name, value in body.items() if name not in ("stream", "stream_options")}
+    return hashlib.sha256(msgspec.json.encode((caller.name, dialect.name, asked), order="sorted")).hexdigest()
+
+
+def _again(caller: Caller, digest: str) -> Meta | None:
+    """The answer that this same question began, where its client's connection broke less than `grace` ago: agents ask
+    again then, and would pay again. What is still followed, or has failed, is asked anew."""
+    id = services().streams.former.named(digest, take=True)
+    found = recall(caller)(id) if id else None
+    if found is None or (found.event and not _worth(found)):
+        return None
+    g.stream = found.meta.id
+    return found.meta
+
+
+def _worth(found: Recalled) -> bool:
+    end = found.event.end if found.event else None
+    if end is None or end.failure or end.finish_reason == "cancelled":
+        return False
+    return time.time() - found.meta.created - (end.duration or 0) <= services().settings.grace
+
+
+def _closed(use: Services, body: Body, digest: str, id: str) -> None:
+    if body.end is None:  # the client has left before it
+        use.streams.former.name(digest, id)
+
+
+# -- an answer ----------------------------------------------------------------------------------------------------
+
+
+def answer(dialect: Dialect, meta: Meta, streamed: bool, digest: str) -> Response:
+    client = Client(request.environ, direct=True)
+    follower = services().streams.follow(meta, peer=client)
+    with streams.watched(client, follower):
+        if streamed or dialect.whole is None:
+            services().streams.accepted(meta.id, services().settings.status_wait)
+            response = follow(dialect.write(meta), follower, client)
+            body = response.response
+            assert isinstance(body, Body)
+            response.call_on_close(partial(_closed, services(), body, digest, meta.id))
+            return response
+        response = _whole(dialect, follower, digest)
+        client.unwatch()
+        return response
+
+
+def follow(format: Format, follower: Follower, client: Client) -> Response:
+    response = streams.streamed(follower, format, client)
+    response.headers.update(g.dialect.headers)
+    return response
+
+
+def _whole(dialect: Dialect, follower: Follower, digest: str) -> Response:
+    """Waits for the end; a failure keeps its status."""
+    assert dialect.whole is not None
+    blocks = Blocks(follower.meta.id)
+    for batch in follower:
+        blocks.add(batch)
+        if batch and batch[-1].type in TERMINAL:
+            g.end = batch[-1]
+            streams.raise_failure(batch[-1])
+            return document(dialect.whole(follower.meta, blocks.whole(), batch[-1]))
+    services().streams.former.name(digest, follower.meta.id)
+    raise follower.unfinished()
+
+
+def document(value: Any, status: int = 200) -> Response:
+    return Response(to_json(value), status, HEADERS, content_type="application/json")
+
+
+# -- former streams -----------------------------------------------------------------------------------------------
 
 
 def recall(caller: Caller) -> Recall:
@@ -92,67 +213,14 @@ def recall(caller: Caller) -> Recall:
 def recalled(meta: Meta) -> Recalled:
     """What a stream has come to. Raises NotFound."""
     blocks, last = Blocks(meta.id), None
-    for event in services().streams.events(meta.id):
+    for event in services().streams.former.events(meta.id):
         blocks.add([event])
         last = event
     over = last is not None and last.type in TERMINAL
     return Recalled(meta, blocks.whole() if over else blocks, last if over else None)
 
 
-def tool_tokens(question: Question) -> int:
-    """An estimate: a tool's description and schema are a part of the prompt."""
-    return estimate(to_json(chat.options(question).get("tools", [])).decode()) if question.tools else 0
-
-
-def begin(caller: Caller, dialect: Dialect, question: Question, body: bytes) -> Meta:
-    """Starts the answer, or finds the one that the same Idempotency-Key began."""
-    claim = intake.claim_by_key(caller, request.headers.get("Idempotency-Key"))
-    call = Call(
-        model=question.model or intake.default_model(caller),
-        messages=chat.messages(question),
-        options=chat.options(question),
-        caller=caller.name,
-        grace=inf if dialect.detached(question) else services().settings.grace,
-        api=dialect.name,
-        question=question,
-        echo=dialect.echo(question),
-        kept=dialect.kept(question),
-    )
-    fingerprint = hashlib.sha256(dialect.name.encode() + b"\0" + body).hexdigest() if claim else ""
-    meta = intake.start(caller, call, claim=claim, fingerprint=fingerprint)
-    g.request_id = meta.id
-    return meta
-
-
-def answer(dialect: Dialect, meta: Meta, streamed: bool) -> Response:
-    client = Client(request.environ, direct=True)
-    follower = services().streams.follow(meta, peer=client)
-    with streams.watched(client, follower):
-        if streamed:
-            services().streams.accepted(meta.id, services().settings.status_wait)
-            return follow(dialect.write(meta), follower, client)
-        response = _whole(dialect, follower)
-        client.unwatch()
-        return response
-
-
-def follow(format: Format, follower: Follower, client: Client) -> Response:
-    response = streams.streamed(follower, format, client)
-    response.headers.update(g.dialect.headers)
-    return response
-
-
-def _whole(dialect: Dialect, follower: Follower) -> Response:
-    """Waits for the end; a failure keeps its status."""
-    blocks = Blocks(follower.meta.id)
-    for batch in follower:
-        blocks.add(batch)
-        if batch and batch[-1].type in TERMINAL:
-            g.end = batch[-1]
-            streams.raise_failure(batch[-1])
-            return document(dialect.whole(follower.meta, blocks.whole(), batch[-1]))
-    raise follower.unfinished()
-
-
-def document(value: Any, status: int = 200) -> Response:
-    return Response(to_json(value), status, HEADERS, content_type="application/json")
+def tokens(question: Question) -> int:
+    """An estimate of a question's tokens: a tool's description and schema are a part of it."""
+    tools = chat.options(question).get("tools")
+    return prompt_tokens(chat.messages(question)) + (estimate(to_json(tools).decode()) if tools else 0)

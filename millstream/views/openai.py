@@ -9,6 +9,7 @@ from typing import Any
 from flask import Blueprint, Response, g, request
 
 from millstream.access import Caller
+from millstream.dialects.messages import models as anthropic
 from millstream.events import TERMINAL, Api, Call, End, Meta
 from millstream.formats.completion import assemble
 from millstream.formats.frames import Frames
@@ -54,13 +55,16 @@ def completions() -> Response:
 def models() -> Response:
     """The models that can be asked for by name."""
     caller = intake.caller(starts=False)
+    if "dialect" in g:
+        return _json(anthropic.models(intake.models(caller)))
     return _json({"object": "list", "data": [_model(caller, name) for name in intake.models(caller)]})
 
 
 @openai.get("/v1/models/<path:id>")
 def model(id: str) -> Response:
     """One of them; a name with slashes, too."""
-    return _json(_model(intake.caller(starts=False), id))
+    found = _model(intake.caller(starts=False), id)
+    return _json(anthropic.model(id) if "dialect" in g else found)
 
 
 def _model(caller: Caller, name: str) -> dict[str, Any]:

@@ -7,15 +7,13 @@ from time import monotonic
 from flask import Blueprint, Response, request
 
 from millstream.dialects import Object
-from millstream.dialects.chat import question as chat
 from millstream.dialects.fields import decode
 from millstream.dialects.responses.answer import Writer, response, whole
+from millstream.dialects.responses.door import RESPONSES
 from millstream.dialects.responses.memory import stream_id
-from millstream.dialects.table import RESPONSES
 from millstream.errors import RequestError
 from millstream.events import TERMINAL, Meta
 from millstream.sockets.client import Client
-from millstream.upstreams.estimate import prompt_tokens
 from millstream.views import doors, intake, streams
 from millstream.views.services import services
 
@@ -84,8 +82,7 @@ def input_tokens() -> Response:
     caller = intake.caller(starts=True)
     body = decode(intake.body(services().settings.max_body_v1))
     question = RESPONSES.read(RESPONSES.expand(body, doors.recall(caller)))
-    tokens = prompt_tokens(chat.messages(question)) + doors.tool_tokens(question)
-    return doors.document({"object": "response.input_tokens", "input_tokens": tokens})
+    return doors.document({"object": "response.input_tokens", "input_tokens": doors.tokens(question)})
 
 
 def _meta(id: str, *, starts: bool) -> Meta:

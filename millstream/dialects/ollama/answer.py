@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from millstream.dialects.blocks import Block, Blocks
 from millstream.dialects.dates import rfc3339
+from millstream.dialects.fields import MODEL_MOST
 from millstream.dialects.ollama.question import CHAT
 from millstream.events import End, Event, Meta, Usage
 from millstream.formats import Abort
@@ -68,6 +69,15 @@ def whole(meta: Meta, blocks: Blocks, event: Event) -> Object:
     if calls:
         says["calls"] = [_call(block, number) for number, block in enumerate(calls)]
     return piece(meta, says) | _ending(blocks, event)
+
+
+def settled(api: str, body: Object, now: float) -> Object | None:
+    """The answer to a body that asks nothing: Ollama loads the model then, or unloads it."""
+    if body.get("messages") or body.get("prompt"):
+        return None
+    reason = "unload" if body.get("keep_alive") in (0, "0", "0s") else "load"
+    meta = Meta("", "", "", now, str(body.get("model"))[:MODEL_MOST], api)
+    return piece(meta, {"text": ""}) | {"done": True, "done_reason": reason}
 
 
 def piece(meta: Meta, says: Object) -> Object:

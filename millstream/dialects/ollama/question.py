@@ -6,8 +6,20 @@ from collections.abc import Iterator
 
 from millstream.dialects.fields import Fields, Object, check_base64, wrong
 from millstream.formats.objects import to_json
-from millstream.question import Image, Message, Options, Part, Question, Result, Shape, Text, Thought, Tool, ToolCall
-from millstream.question import ToolChoice
+from millstream.question import (
+    Image,
+    Message,
+    Options,
+    Part,
+    Question,
+    Result,
+    Shape,
+    Text,
+    Thought,
+    Tool,
+    ToolCall,
+    ToolChoice,
+)
 
 CHAT, GENERATE = "ollama", "generate"
 # How the base64 of a picture begins: its type is not said.
@@ -23,8 +35,8 @@ def read(body: Object) -> Question:
         raise asked.wrong("messages", "has to be a list that is not empty")
     tools = tuple(_tool(tool) for tool in asked.items("tools"))
     choice = asked.get("tool_choice")  # ollama-ai-provider's own
-    mode = choice if choice in ("none", "required") and tools else "auto"
-    return _question(asked, CHAT, tuple(_messages(turns)), tools, ToolChoice(mode))
+    said = ToolChoice("none" if choice == "none" else "required" if choice == "required" and tools else "auto")
+    return _question(asked, CHAT, tuple(_messages(turns)), tools, said)
 
 
 def read_generate(body: Object) -> Question:
@@ -35,13 +47,6 @@ def read_generate(body: Object) -> Question:
     said: tuple[Part, ...] = (Text(asked.text("prompt", "")), *_images(asked))
     messages = (*([Message("system", (Text(system),))] if system else []), Message("user", said))
     return _question(asked, GENERATE, messages, (), ToolChoice())
-
-
-def settled(body: Object) -> str | None:
-    """Where there is nothing to ask: "load" or "unload", which Ollama does with its models."""
-    if body.get("messages") or body.get("prompt"):
-        return None
-    return "unload" if body.get("keep_alive") in (0, "0", "0s") else "load"
 
 
 def _question(

@@ -57,11 +57,6 @@ class Writer:
         return rest + _chunk("finish-step") + finish + DONE
 
 
-def whole(meta: Meta, blocks: Blocks, event: Event) -> Object:
-    """There is no answer but a streamed one here."""
-    raise NotImplementedError
-
-
 def _step(verb: str, block: Block, text: str) -> bytes:
     if block.kind == "call":
         return _call(verb, block, text)

@@ -1,0 +1,19 @@
+"""The Messages API as a door."""
+
+from __future__ import annotations
+
+from millstream.dialects import Dialect
+from millstream.dialects.messages.answer import NAME, Writer, whole
+from millstream.dialects.messages.failure import refuse
+from millstream.dialects.messages.question import read
+
+MESSAGES = Dialect(
+    name=NAME,
+    path="/v1/messages",
+    under=("/v1/messages",),
+    read=read,
+    write=Writer,
+    whole=whole,
+    refuse=refuse,
+    id_headers=("request-id",),
+)

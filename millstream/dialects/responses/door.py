@@ -1,0 +1,24 @@
+"""The Responses API as a door."""
+
+from __future__ import annotations
+
+from millstream.dialects import Dialect
+from millstream.dialects.chat.failure import refuse
+from millstream.dialects.responses.answer import Writer, response, whole
+from millstream.dialects.responses.memory import expand, kept
+from millstream.dialects.responses.question import NAME, echo, read
+
+RESPONSES = Dialect(
+    name=NAME,
+    path="/v1/responses",
+    under=("/v1/responses",),
+    read=read,
+    write=Writer,
+    whole=whole,
+    refuse=refuse,
+    expand=expand,
+    echo=echo,
+    kept=kept,
+    detached=lambda question: question.body.get("background") is True,
+    begun=lambda meta: response(meta, "queued", []),
+)

@@ -1,0 +1,20 @@
+"""useChat's own protocol as a door."""
+
+from __future__ import annotations
+
+from millstream.dialects import Dialect
+from millstream.dialects.ui.answer import Writer
+from millstream.dialects.ui.failure import refuse
+from millstream.dialects.ui.question import NAME, echo, read
+
+UI = Dialect(
+    name=NAME,
+    path="/ui/chat",
+    under=("/ui",),
+    read=read,
+    write=Writer,
+    refuse=refuse,
+    echo=echo,
+    chat=lambda question: str(question.body.get("id") or ""),
+    headers={"x-vercel-ai-ui-message-stream": "v1"},
+)

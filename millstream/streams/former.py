@@ -1,0 +1,37 @@
+"""Former streams: found by a name that somebody gave them, and read again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+from millstream.errors import Unavailable
+from millstream.events import Event
+from millstream.stores import Store
+
+
+class Former:
+    """Names are any text that others don't guess. While the store is away none is kept, and none is found."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def name(self, name: str, id: str) -> None:
+        """From now on this stream is found by the name."""
+        with suppress(Unavailable, OSError):
+            self._store.point(name, id)
+
+    def named(self, name: str, *, take: bool = False) -> str | None:
+        """The id of the stream that was named so last; with `take` it is not found so again."""
+        with suppress(Unavailable, OSError):
+            return self._store.pointed(name, take=take)
+        return None
+
+    def events(self, id: str) -> Iterator[Event]:
+        """All that is logged of the stream so far. Raises NotFound."""
+        reader = self._store.reader(id)
+        try:
+            while batch := reader.read():
+                yield from batch
+        finally:
+            reader.close()
