@@ -12,10 +12,11 @@ scripts = Blueprint("scripts", __name__)
 
 # Files of static/page/, each below what it uses when it is loaded. begin.js stands in the page's head.
 ORDER = (
-    *("elements", "icons", "words", "language", "store", "talks", "preferences", "speech", "scrolling", "plain"),
-    *("failure", "facts", "clipboard", "notice", "question", "answer", "thread", "stateline", "undo", "composer"),
-    *("picks", "panel", "keylist", "signin", "rail", "settings", "answering", "progress", "conversation", "keys"),
-    "start",
+    *("elements", "icons", "words", "language", "store", "preferences", "speech", "scrolling", "plain", "undo"),
+    *("webstorage", "indexeddb", "tabs", "archive", "older", "branches", "talks", "address"),
+    *("failure", "facts", "clipboard", "notice", "versions", "question", "answer", "thread", "stateline", "composer"),
+    *("picks", "panel", "keylist", "signin", "rail", "settings", "answering", "progress", "asking", "running"),
+    *("conversation", "keys", "start"),
 )
 YEAR = 31536000  # s
 

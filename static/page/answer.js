@@ -2,12 +2,15 @@
 (function (page) {
   'use strict';
 
-  /** {element, text(piece), thought(piece), finish()}. `again` asks the same once more. */
-  page.drawAnswer = function (record, again) {
+  /** {element, versions, text(piece), thought(piece), finish()}. acts: again(), continued(), version(n). */
+  page.drawAnswer = function (record, acts) {
     var text = page.make('div', {'class': 'text', dir: 'auto'});
     var article = page.make('article', {'class': 'answer', 'aria-busy': 'true'}, [text]);
     var item = page.make('li', {'class': 'reply'}, [page.make('h2', {'class': 'quiet', text: page.say('answer')}), article]);
-    var drawing = page.drawing(text, page.scrolling.follow);
+    // What is finished is drawn at once: to follow each of a long conversation would lay all of it out each time.
+    var follow = record.state === 'running' ? page.scrolling.follow : function () {};
+    var drawing = page.drawing(text, follow);
+    var versions = page.versions(acts.version);
     var thoughts = null, summary = null, thinking = null, letters = '';
 
     function listen(piece) { // to the language, until there is enough to tell
@@ -21,7 +24,7 @@
         summary = page.make('summary', {text: page.say('thinking')});
         thinking = page.make('div', {'class': 'thinking', dir: 'auto'});
         thoughts = article.insertBefore(page.make('details', {'class': 'thoughts'}, [summary, thinking]), text);
-        thinking = page.drawing(thinking, page.scrolling.follow);
+        thinking = page.drawing(thinking, follow);
       }
       thinking.write(piece);
     }
@@ -32,24 +35,25 @@
     }
 
     function buttons() {
-      var copy = page.button('copy', page.say('copy')), once = page.button('again', page.say('again'), again);
+      var copy = page.button('copy', page.say('copy')), once = page.button('again', page.say('again'), acts.again);
       once.setAttribute('data-again', '');
       return page.make('div', {'class': 'actions'}, [
         record.text ? page.copies(copy, function () { return record.text; }) : null,
-        record.state === 'failed' ? null : once // its notice has a button for that
+        record.state === 'failed' ? null : once, // its notice has a button for that
+        versions.element
       ]);
     }
 
     function finish() {
-      var notice = page.noticeOf(record, again), facts = page.factsOf(record);
+      var notice = page.noticeOf(record, acts), facts = page.drawFacts(record);
       drawing.end();
       if (thinking) thinking.end();
       thought();
       article.setAttribute('aria-busy', 'false');
       if (notice) article.appendChild(notice);
-      if (facts) article.appendChild(page.make('p', {'class': 'facts', text: facts}));
+      if (facts) article.appendChild(facts);
       article.appendChild(buttons());
-      page.scrolling.follow();
+      follow();
     }
 
     if (record.thoughts) think(record.thoughts);
@@ -62,6 +66,7 @@
 
     return {
       element: item,
+      versions: versions,
       text: function (piece) {
         listen(piece);
         thought();

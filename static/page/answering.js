@@ -1,28 +1,28 @@
 /* One answer while it comes. Its record is what is kept of it:
-   {role: 'assistant', state: 'running|done|stopped|failed', text, thoughts, thought (ms), model, asked, first (ms), took,
-    came (pieces), tokens, about, rate, cost, currency, finish, transport, failure, url, after, key}. */
+   {role: 'assistant', state: 'running|done|stopped|failed', text, base (letters that an earlier one had), thoughts, thought
+    (ms), model, asks (fields of the request), asked, first (ms), took, came (pieces), tokens, about, rate, cost, currency, finish, transport, failure, url, after, key}. */
 (function (page) {
   'use strict';
   var SAVE = 1000; // ms
   var transport = (location.search.match(/[?&]transport=(fetch|eventsource|xhr|poll)(&|$)/) || [])[1] || 'auto';
 
-  page.newRecord = function () {
+  /** A new one; with `base`, the record of an answer that ended too early, one that goes on with it. */
+  page.newRecord = function (base) {
     var random = '', n;
+    var record = {role: 'assistant', state: 'running', text: '', asked: Date.now(), came: 0};
     for (n = 0; n < 3; n++) random += Math.random().toString(36).slice(2, 10);
-    return {role: 'assistant', state: 'running', text: '', asked: Date.now(), came: 0, key: random};
+    if (base) record = page.changed(record, {text: base.text, base: base.text.length, thoughts: base.thoughts, thought: base.thought});
+    record.key = random;
+    return record;
   };
 
   /**
-   * Asks, or goes on with what was asked before a reload: a record with an address resumes it, one without is asked with
+   * What `ask(body)` asks, or goes on with after a reload: a record with an address resumes it, one without is asked with
    * the same Idempotency-Key, which never asks the model twice.
-   * hooks: text(piece), thought(piece), started(), changed(), lost(attempt), back(), ended(), save().
+   * hooks: text(piece), thought(piece), started(), changed(), lost(attempt), back(), ended(), save(quiet).
    */
-  page.answering = function (record, body, hooks) {
-    var saved = Date.now(), lost = 0;
-    var stream = window.Millstream.open({
-      url: page.root + '/chat', body: body, key: record.key, transport: transport,
-      resume: record.url ? {url: record.url, after: record.after || 0} : undefined
-    });
+  page.answering = function (record, hooks) {
+    var saved = Date.now(), lost = 0, stream = null, over = false, stopping = false;
 
     /** Counts a piece that is in the record already: what is saved has to fit together. */
     function came() {
@@ -37,7 +37,7 @@
       lost = 0;
       if (Date.now() - saved > SAVE) {
         saved = Date.now();
-        hooks.save();
+        hooks.save(true);
       }
     }
 
@@ -52,59 +52,73 @@
       record.rate = rate();
       record.transport = stream.transport || record.transport;
       if (!record.tokens) record.tokens = record.came;
-      hooks.save();
       hooks.ended();
     }
 
-    stream.onstart = function (start) {
-      record.url = start.url;
-      record.model = start.model || record.model;
-      hooks.save();
-      hooks.changed();
-    };
-    stream.ontext = function (piece) {
-      if (record.thoughts && record.thought === undefined) record.thought = Date.now() - record.asked - record.first;
-      record.text += piece;
-      came();
-      hooks.text(piece);
-    };
-    stream.onreasoning = function (piece) {
-      record.thoughts = (record.thoughts || '') + piece;
-      came();
-      hooks.thought(piece);
-    };
-    stream.ondone = function (done) {
-      var usage = done.usage || {};
-      record.tokens = usage.completion_tokens || 0;
-      record.about = usage.source === 'estimated';
-      record.cost = done.cost;
-      record.currency = done.currency;
-      record.finish = done.finish_reason;
-      record.model = done.model || record.model;
-      end(done.finish_reason === 'cancelled' ? 'stopped' : 'done');
-    };
-    stream.onfail = function (failure) {
-      record.failure = {
-        message: failure.message, code: failure.code, status: failure.status,
-        retryAfter: Number(failure.retryAfter) || 0, accepted: failure.accepted
+    function ask(body) {
+      if (over) return;
+      stream = window.Millstream.open({
+        url: page.root + '/chat', body: body, key: record.key, transport: transport,
+        resume: record.url ? {url: record.url, after: record.after || 0} : undefined
+      });
+      stream.onstart = function (start) {
+        record.url = start.url;
+        record.model = start.model || record.model;
+        hooks.save(false);
+        hooks.changed();
       };
-      end('failed');
-    };
-    stream.ontransport = function (name) { record.transport = name; };
-    stream.onretry = function (attempt) {
-      lost = attempt;
-      hooks.lost(attempt);
-    };
-    stream.onback = function () {
-      lost = 0;
-      hooks.back();
-    };
+      stream.ontext = function (piece) {
+        if (record.thoughts && record.thought === undefined) record.thought = Date.now() - record.asked - record.first;
+        record.text += piece;
+        came();
+        hooks.text(piece);
+      };
+      stream.onreasoning = function (piece) {
+        record.thoughts = (record.thoughts || '') + piece;
+        came();
+        hooks.thought(piece);
+      };
+      stream.ondone = function (done) {
+        var usage = done.usage || {};
+        record.tokens = usage.completion_tokens || 0;
+        record.about = usage.source === 'estimated';
+        record.cost = done.cost;
+        record.currency = done.currency;
+        record.finish = done.finish_reason;
+        record.model = done.model || record.model;
+        end(done.finish_reason === 'cancelled' ? 'stopped' : 'done');
+      };
+      stream.onfail = function (failure) {
+        record.failure = {
+          message: failure.message, code: failure.code, status: failure.status,
+          retryAfter: Number(failure.retryAfter) || 0, accepted: failure.accepted
+        };
+        end('failed');
+      };
+      stream.ontransport = function (name) { record.transport = name; };
+      stream.onretry = function (attempt) {
+        lost = attempt;
+        hooks.lost(attempt);
+      };
+      stream.onback = function () {
+        lost = 0;
+        hooks.back();
+      };
+      if (stopping) stream.stop();
+    }
 
     return {
+      ask: ask,
       record: record,
-      stop: function () { stream.stop(); },
+      stop: function () {
+        stopping = true;
+        if (stream) stream.stop();
+      },
       /** Lets go without stopping it. */
-      close: function () { stream.close(); },
+      close: function () {
+        over = true;
+        if (stream) stream.close();
+      },
       /** The attempt that is going on, 0 while connected. */
       lost: function () { return lost; },
       rate: rate

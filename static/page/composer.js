@@ -106,8 +106,8 @@
       keep();
       kept = null;
       page.show(banner, false);
+      put((key === null && box.value) || page.tab.get('draft.' + id) || ''); // something may stand there before all is loaded
       key = id;
-      put(page.tab.get('draft.' + key) || '');
     },
 
     /** From here on drafts belong to this conversation, which has just begun. */
@@ -126,8 +126,12 @@
       else box.focus();
     },
 
-    /** Gives text back that was not taken, if nothing else has been written meanwhile. */
-    giveBack: function (text) { if (!box.value) put(text); },
+    /** Gives text back that was not taken, if nothing else has been written meanwhile. Gives whether it did. */
+    giveBack: function (text) {
+      if (box.value) return false;
+      put(text);
+      return true;
+    },
 
     edit: function (text) {
       if (kept === null) kept = box.value;

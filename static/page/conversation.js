@@ -1,211 +1,222 @@
-/* The open conversation: asking, editing, asking again, taking back. */
+/* The open conversation: asking, editing, asking again, going on, and what other tabs do to it. */
 (function (page) {
   'use strict';
-  var running = {}; // id of a conversation → its answering; it goes on when another one is opened
-  var talk = null, view = null, place = null;
+  var talk = null;
+  var editing = null; // the question that is in the message box
+  var opened = 0; // how many: what is loaded may come when another one is wanted
 
-  function now() { return running[talk.id] || null; }
+  function now() { return page.running.of(talk.id); }
 
-  /** What the model is told: questions with what was answered to them, and the last question. */
-  function messages(turns) {
-    var said = [];
-    turns.forEach(function (turn, n) {
-      var answer = turns[n + 1];
-      if (turn.role !== 'user' || (n < turns.length - 1 && !(answer && answer.text))) return;
-      said.push({role: 'user', content: turn.text});
-      if (answer && answer.text) said.push({role: 'assistant', content: answer.text});
+  function last() { return talk.turns[talk.turns.length - 1]; }
+
+  function questionOf(which, record) { return which.nodes[record.parent]; }
+
+  function make(turn) {
+    function version(n) { choose(turn, n); }
+    if (turn.role === 'user') return page.drawQuestion(turn, {edit: function () { edit(turn); }, version: version});
+    return page.drawAnswer(turn, {
+      again: function () { again(turn); }, continued: function () { go_on(turn); }, version: version
     });
-    return said;
   }
 
-  function save(which) {
-    page.talks.save(which);
-    page.rail.draw();
+  /** Turns that came after the same one, the oldest first. */
+  function versionsOf(turn, children) {
+    return ((children || page.branches.children(talk.nodes))[turn.parent || ''] || []).filter(function (other) { return other.role === turn.role; });
   }
 
-  function draw(turn, n) {
-    if (turn.role === 'user') {
-      page.thread.add(page.drawQuestion(turn, function () { edit(n); }));
-    } else {
-      view = page.drawAnswer(turn, function () { again(n); });
-      page.thread.add(view.element);
-    }
-  }
+  page.thread.ondrawn = function () {
+    var children = page.branches.children(talk.nodes);
+    page.thread.each(function (turn, view) {
+      var all = versionsOf(turn, children);
+      view.versions.set(all.indexOf(turn) + 1, all.length);
+    });
+  };
 
-  function redraw() {
-    view = null;
-    page.thread.cut(0);
-    talk.turns.forEach(draw);
+  function draw() {
+    page.thread.draw(talk.turns, make);
     document.title = (talk.title ? talk.title + ' – ' : '') + page.say('name');
-    page.tab.set('open', talk.id);
     page.rail.draw();
     page.composer.draw();
     page.progress.draw(now());
+  }
+
+  function choose(turn, n) {
+    var to = versionsOf(turn)[n - 1], after = n > versionsOf(turn).indexOf(turn) + 1;
+    page.talks.turn(talk, page.branches.latest(talk.nodes, to));
+    page.talks.save(talk, [], {quiet: true});
+    draw();
+    page.thread.view(to).versions.focus(after);
+    page.speech.tell(page.say('version_said', {n: n, all: versionsOf(to).length}));
+    resume(talk);
+  }
+
+  // -- answers under way ----------------------------------------------------------------------------------------------
+
+  function ended(which, record) {
+    var failure = record.failure, view = talk === which && page.thread.view(record);
+    if (failure && failure.status === 401) return signedOut(which, record);
+    if (failure && !record.url && refused(which, record)) return;
+    page.talks.save(which, [record]);
+    page.rail.draw(); // it says where nothing could be kept
+    if (view) view.finish();
+    if (talk !== which) return;
+    page.progress.ended(record);
+    page.composer.draw();
+  }
+
+  /** Takes turns away that nobody answered. */
+  function take(which, turns) {
+    turns.forEach(function (turn) { delete which.nodes[turn.id]; });
+    page.talks.turn(which, turns[0].parent || undefined);
+    if (which.turns.length) return page.talks.save(which, [], {drop: turns.map(function (turn) { return turn.id; })});
+    page.talks.remove([which.id]);
+    talk = page.talks.fresh();
+    page.composer.rename('new');
+    page.address.set(null, true);
+  }
+
+  /** Puts a question that nobody has answered into the message box again, if nothing else has been written there. Gives
+      whether it did. */
+  function giveBack(which, record) {
+    var question = questionOf(which, record);
+    if (talk !== which || versionsOf(record).length > 1 || !page.composer.giveBack(question.text)) return false;
+    take(which, [question, record]);
+    draw();
+    return true;
+  }
+
+  /** The server did not take the question. Gives whether all is done. */
+  function refused(which, record) {
+    if (!giveBack(which, record)) return false;
+    page.thread.note(page.noticeOf(record, null));
+    page.progress.ended(record);
     page.scrolling.stick();
-  }
-
-  /** The hooks draw only while the conversation is the open one. */
-  function run(which, record, body) {
-    function seen(act) {
-      return function (value) { if (talk === which && view) act(value); };
-    }
-    function progress() { page.progress.draw(now()); }
-    running[which.id] = page.answering(record, body, {
-      text: seen(function (piece) { view.text(piece); }),
-      thought: seen(function (piece) { view.thought(piece); }),
-      started: seen(function () {
-        page.speech.tell(page.say('started'));
-        progress();
-      }),
-      changed: seen(progress),
-      lost: seen(function (attempt) {
-        if (attempt === 1) page.speech.tell(page.say('lost_said'));
-        progress();
-      }),
-      back: seen(function () {
-        page.speech.tell(page.say('connected'));
-        progress();
-      }),
-      save: function () { page.talks.save(which); },
-      ended: function () {
-        delete running[which.id];
-        if (record.failure && record.failure.status === 401) return signedOut(which, record);
-        if (record.failure && !record.url && which.turns[which.turns.length - 2].fresh) refused(which);
-        page.rail.draw(); // it says where nothing could be kept
-        if (talk !== which) return;
-        view.finish();
-        page.progress.ended(record);
-        page.composer.draw();
-      }
-    });
-    running[which.id].talk = which;
-    if (talk === which) {
-      page.progress.draw(now());
-      page.composer.draw();
-    }
-  }
-
-  /** The server did not take the question: its text is in the box again, and the turn is not kept. */
-  function refused(which) {
-    var question = which.turns[which.turns.length - 2];
-    question.refused = true;
-    page.talks.save(which);
-    if (talk === which) page.composer.giveBack(question.text);
+    return true;
   }
 
   function signedOut(which, record) {
-    var question = which.turns[which.turns.length - 2];
     delete record.failure;
     record.state = 'running';
-    if (!record.url && question.fresh) { // nothing was asked: as if it had not been sent
-      which.turns.length -= 2;
-      if (talk === which) page.composer.giveBack(question.text);
-    }
-    if (talk === which) redraw();
-    page.signin.ask(function () { if (which.turns.indexOf(record) >= 0) resume(which); });
+    if (record.url || !giveBack(which, record)) draw();
+    page.signin.ask(function () { if (which.nodes[record.id]) resume(which); });
   }
 
-  /** Goes on with an answer that was being written when the page was left. */
-  function resume(which) {
+  /** Goes on with an answer that was being written when the page was left, or that another tab has asked for. */
+  function resume(which, elsewhere) {
     var record = which.turns[which.turns.length - 1];
-    if (!record || record.state !== 'running' || running[which.id]) return;
-    run(which, record, body(which.turns.slice(0, -1), record.asks || {}));
+    if (!record || record.state !== 'running' || page.running.of(which.id) || (elsewhere && !record.url)) return;
+    page.running.run(which, record);
   }
 
-  function body(turns, fields) {
-    var asked = {messages: messages(turns)};
-    Object.keys(fields).forEach(function (name) { asked[name] = fields[name]; });
-    return asked;
-  }
-
-  /** Asks with the turns as they are now; the last one is the question. */
-  function answer() {
-    var record = page.newRecord();
-    var turns = talk.turns.slice();
+  /** Asks with the turns as they are now; the last one is the question. `files` are the contents of what it carries. */
+  function answer(base, files) {
+    var record = page.talks.add(talk, page.newRecord(base));
     record.asks = page.picks.fields();
     talk.at = record.asked;
-    talk.turns.push(record);
-    draw(record, talk.turns.length - 1);
-    save(talk);
-    run(talk, record, body(turns, record.asks));
+    page.talks.save(talk, [questionOf(talk, record), record], {files: files});
+    page.scrolling.stick();
+    draw();
+    page.running.run(talk, record);
     page.scrolling.stick();
   }
+
+  // -- what the reader does -------------------------------------------------------------------------------------------
 
   function busy() {
     if (now()) page.stateline.hint(page.say('busy'));
     return !!now();
   }
 
-  /** Keeps the first `count` turns; what falls away can be brought back. */
-  function cut(count) {
-    var old = talk.turns, which = talk;
-    talk.turns = old.slice(0, count);
-    page.thread.cut(count);
-    if (!old.slice(count).some(function (turn) { return turn.role !== 'user' && turn.text; })) return;
-    page.undo.offer(place, page.say('replaced'), function () {
-      if (running[which.id]) {
-        running[which.id].stop();
-        running[which.id].close();
-        delete running[which.id];
-      }
-      which.turns = old;
-      save(which);
-      if (talk === which) redraw();
+  function ask(text) {
+    var begins = !talk.turns.length;
+    if (busy()) return;
+    opened++;
+    page.undo.gone();
+    if (page.composer.isEditing()) page.talks.turn(talk, editing.parent || null);
+    page.composer.sent();
+    if (begins) page.composer.rename(talk.id);
+    page.talks.add(talk, {role: 'user', text: text});
+    answer();
+    page.address.set(talk.id, begins);
+  }
+
+  function edit(turn) {
+    if (busy()) return;
+    editing = turn;
+    page.composer.edit(turn.text);
+  }
+
+  /** Asks the question above this answer again. What failed without a word is no version worth keeping. */
+  function again(record) {
+    if (busy()) return;
+    if (record.state === 'failed' && !record.text) take(talk, [record]);
+    page.talks.turn(talk, record.parent);
+    answer();
+  }
+
+  /** Has an answer that ended by its length written on: as a version that begins with it. */
+  function go_on(record) {
+    if (busy()) return;
+    page.talks.turn(talk, record.parent);
+    answer(record);
+  }
+
+  function open(id, then) {
+    var turn = ++opened;
+    function found(given) {
+      if (turn !== opened) return; // another one was opened meanwhile
+      page.undo.gone();
+      talk = given || page.talks.fresh();
+      page.address.set(given ? talk.id : null, true);
+      page.composer.open(talk.turns.length ? talk.id : 'new');
+      page.scrolling.stick();
+      draw();
+      page.scrolling.stick();
+      resume(talk);
+      if (then) then();
+    }
+    if (page.running.of(id)) found(page.running.of(id).talk);
+    else if (id) page.talks.load(id, found);
+    else found(null);
+  }
+
+  function removed(ids) {
+    page.running.drop(ids);
+    if (ids.indexOf(talk.id) < 0) return;
+    page.address.set(null, true);
+    open(null);
+  }
+
+  /** Another tab has changed a conversation. */
+  function heard(message) {
+    page.talks.refresh(function () {
+      page.rail.draw();
+      removed(page.running.ids().concat(talk.turns.length ? [talk.id] : []).filter(function (id) { return !page.talks.entry(id); }));
+      if (message.talk === talk.id) page.talks.merge(talk, function (fresh) {
+        if (fresh && !now() && !page.composer.isEditing()) page.talks.turn(talk, page.talks.entry(talk.id).tip);
+        if (!now() || fresh) draw();
+        resume(talk, true);
+      });
     });
   }
 
-  function ask(text) {
-    var last = talk.turns[talk.turns.length - 2], begins = !talk.turns.length;
-    if (busy()) return;
-    page.undo.gone();
-    if (last && last.refused) cut(talk.turns.length - 2);
-    if (page.composer.isEditing()) cut(editing);
-    page.composer.sent();
-    if (begins) page.composer.rename(talk.id);
-    talk.turns.push({role: 'user', text: text, fresh: true});
-    draw(talk.turns[talk.turns.length - 1], talk.turns.length - 1);
-    answer();
-    document.title = talk.title + ' – ' + page.say('name');
-    page.tab.set('open', talk.id);
-  }
-
-  var editing = 0; // the number of the turn that is in the message box
-
-  function edit(n) {
-    if (busy()) return;
-    editing = n;
-    page.composer.edit(talk.turns[n].text);
-  }
-
-  /** Asks the question above answer `n` again. */
-  function again(n) {
-    var question = talk.turns[n - 1];
-    if (busy()) return;
-    if (question.refused) {
-      if (page.composer.text() === question.text) page.composer.fill('');
-      question.refused = false;
-    } else {
-      question.fresh = false;
-    }
-    cut(n);
-    answer();
-  }
-
   page.conversation = {
-    /** `dock` is where Undo is offered. */
-    begin: function (dock) {
-      var id = page.tab.get('open');
-      place = dock;
-      page.conversation.open(id);
+    begin: function () {
+      talk = page.talks.fresh();
+      page.running.begin({current: function () { return talk; }, ended: ended, gone: function (id) { removed([id]); }});
+      page.archive.begin(function () {
+        page.talks.refresh(function () {
+          page.tabs.hear(heard);
+          page.address.watch(function (id) { if (id !== page.conversation.id()) open(id); });
+          if (!opened) open(page.address.before()); // and nothing has been asked meanwhile
+        });
+      });
     },
 
     /** Opens a conversation, or a new one where there is none with this id. */
-    open: function (id) {
-      page.undo.gone();
-      talk = (running[id] && running[id].talk) || (id && page.talks.load(id)) || page.talks.fresh();
-      page.composer.open(talk.turns.length ? talk.id : 'new');
-      redraw();
-      resume(talk);
+    open: function (id, then) {
+      page.address.set(id, false);
+      open(id, then);
     },
 
     fresh: function () {
@@ -214,16 +225,7 @@
     },
 
     /** These were deleted. */
-    removed: function (ids) {
-      ids.forEach(function (id) {
-        if (!running[id]) return;
-        running[id].stop();
-        running[id].close();
-        delete running[id];
-      });
-      if (ids.indexOf(talk.id) >= 0) page.conversation.fresh();
-    },
-
+    removed: removed,
     id: function () { return talk && talk.turns.length ? talk.id : null; },
     isRunning: function () { return !!(talk && now()); },
     ask: ask,
@@ -231,12 +233,10 @@
 
     /** Puts the last question into the message box. Gives whether there was one. */
     editLast: function () {
-      var n = talk.turns.length - 2;
-      if (n < 0 || now()) return false;
-      edit(n);
+      var turn = last() && questionOf(talk, last());
+      if (!turn || now()) return false;
+      edit(turn);
       return true;
-    },
-
-    keep: function () { Object.keys(running).forEach(function (id) { page.talks.save(running[id].talk); }); }
+    }
   };
 }(window.MillstreamPage));

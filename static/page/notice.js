@@ -2,17 +2,17 @@
 (function (page) {
   'use strict';
 
-  function plain(icon, words) {
-    return page.make('div', {'class': 'notice'}, [page.icon(icon), page.make('p', {text: words})]);
+  function plain(icon, words, button) {
+    return page.make('div', {'class': 'notice'}, [page.icon(icon), page.make('p', {'class': 'what', text: words}), button]);
   }
 
   /** Counts the seconds down that the server wants to wait; then Try again can be pressed. */
-  function failed(record, again) {
+  function failed(record, acts) {
     var failure = record.failure, begun = !!(record.text || record.url);
     var until = (record.ended || Date.now()) + (failure.retryAfter || 0) * 1000;
     var said = page.make('p', {});
-    var button = page.button('again', page.say('try'), function () {
-      if (button.getAttribute('aria-disabled') !== 'true') again();
+    var button = acts && page.button('again', page.say('try'), function () {
+      if (button.getAttribute('aria-disabled') !== 'true') acts.again();
     }, 'outline');
     var small = page.make('p', {'class': 'small'}, [page.make('code', {text: failure.code || String(failure.status || '')})]);
     var timer = null;
@@ -20,10 +20,11 @@
     function tell() {
       var left = Math.max(0, Math.ceil((until - Date.now()) / 1000));
       var words = page.failureWords(failure, begun, left);
+      if (failure.retryAfter && !left && !acts) words = {head: page.say('try_now'), why: ''};
       page.clear(said);
       said.appendChild(page.make('b', {text: words.head}));
       if (words.why) said.appendChild(document.createTextNode(' ' + words.why));
-      button.setAttribute('aria-disabled', String(left > 0));
+      if (button) button.setAttribute('aria-disabled', String(left > 0));
       if (timer && !left) clearInterval(timer);
     }
 
@@ -33,10 +34,12 @@
     return page.make('div', {'class': 'notice failed'}, [page.icon('alert'), page.make('div', {'class': 'what'}, [said, small]), button]);
   }
 
-  /** The notice for an answer's record, or null where none is due. `again` asks once more. */
-  page.noticeOf = function (record, again) {
-    if (record.state === 'failed') return failed(record, again);
+  /** The notice for an answer's record, or null where none is due. See drawAnswer for `acts`; null where
+      there is nothing to press: the question is in the message box again. */
+  page.noticeOf = function (record, acts) {
+    if (record.state === 'failed') return failed(record, acts);
     if (record.state === 'stopped') return plain('paused', page.say('stopped'));
+    if (record.finish === 'length') return plain('paused', page.say('length_limit'), page.button(null, page.say('continue'), acts.continued, 'outline'));
     if (record.state === 'done' && !record.text) return plain('alert', page.say('empty'));
     return null;
   };

@@ -2,14 +2,19 @@
 (function (page) {
   'use strict';
 
-  /** Its list item. `edit` is called when it should go back to the message box. */
-  page.drawQuestion = function (turn, edit) {
+  /** {element, versions}. acts: edit(), version(n). */
+  page.drawQuestion = function (turn, acts) {
     var bubble = page.make('div', {'class': 'bubble', dir: 'auto', text: turn.text});
     var copy = page.copies(page.iconButton('copy', page.say('copy')), function () { return turn.text; });
+    var versions = page.versions(acts.version);
     page.markLanguage(bubble, turn.text);
-    return page.make('li', {'class': 'question'}, [
-      page.make('h2', {'class': 'quiet', text: page.say('you')}), bubble,
-      page.make('div', {'class': 'actions'}, [page.iconButton('edit', page.say('edit'), edit, {'data-edit': ''}), copy])
-    ]);
+    return {
+      element: page.make('li', {'class': 'question'}, [
+        page.make('h2', {'class': 'quiet', text: page.say('you')}),
+        page.talks.isElsewhere(turn) ? page.make('p', {'class': 'elsewhere', text: page.say('from_tab')}) : null, bubble,
+        page.make('div', {'class': 'actions'}, [versions.element, page.iconButton('edit', page.say('edit'), acts.edit, {'data-edit': ''}), copy])
+      ]),
+      versions: versions
+    };
   };
 }(window.MillstreamPage));

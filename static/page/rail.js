@@ -18,10 +18,7 @@
     var back = page.talks.remove([talk.id]);
     hooks.removed([talk.id]);
     draw();
-    page.undo.offer(rail, page.say('deleted'), function () {
-      back();
-      draw();
-    });
+    page.undo.offer(rail, page.say('deleted'), function () { back(draw); });
     rail.querySelector('.new').focus();
   }
 
@@ -36,8 +33,11 @@
       page.iconButton('close', page.say('delete_this', {title: talk.title}), function () { remove(talk); })]);
   }
 
+  var asking = false, drawn = '';
+
   function drawFoot(asks) {
     var all = page.talks.list();
+    asking = asks;
     page.clear(foot);
     if (asks) {
       foot.appendChild(page.make('p', {text: page.say('sure_all')}));
@@ -49,7 +49,7 @@
       return;
     }
     foot.appendChild(page.make('p', {}, [
-      page.make('span', {text: page.say(page.store.lasts() ? 'kept' : 'kept_here') + ' '}),
+      page.make('span', {text: page.say(page.archive.lasts() ? 'kept' : page.archive.isFull() ? 'storage_full' : 'not_kept') + ' '}),
       all.length ? page.make('button', {type: 'button', 'class': 'link', text: page.say('delete_all'), onclick: function () { drawFoot(true); }}) : null
     ]));
   }
@@ -61,18 +61,19 @@
 
   function removeAll() {
     var ids = page.talks.list().map(function (talk) { return talk.id; });
+    asking = false;
     var back = page.talks.remove(ids);
     hooks.removed(ids);
     draw();
-    page.undo.offer(rail, page.say('deleted'), function () {
-      back();
-      draw();
-    });
+    page.undo.offer(rail, page.say('deleted'), function () { back(draw); });
     rail.querySelector('.new').focus();
   }
 
   function draw() {
     var groups = {today: [], week: [], older: []};
+    var now = JSON.stringify([page.talks.list(), hooks.current(), page.archive.lasts(), new Date().getDate()]);
+    if (now === drawn) return; // a button that is about to be pressed stays
+    drawn = now;
     page.talks.list().forEach(function (talk) { groups[group(talk.at)].push(talk); });
     page.clear(list);
     ['today', 'week', 'older'].forEach(function (name) {
@@ -80,7 +81,7 @@
       list.appendChild(page.make('h2', {text: page.say(name)}));
       list.appendChild(page.make('ul', {role: 'list'}, groups[name].map(item)));
     });
-    drawFoot(false);
+    if (!asking) drawFoot(false);
   }
 
   function covers() { return window.getComputedStyle(menu).display !== 'none'; }
@@ -105,7 +106,7 @@
         page.show(shade, shown);
         if (shown) rail.querySelector('.new').focus();
       });
-      window.addEventListener('storage', function (event) { if (page.store.isKey('talks', event.key)) draw(); });
+      page.archive.onchange = draw;
       draw();
     },
     draw: draw

@@ -6,12 +6,6 @@
   var dock = document.querySelector('.dock');
   var tools = page.make('div', {'class': 'tools'});
 
-  function draw() {
-    var offers = page.make('div', {'class': 'offers'});
-    page.composer.form.insertBefore(offers, page.composer.form.firstChild);
-    page.conversation.begin(offers);
-  }
-
   if (!window.Millstream || html.className.indexOf('js') !== 0) {
     html.className = 'no-js';
     return;
@@ -30,10 +24,10 @@
     current: page.conversation.id, open: page.conversation.open, fresh: page.conversation.fresh, removed: page.conversation.removed
   });
   page.keys.begin();
-  window.addEventListener('pagehide', page.conversation.keep);
+  window.addEventListener('pagehide', page.running.keep);
   window.addEventListener('online', function () { page.stateline.draw(); page.composer.draw(); });
   window.addEventListener('offline', function () { page.stateline.draw(); page.composer.draw(); });
   // The modules that draw markdown run before this event; what is kept should be drawn with them.
-  if ('noModule' in document.createElement('script') && document.readyState === 'loading') document.addEventListener('DOMContentLoaded', draw);
-  else draw();
+  if ('noModule' in document.createElement('script') && document.readyState === 'loading') document.addEventListener('DOMContentLoaded', page.conversation.begin);
+  else page.conversation.begin();
 }(window.MillstreamPage));

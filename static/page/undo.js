@@ -25,6 +25,8 @@
       page.speech.tell(words);
       timer = setTimeout(gone, TIME);
     },
-    gone: gone
+    gone: gone,
+    /** How long, in ms. */
+    time: TIME
   };
 }(window.MillstreamPage));

@@ -45,13 +45,19 @@ class Chat:
         self.door.forget()
         self.door.open()
         self.browser.get(f"{origin}/static/favicon.svg")  # any page of this origin
-        self.run("localStorage.clear(); sessionStorage.clear();")
+        self.forget()
         self.browser.delete_all_cookies()
         for name, value in (("lang", lang), ("theme", theme)):
             self.browser.add_cookie({"name": f"millstream_{name}", "value": value})
         self.browser.get(f"{origin}{path}")
         self.upstream.wait(lambda: not self.upstream.busy)
         self.asked = len(self.upstream.asked)
+
+    def forget(self) -> None:
+        """Erases all that the browser keeps of this origin."""
+        origin = self.run("return location.origin")
+        self.browser.execute_cdp_cmd("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "all"})
+        self.run("sessionStorage.clear()")
 
     # -- the upstream ---------------------------------------------------------------------------------------------
 

@@ -91,11 +91,18 @@ def editing(chat: Chat) -> None:
     chat.wait("document.querySelector('.editing:not([hidden])')")
 
 
-def replaced(chat: Chat) -> None:
+def versions(chat: Chat) -> None:
     chat.asked_and_ended(WHY)
+    chat.upstream.tokens = list(THOUGHT)
     chat.click("[data-again]")
-    chat.wait("document.querySelector('.undo')")
+    chat.wait("document.querySelector('.reply .versions:not([hidden])')")
     chat.ended()
+
+
+def deleted(chat: Chat) -> None:
+    chat.asked_and_ended(WHY)
+    chat.click("nav li .tool")
+    chat.wait("document.querySelector('.undo')")
 
 
 def unstuck(chat: Chat) -> None:
@@ -140,7 +147,8 @@ STATES: dict[str, Callable[[Chat], None]] = {
         offline,
         signed_out,
         editing,
-        replaced,
+        versions,
+        deleted,
         unstuck,
         settings,
         keys,

@@ -79,8 +79,9 @@ def test_a_deleted_conversation_comes_back_with_undo(chat: Chat) -> None:
     assert chat.texts(".bubble") == []
     chat.said("Deleted.")
     chat.click(".undo button")
+    chat.wait(f"document.querySelector('{TITLES}')")
     chat.click(TITLES)
-    assert chat.texts(".bubble") == ["First?"]
+    chat.wait_text(".bubble", "First?")
     chat.browser.refresh()
     chat.wait_text(".bubble", "First?")
 
@@ -97,23 +98,26 @@ def test_all_are_deleted_only_after_a_question(chat: Chat) -> None:
     chat.click(".answers .danger")
     assert chat.texts(TITLES) == []
     chat.click(".undo button")
+    chat.wait(f"document.querySelectorAll('{TITLES}').length === 2")
     assert chat.texts(TITLES) == ["Second?", "First?"]
 
 
-def test_an_edited_question_replaces_what_was_below_until_undo(chat: Chat) -> None:
+def test_an_edited_question_is_a_version_beside_what_was_there(chat: Chat) -> None:
     chat.asked_and_ended("First?")
     chat.asked_and_ended("Second?")
     chat.type("A draft")
     chat.run("document.querySelector('[data-edit]').click()")
-    assert chat.text(".editing span") == "Editing: the answers below will be replaced."
+    assert chat.text(".editing span") == "Editing. The earlier version is kept."
     assert chat.find("#message").get_attribute("value") == "First?"
     chat.ask(" Again?")
     chat.ended()
     assert chat.texts(".bubble") == chat.texts(TITLES) == ["First? Again?"]
     assert chat.find("#message").get_attribute("value") == "A draft"
     assert [message["content"] for message in chat.questions()[-1]] == ["First? Again?"]
-    chat.click(".undo button")
+    assert chat.text(".question .version") == "2 of 2"
+    chat.click(".question .versions button:first-child")
     assert chat.texts(".bubble") == ["First?", "Second?"]
+    chat.said("Version 1 of 2")
     chat.browser.refresh()
     chat.wait_text(".bubble", "Second?")
     assert chat.texts(".answer .text") == [WHOLE, WHOLE]
@@ -128,17 +132,21 @@ def test_cancelled_editing_gives_the_draft_back(chat: Chat) -> None:
     assert not chat.find(".editing").is_displayed()
 
 
-def test_ask_again_replaces_the_answer_and_undo_stops_the_new_one(chat: Chat) -> None:
+def test_ask_again_makes_a_version_and_the_arrows_go_between_them(chat: Chat) -> None:
     chat.asked_and_ended("First?")
-    left = chat.upstream.left
     chat.upstream.tokens = ["Another ", "answer."]
     chat.hold(1)
     chat.click("[data-again]")
     chat.wait_text(".answer .text", "Another")
-    chat.click(".undo button")
-    assert chat.upstream.wait(lambda: chat.upstream.left == left + 1)
-    assert chat.texts(".answer .text") == [WHOLE]
-    assert chat.find(".go").get_attribute("aria-label") == "Send"
+    chat.release()
+    chat.ended()
+    chat.click(".reply .versions button:first-child")
+    assert (chat.text(".reply .version"), chat.texts(".answer .text")) == ("1 of 2", [WHOLE])
+    assert chat.run("return document.activeElement.getAttribute('aria-label')") == "Previous version"
+    chat.click(".reply .versions button:last-child")
+    assert (chat.text(".reply .version"), chat.texts(".answer .text")) == ("2 of 2", ["Another answer."])
+    chat.asked_and_ended("Second?")
+    assert [message["content"] for message in chat.questions()[-1]] == ["First?", "Another answer.", "Second?"]
 
 
 def test_drafts_belong_to_their_conversations(chat: Chat) -> None:
@@ -154,51 +162,83 @@ def test_drafts_belong_to_their_conversations(chat: Chat) -> None:
     assert chat.find("#message").get_attribute("value") == "Draft two"
 
 
-FULL = "Storage.prototype.setItem = function () { throw new DOMException('full', 'QuotaExceededError'); };"
 FORBIDDEN = (
     "Object.defineProperty(window, '{}', {{get: function () {{ throw new DOMException('no', 'SecurityError'); }}}});"
 )
+DATABASE = "IDBFactory.prototype.open = function () { throw new DOMException('no', 'SecurityError'); };"
+LOCAL, SESSION = (FORBIDDEN.format(name) for name in ("localStorage", "sessionStorage"))
+KEPT, NOT_KEPT = "Kept in this browser only.", "This browser keeps nothing"
 
 
 @pytest.mark.parametrize(
-    ("broken", "survives"),
+    ("broken", "said", "survives"),
     [
-        (FULL, False),
-        (FORBIDDEN.format("localStorage"), True),
-        (FORBIDDEN.format("localStorage") + FORBIDDEN.format("sessionStorage"), False),
+        (LOCAL, KEPT, True),
+        (DATABASE, KEPT, True),
+        (DATABASE + LOCAL, NOT_KEPT, True),
+        (DATABASE + LOCAL + SESSION, NOT_KEPT, False),
     ],
-    ids=["full", "no localStorage", "no storage"],
+    ids=["no localStorage", "no IndexedDB", "sessionStorage alone", "nothing"],
 )
-def test_where_nothing_can_be_kept_the_page_works_and_says_so(chat: Chat, broken: str, survives: bool) -> None:
+def test_the_page_works_with_what_the_browser_lets_it_keep(
+    chat: Chat, broken: str, said: str, survives: bool
+) -> None:
     script = chat.browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": broken})
     try:
         chat.browser.refresh()
         chat.asked_and_ended("First?")
-        assert chat.text(".kept").startswith("This browser keeps no more")
+        chat.wait_text(".kept", said)
         chat.click("nav .new")
         chat.asked_and_ended("Second?")
         chat.click(TITLES)
-        assert chat.texts(".bubble") == ["First?"]
+        chat.wait_text(".bubble", "First?")
         chat.browser.refresh()
-        chat.wait("document.querySelector('nav .new')")
+        chat.wait_text("nav .talks", "First?" if survives else "")
         assert chat.texts(TITLES) == (["Second?", "First?"] if survives else [])
     finally:
         identifier = {"identifier": script["identifier"]}
         chat.browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", identifier)
 
 
-def test_a_really_full_storage_keeps_what_it_has(chat: Chat) -> None:
+def test_a_full_store_keeps_what_it_has_says_so_and_goes_on_when_there_is_room(chat: Chat) -> None:
     chat.asked_and_ended("First?")
+    origin = chat.run("return location.origin")
+    chat.browser.execute_cdp_cmd("Storage.overrideQuotaForOrigin", {"origin": origin, "quotaSize": 1})
+    try:
+        chat.asked_and_ended("Second" + " long" * 3000)
+        chat.wait_text(".kept", "Browser storage is full: new messages are lost when you close this tab.")
+        assert len(chat.texts(".bubble")) == 2
+    finally:
+        chat.browser.execute_cdp_cmd("Storage.overrideQuotaForOrigin", {"origin": origin})
+    chat.asked_and_ended("Third?")
+    chat.wait_text(".kept", KEPT)
+    chat.browser.refresh()
+    chat.wait_text(".bubble", "Third?")
+    assert [bubble[:6] for bubble in chat.texts(".bubble")] == ["First?", "Second", "Third?"]
+
+
+OLDER = {
+    "talks": [{"id": "old1", "title": "First?", "at": 1700000000000}],
+    "talk.old1": {
+        "id": "old1",
+        "title": "First?",
+        "at": 1700000000000,
+        "turns": [{"role": "user", "text": "First?"}, {"role": "assistant", "state": "done", "text": "Yes.", "came": 1}],
+    },
+}
+
+
+def test_what_lay_in_local_storage_is_taken_over(chat: Chat) -> None:
     chat.run(
-        """for (var size = 1 << 22; size > 64; size /= 2)
-          try { for (;;) localStorage['f' + Math.random()] = new Array(size).join('x'); } catch (error) {}"""
+        "for (var key in arguments[0]) localStorage['millstream:' + key] = JSON.stringify(arguments[0][key]);", OLDER
     )
-    chat.click("nav .new")
-    chat.asked_and_ended("Second" + " long" * 300)
-    assert chat.text(".kept").startswith("This browser keeps no more")
-    chat.browser.refresh()  # sessionStorage has taken it
-    chat.wait_text(".bubble", "Second")
-    assert [title[:6] for title in chat.texts(TITLES)] == ["Second", "First?"]
+    chat.browser.refresh()
+    chat.wait(f"document.querySelector('{TITLES}')")
+    chat.click(TITLES)
+    chat.wait_text(".answer .text", "Yes.")
+    assert chat.run("return Object.keys(localStorage)") == []
+    chat.asked_and_ended("Second?")
+    assert [message["content"] for message in chat.questions()[-1]] == ["First?", "Yes.", "Second?"]
 
 
 def test_a_megabyte_is_refused_in_words_and_stays_in_the_box(chat: Chat) -> None:
@@ -250,7 +290,7 @@ def test_the_page_answers_over_each_transport(chat: Chat, transport: str) -> Non
     chat.fresh(f"/?transport={transport}")
     chat.asked_and_ended()
     assert chat.text(".answer .text") == WHOLE
-    assert chat.text(".facts").endswith(f" · {transport}")
+    assert chat.text(".facts dd") == transport
 
 
 def test_a_server_that_was_restarted_in_mid_answer_is_told_and_can_be_asked_again(chat: Chat) -> None:
@@ -265,7 +305,7 @@ def test_a_server_that_was_restarted_in_mid_answer_is_told_and_can_be_asked_agai
         chat.wait("document.querySelector('.state.lost')")
         with Server(upstreams={"emulated": upstream.table}, port=server.port, **server.settings):
             chat.wait("document.querySelector('.notice.failed')")
-            assert chat.text(".notice .small") == "interrupted · What came is kept above."
+            assert chat.text(".notice .small") == "interrupted · The text above is kept."
             assert chat.text(".answer .text").endswith("word19")
             upstream.gate = None
             chat.click(".notice button")
@@ -277,7 +317,7 @@ def test_what_is_copied_is_the_text_as_it_was_written(chat: Chat) -> None:
     chat.upstream.tokens = ["**Bold** ", "and *not*."]
     chat.browser.execute_cdp_cmd("Browser.grantPermissions", {"permissions": ["clipboardReadWrite"]})
     chat.asked_and_ended()
-    chat.click(".reply .actions button:first-child")
+    chat.click(".reply .actions > button:first-child")
     chat.said("Copied")
     read = "navigator.clipboard.readText().then(arguments[0])"
     assert chat.browser.execute_async_script(read) == "**Bold** and *not*."

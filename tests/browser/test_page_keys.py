@@ -64,7 +64,7 @@ def test_the_enter_that_ends_a_chinese_word_does_not_send(chat: Chat, init: str)
 def test_enter_during_an_answer_says_to_wait_and_escape_stops(chat: Chat) -> None:
     states.streaming(chat)
     chat.ask("Next?")
-    assert chat.text(".state") == "Stop first, or wait for the end."
+    assert chat.text(".state") == "Stop the answer first, or wait until it ends."
     assert box(chat) == "Next?"
     press(chat, Keys.ESCAPE)
     chat.wait_text(".notice", "Stopped.")

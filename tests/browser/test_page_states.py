@@ -17,7 +17,7 @@ def test_the_empty_page_offers_examples_that_are_not_sent(chat: Chat) -> None:
     states.empty(chat)
     assert chat.text("h2") == "What would you like to know?"
     chat.click(".example")
-    assert chat.find("#message").get_attribute("value") == "Write a polite reminder in Chinese"
+    assert chat.find("#message").get_attribute("value") == "Write a polite reminder about an unpaid invoice"
     assert chat.find(".go").get_attribute("aria-disabled") == "false"
     assert chat.questions() == []
 
@@ -51,7 +51,10 @@ def test_streaming_tells_tokens_and_speed_and_the_end_the_facts(chat: Chat) -> N
     chat.said("Answer finished, 30 tokens.")
     assert chat.text(".facts").startswith("emulated-1 · ")
     assert "30 tokens" in chat.text(".facts")
-    assert "fetch" in chat.text(".facts")
+    assert chat.text(".facts dd") == "fetch"
+    assert not chat.find(".facts dl").is_displayed()
+    chat.click(".facts summary")
+    assert chat.find(".facts dl").is_displayed()
     assert chat.text(".state") == ""
 
 
@@ -77,10 +80,10 @@ def test_stop_keeps_what_came_and_ends_the_upstream(chat: Chat) -> None:
 
 def test_a_failure_stands_in_the_answer_and_can_be_tried_again(chat: Chat) -> None:
     states.failed(chat)
-    assert chat.text(".notice .what").startswith("The answer broke off.")
-    assert chat.text(".notice .small") == "upstream_broke · What came is kept above."
+    assert chat.text(".notice .what").startswith("The answer was interrupted.")
+    assert chat.text(".notice .small") == "upstream_broke · The text above is kept."
     assert chat.text(".answer .text") == "".join(WORDS[:5]).strip()
-    chat.wait("document.querySelector('.dock [role=alert]').textContent.indexOf('The answer broke off.') === 0")
+    chat.wait("document.querySelector('.dock [role=alert]').textContent.indexOf('The answer was interrupted.') === 0")
     chat.upstream.cut_after = None
     chat.click(".notice button")
     chat.ended()
@@ -88,27 +91,36 @@ def test_a_failure_stands_in_the_answer_and_can_be_tried_again(chat: Chat) -> No
     assert [messages[-1]["content"] for messages in chat.questions()] == [WHY, WHY]
 
 
-def test_a_refused_question_is_in_the_box_again_and_can_be_sent_when_its_time_comes(chat: Chat) -> None:
+def test_a_refused_question_is_in_the_box_alone_and_the_notice_counts_down(chat: Chat) -> None:
     states.refused(chat)
-    chat.wait_text(".notice b", "Too many requests. Try again in ")
-    assert chat.find(".notice button").get_attribute("aria-disabled") == "true"
+    chat.wait_text(".notice b", "Too many requests. Try again in 30 s.")
     assert chat.find("#message").get_attribute("value") == WHY
-    chat.click(".notice button")
+    assert chat.texts(".bubble, .notice button, nav .talk") == []
     chat.run("var now = Date.now; Date.now = function () { return now() + 31000; };")
-    chat.wait("document.querySelector('.notice button').getAttribute('aria-disabled') === 'false'")
-    chat.click(".notice button")
+    chat.wait_text(".notice b", "You can try again now.")
+    chat.type("\n")
     chat.ended()
     assert chat.find("#message").get_attribute("value") == ""
     assert chat.texts(".bubble") == [WHY]
+    assert chat.texts(".notice") == []
     assert len(chat.questions()) == 1
 
 
-def test_sending_from_the_box_replaces_what_was_refused(chat: Chat) -> None:
-    states.refused(chat)
-    chat.ask(" Please.")
+def test_a_refused_question_stays_where_something_else_was_written_meanwhile(chat: Chat) -> None:
+    chat.upstream.before_headers = 1.0
+    chat.door.says("/chat", 429, "requests", retry_after=0)
+    chat.run("var send = XMLHttpRequest.prototype.send, ask = fetch; fetch = function (a, b) { return new Promise(function"
+             " (then) { window.go = then; }).then(function () { return ask(a, b); }); };")
+    chat.ask(WHY)
+    chat.type("My next question")
+    chat.wait("window.go && (go(), true)")
+    chat.wait("document.querySelector('.notice.failed button')")
+    assert chat.texts(".bubble") == [WHY]
+    assert chat.find("#message").get_attribute("value") == "My next question"
+    chat.click(".notice button")
     chat.ended()
-    assert chat.texts(".bubble") == [WHY + " Please."]
-    assert chat.texts(".notice") == []
+    assert chat.texts(".answer .text") == ["".join(WORDS).strip()]
+    assert chat.texts(".version") == ["1 of 1", "1 of 1"]
 
 
 def test_a_lost_connection_is_told_and_loses_nothing(chat: Chat) -> None:
@@ -147,7 +159,7 @@ def test_who_is_signed_out_signs_in_and_goes_on_with_the_draft(chat: Chat) -> No
     assert not chat.find(".dock").is_displayed()
     chat.door.says("/login", 401, "invalid_key")
     chat.find("#key").send_keys("wrong\n")
-    chat.wait_text(".relogin .error", "This key is not known here.")
+    chat.wait_text(".relogin .error", "This access key is not valid.")
     chat.door.says("/login", 429, "login", retry_after=7)
     chat.find("#key").send_keys("\n")
     chat.wait_text(".relogin .error", "Try again in 7 s.")
@@ -182,17 +194,16 @@ def test_an_answer_goes_on_after_the_session_was_lost_in_it(chat: Chat) -> None:
 def test_an_answer_without_text_says_so(chat: Chat) -> None:
     chat.upstream.tokens = []
     chat.ask()
-    chat.wait_text(".notice", "The model gave no text.")
+    chat.wait_text(".notice", "The model returned an empty answer.")
 
 
 def test_an_answer_that_is_gone_says_so(chat: Chat) -> None:
     states.streaming(chat)
     chat.run(
-        """var key = 'millstream:talk.' + JSON.parse(sessionStorage['millstream:open']);
-        MillstreamPage.conversation.keep();
-        var talk = localStorage[key].replace(/streams\\/[^"]{22}/, 'streams/AAAAAAAAAAAAAAAAAAAAAA');
-        MillstreamPage.talks.save = function () {};
-        localStorage[key] = talk;"""
+        """MillstreamPage.running.keep();
+        localStorage['millstream:left'] = localStorage['millstream:left'].replace(
+            /streams\\/[^"]{22}/, 'streams/AAAAAAAAAAAAAAAAAAAAAA');
+        MillstreamPage.running.keep = MillstreamPage.talks.save = function () {};"""
     )
     chat.browser.refresh()
     chat.wait_text(".notice b", "This answer is no longer on the server.")

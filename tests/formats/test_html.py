@@ -195,17 +195,17 @@ def test_earlier_turns_are_drawn_in_their_order_and_system_words_are_not() -> No
 @pytest.mark.parametrize(
     ("code", "said", "words"),
     [
-        ("upstream_broke", "Ice on", ["The answer broke off.", "What came is kept above."]),
+        ("upstream_broke", "Ice on", ["The answer was interrupted.", "The text above is kept."]),
         ("upstream_auth", "", ["The model’s server refused:"]),
         ("first_token_timeout", "", ["The model did not answer in time."]),
-        ("interrupted", "Ice on", ["The answer broke off."]),
+        ("interrupted", "Ice on", ["The answer was interrupted."]),
     ],
 )
 def test_a_failure_is_told_in_words_and_can_be_tried_again(code: str, said: str, words: list[str]) -> None:
     failed = Event("failed", end=End("m", "u", failure=Failure("Ask <again>.", "upstream_error", code)))
     text = Page(html := draw([Event(text=said)], failed, [QUESTION])).text
     assert all(word in text for word in [*words, "Ask <again>.", code, said])
-    assert ("kept above" in text) == bool(said)
+    assert ("above is kept" in text) == bool(said)
     assert 'value="Try again"' in html
 
 
@@ -214,7 +214,7 @@ def test_a_failure_is_told_in_words_and_can_be_tried_again(code: str, said: str,
     [
         (End("m", "u", "stop", Usage(3, 31), "0.0004", "USD"), "m · 31 tokens · 0.0004 USD"),
         (End("m", "u", "stop", Usage(3, 31, "estimated")), "m · about 31 tokens"),
-        (End("m", "u", "length"), "m · ended by length"),
+        (End("m", "u", "length"), "Stopped at the length limit. m"),
         (End("m", "u", "cancelled", Usage(3, 2)), "Stopped."),
     ],
 )
@@ -225,8 +225,8 @@ def test_the_end_tells_the_facts(end: End, words: str) -> None:
 
 
 def test_an_answer_without_text_says_so() -> None:
-    assert "The model gave no text." in draw([Event("reasoning", "Hm.")])
-    assert "The model gave no text." not in draw([Event(text="Hi")])
+    assert "The model returned an empty answer." in draw([Event("reasoning", "Hm.")])
+    assert "The model returned an empty answer." not in draw([Event(text="Hi")])
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def test_a_wrong_key_is_401_in_the_form_that_asked(client, key):
     assert not answer.headers.getlist("Set-Cookie")
     page = client.post("/login", data={"key": str(key), "next": "/streams/x"})
     assert page.status_code == 401
-    assert "This key is not known here." in page.text
+    assert "This access key is not valid." in page.text
     assert 'name="next" value="/streams/x"' in page.text
     assert str(key) not in page.text or not key
 

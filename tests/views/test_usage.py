@@ -101,7 +101,7 @@ def test_the_page_has_no_inline_style_and_a_bar_for_each_day_with_answers(client
 
 def test_a_page_with_nothing_says_so(client):
     page = client.get("/usage?format=html").text
-    assert "Nothing was asked in this time." in page
+    assert "No questions in this period." in page
     assert '<svg class="chart"' not in page
 
 
