@@ -203,7 +203,7 @@ def test_an_answer_that_is_gone_says_so(chat: Chat) -> None:
         """MillstreamPage.running.keep();
         localStorage['millstream:left'] = localStorage['millstream:left'].replace(
             /streams\\/[^"]{22}/, 'streams/AAAAAAAAAAAAAAAAAAAAAA');
-        MillstreamPage.running.keep = MillstreamPage.talks.save = function () {};"""
+        MillstreamPage.store.set = MillstreamPage.talks.save = function () {};"""
     )
     chat.browser.refresh()
     chat.wait_text(".notice b", "This answer is no longer on the server.")
