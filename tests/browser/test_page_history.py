@@ -223,7 +223,10 @@ OLDER = {
         "id": "old1",
         "title": "First?",
         "at": 1700000000000,
-        "turns": [{"role": "user", "text": "First?"}, {"role": "assistant", "state": "done", "text": "Yes.", "came": 1}],
+        "turns": [
+            {"role": "user", "text": "First?"},
+            {"role": "assistant", "state": "done", "text": "Yes.", "came": 1},
+        ],
     },
 }
 

@@ -109,8 +109,10 @@ def test_a_refused_question_is_in_the_box_alone_and_the_notice_counts_down(chat:
 def test_a_refused_question_stays_where_something_else_was_written_meanwhile(chat: Chat) -> None:
     chat.upstream.before_headers = 1.0
     chat.door.says("/chat", 429, "requests", retry_after=0)
-    chat.run("var send = XMLHttpRequest.prototype.send, ask = fetch; fetch = function (a, b) { return new Promise(function"
-             " (then) { window.go = then; }).then(function () { return ask(a, b); }); };")
+    chat.run(
+        "var send = XMLHttpRequest.prototype.send, ask = fetch; fetch = function (a, b) { return new Promise(function"
+        " (then) { window.go = then; }).then(function () { return ask(a, b); }); };"
+    )
     chat.ask(WHY)
     chat.type("My next question")
     chat.wait("window.go && (go(), true)")

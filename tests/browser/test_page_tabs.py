@@ -122,12 +122,16 @@ def test_a_mark_of_deletion_can_not_be_undone_by_a_tab_that_has_missed_it(chat: 
     states.streaming(chat)
     tabs.add()
     chat.wait_text(".answer", "word19")
-    chat.run("window.stop(); MillstreamPage.talks.refresh = function () {}; MillstreamPage.running.drop = function () {};")
+    chat.run("MillstreamPage.talks.refresh = function () {};")
     tabs.to(0)
     chat.click("nav li .tool")
     tabs.to(1)
-    chat.run("MillstreamPage.conversation.removed([])")
-    chat.run("MillstreamPage.archive.write({talk: MillstreamPage.conversation.id(), set: {title: 'Back'}, turns: []})")
+    chat.run(
+        """var id = MillstreamPage.conversation.id();
+        MillstreamPage.archive.write({talk: id, set: {title: 'Back'}, turns: []}, function (gone) {
+          document.title = 'gone: ' + gone; });"""
+    )
+    chat.wait("document.title === 'gone: true'")
     tabs.to(0)
     chat.browser.refresh()
     chat.wait("document.querySelector('.example') && MillstreamPage.conversation.id() === null")
