@@ -27,6 +27,8 @@ VISIBLE = re.compile("[!-~]*")  # characters of ASCII
 ENCODINGS = "gzip, deflate, br"  # what browsers ask for
 PATIENCE = 10.0  # s beyond the last mark
 READ = 65536  # bytes
+MOST = 1 << 20  # bytes of a body; a thousand marks have some 100,000
+LONGEST_MARK = 20  # bytes
 QUIET = 0.7  # s: then nothing is on its way any more
 POLL = 5  # s that a long poll waits
 TIMES = "%{stderr}\n%{time_total} %{time_pretransfer}"  # curl's last line: s in all, and until it asked
@@ -100,16 +102,24 @@ class Clock:
     def __init__(self, probe: Probe, begun: float) -> None:
         self.probe = probe
         self._begun = begun
+        self._limit = probe.plan.due(probe.plan.last()) + PATIENCE
+        self._seen = 0  # bytes that have been looked through
         self._inflate = None if _encoding(probe) not in ("gzip", "deflate") else zlib.decompressobj(32 + 15)
 
     def feed(self, data: bytes) -> None:
+        """Raises ValueError for what has no end: it is no answer of ours."""
         now = time.monotonic() - self._begun
         try:
-            self.probe.body += self._inflate.decompress(data) if self._inflate else data
+            self.probe.body += self._inflate.decompress(data, MOST) if self._inflate else data
         except zlib.error:
             self._inflate = None
-        for match in MARK.finditer(self.probe.body):
+        for match in MARK.finditer(self.probe.body, max(0, self._seen - LONGEST_MARK)):
             self.probe.marks.setdefault(int(match[1]), now)
+        self._seen = len(self.probe.body)
+        if self._seen >= MOST:
+            raise ValueError(f"the answer is longer than {MOST} bytes: something else than Millstream sends it")
+        if now > self._limit:
+            raise ValueError(f"the answer has not ended after {now:.0f} s: something else than Millstream sends it")
 
 
 def _encoding(probe: Probe) -> str:

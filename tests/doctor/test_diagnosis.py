@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from millstream.doctor.diagnosis import diagnose
@@ -93,7 +95,7 @@ def test_ways_of_several_versions_are_told_by_version():
 
 def test_a_mark_cut_in_two_counts_when_it_is_whole():
     seen = Probe(PLAN, "sse", "1.1")
-    clock = Clock(seen, 0.0)
+    clock = Clock(seen, time.monotonic())
     clock.feed(b'data: {"text":"mark 1')
     assert seen.marks == {}
     clock.feed(b'2;\\n"}\n')
