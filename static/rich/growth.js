@@ -65,7 +65,7 @@ export class Growth {
     if (complete <= this._decided) return [];
     this._decided = complete;
     const lines = this._tail.slice(0, complete).split("\n");
-    const tokens = this._parse(lines.join("\n"), false);
+    const tokens = this._parse(lines.join("\n"), { growing: false, more: true });
     let at = tokens.length - 1;
     while (at >= 0 && (tokens[at].level > 0 || tokens[at].nesting < 0)) at -= 1;
     if (at < 0) return [];
@@ -90,11 +90,11 @@ export class Growth {
   }
 
   _nodes(source, finished = false) {
-    return this._walk(this._parse(source, !finished), source.split("\n"), finished);
+    return this._walk(this._parse(source, { growing: !finished, more: !finished }), source.split("\n"), finished);
   }
 
-  _parse(source, growing) {
-    const tokens = parse(source, growing);
+  _parse(source, how) {
+    const tokens = parse(source, how);
     this._references ||= tokens.references;
     return tokens;
   }

@@ -1,6 +1,7 @@
 /* Markdown to markdown-it's tokens: https://spec.commonmark.org/ with tables, ~~strikethrough~~ and bare links. */
 
 import MarkdownIt from "../vendor/markdown-it.js";
+import { formulas } from "./formulas.js";
 import { settle } from "./settle.js";
 
 const parser = new MarkdownIt({ html: false, linkify: true, breaks: true });
@@ -9,6 +10,7 @@ parser.linkify.set({ fuzzyLink: false, fuzzyEmail: false });
 // Which addresses may be followed is decided in one place, where links are made: nodes.js.
 parser.validateLink = () => true;
 parser.core.ruler.before("inline", "settle", settleTheEnd);
+formulas(parser);
 // The one tag that models write where markdown has nothing: in a table's cell.
 parser.inline.ruler.before("autolink", "br", lineBreak);
 
@@ -44,11 +46,11 @@ function lastCharacter(text) {
 }
 
 /**
- * The tokens of `source`. `growing`: more is to come, so that half of a marker at its end is not shown yet and what is
- * open there is closed. The tokens' `references` tells whether [name]: definitions were seen, which reach everywhere.
+ * The tokens of `source`. `more` is to come; `growing`: it is drawn meanwhile, so that half of a marker at its end is not
+ * shown yet and what is open there is closed. The tokens' `references` tells whether [name]: definitions were seen, which reach everywhere.
  */
-export function parse(source, growing) {
-  const env = { growing };
+export function parse(source, { growing, more }) {
+  const env = { growing, more };
   const tokens = parser.parse(source, env);
   tokens.references = Object.keys(env.references ?? {}).length > 0;
   return tokens;

@@ -3,6 +3,7 @@
 
 import { direction } from "./direction.js";
 import { isClosed } from "./fence.js";
+import { drawFormula } from "./mathml.js";
 import { element, text, textOf } from "./patch.js";
 import { drawTable } from "./table.js";
 
@@ -125,6 +126,7 @@ function leaf(token, stack, context) {
   if (type === "code_inline") return element("code", { dir: "ltr" }, prose(content));
   if (type === "softbreak" || type === "hardbreak") return element("br");
   if (type === "hr") return element("hr");
+  if (type === "formula") return formula(token);
   if (type === "image") return image(token, stack, context.words);
   if (type === "fence" || type === "code_block") return fence(token, context);
   return text(content);
@@ -137,6 +139,16 @@ function image(token, stack, words) {
   if (!node.tag) return shown;
   node.attributes.class = "image";
   node.children.push(shown);
+  return node;
+}
+
+/* One that can be wider than the page scrolls in itself. */
+function formula(token) {
+  const display = token.markup === "display";
+  const name = "formula" + (display ? " display" : token.content.length > 40 ? " wide" : "");
+  const node = element(token.block ? "div" : "span", name === "formula" ? { class: name } : { class: name, tabindex: "0" });
+  node.source = token.info;
+  node.fill = (drawn) => drawFormula(drawn, { tex: token.content, source: token.info, display });
   return node;
 }
 

@@ -1,4 +1,4 @@
-/* Nodes ({tag, attributes, children} or {text}) to the document. What is equal stays; a text that has grown is added
+/* Nodes ({tag, attributes, children}, {text}, or {tag, attributes, source, fill(drawn)}) to the document. What is equal stays; a text that has grown is added
    to, so that a selection in it stays, too. Nothing here takes HTML. */
 
 export function text(value) {
@@ -10,7 +10,7 @@ export function element(tag, attributes = {}, children = []) {
 }
 
 export function textOf(node) {
-  return node.tag === undefined ? node.text : node.children.map(textOf).join("");
+  return node.tag === undefined ? node.text : node.source ?? node.children.map(textOf).join("");
 }
 
 /** Makes `parent`'s children, which were drawn from the nodes `before`, those of the nodes `after`. */
@@ -18,7 +18,7 @@ export function patch(parent, before, after) {
   after.forEach((node, index) => {
     const old = before[index];
     if (!old) parent.appendChild(create(node));
-    else if (old.tag !== node.tag) parent.replaceChild(create(node), old.drawn);
+    else if (old.tag !== node.tag || !old.fill !== !node.fill) parent.replaceChild(create(node), old.drawn);
     else if (old !== node) update(old, node);
   });
   for (const old of before.slice(after.length)) parent.removeChild(old.drawn);
@@ -29,6 +29,7 @@ function create(node) {
   node.drawn = document.createElement(node.tag);
   for (const name in node.attributes) node.drawn.setAttribute(name, node.attributes[name]);
   for (const child of node.children) node.drawn.appendChild(create(child));
+  if (node.fill) node.fill(node.drawn);
   return node.drawn;
 }
 
@@ -44,5 +45,6 @@ function update(old, node) {
   for (const name in node.attributes) {
     if (node.attributes[name] !== old.attributes[name]) drawn.setAttribute(name, node.attributes[name]);
   }
-  patch(drawn, old.children, node.children);
+  if (!node.fill) patch(drawn, old.children, node.children);
+  else if (node.source !== old.source) node.fill(drawn);
 }

@@ -1,5 +1,7 @@
 /* The end of a text that grows: half of a marker is held back, and what is open is closed. Pure. */
 
+import { formulaAt } from "./formulas.js";
+
 const LONGEST_LABEL = 200; // characters; a "[" that is not closed by then is just one
 const LONGEST_TARGET = 2000;
 // Each `(?!\s)` keeps the white space before it from being tried in shorter pieces, which took minutes for 64 KB.
@@ -17,7 +19,13 @@ export function settle(text) {
   let end = text.replace(HALF, "");
   for (let i = 0; i < end.length; ) {
     const character = end[i];
-    if (character === "\\") {
+    const formula = formulaAt(end, i);
+    if (formula?.half || (formula?.end === end.length && character === "$" && !formula.display)) {
+      end = end.slice(0, i); // a figure behind it would make it two amounts of money
+      break;
+    } else if (formula) {
+      i = formula.end;
+    } else if (character === "\\") {
       if (i + 1 === end.length) end = end.slice(0, i);
       i += 2;
     } else if (character === "`") {

@@ -27,6 +27,7 @@ CASES = [
     "![alt](https://a.example/x.png) [![i](https://a.example/b)](https://c.example) [rel](a/b.md) https://bare.example.",
     "line\r\nline\r\n\r\n\U0001f600 emoji \U0001f468\u200d\U0001f469 &amp; &copy; a & b <br> c\\*d\\\n",
     "```\nopen **fence**",
+    "It costs $5, \\[1\\] or \\(x_{1,2}\\) and $E = *mc^2*$, a $\\frac{a}\n\n\\[\na \\\\ b\n\\]\n\n$$\nopen\n\nend",
     "   ```sh\n   $ ls\n  - x\n   ```\nx\n\n[not a link] (x) [x",
 ]
 # Links in forms, and tags in what is around them: what a model may be made to write by somebody else's words.
