@@ -18,7 +18,7 @@ const FRAME = 16; // ms
  *   marker. `flush` draws at once what has come so far.
  */
 function drawing(element, { words, onheight = () => {} }) {
-  let growth = new Growth(element, words);
+  let growth = new Growth(element, words, onheight);
   let text = ""; // all of it
   let drawn = 0; // of text
   let due = 0; // no drawing before that, so that the page stays quick where drawing is slow

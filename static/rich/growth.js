@@ -11,9 +11,11 @@ import { keepSelection } from "./selection.js";
 const INLINE = new Set(["a", "br", "button", "code", "del", "em", "hr", "input", "span", "strong"]);
 
 export class Growth {
-  constructor(element, words) {
+  /** `onheight` is called where something is drawn later: a formula. */
+  constructor(element, words, onheight) {
     this._element = element;
     this._words = words;
+    this._onheight = onheight;
     this._tail = ""; // what is not final; begins with a block
     this._final = []; // nodes
     this._shown = []; // the tail's nodes, as they are drawn
@@ -101,7 +103,7 @@ export class Growth {
 
   _walk(tokens, lines, finished) {
     const known = (code, language) => this._colours(code, language);
-    return nodes(tokens, { words: this._words, lines, finished, colours: known });
+    return nodes(tokens, { words: this._words, onheight: this._onheight, lines, finished, colours: known });
   }
 
   _colours(code, language) {

@@ -14,8 +14,8 @@ const LENGTH = /(\d*\.?\d+)(em|ex|mu)?/g;
 const isKnown = typeof window.MathMLElement === "function"; // Chromium 109, Firefox 71, Safari 15
 let loaded = null;
 
-/** Draws `tex` in an element that shows nothing else; its `source` until Temml has come. */
-export function drawFormula(drawn, { tex, source, display }) {
+/** Draws `tex` in an element that shows nothing else; its `source` until Temml has come, which `onheight` tells. */
+export function drawFormula(drawn, { tex, source, display, onheight }) {
   drawn.textContent = source;
   if (!isKnown || !tex) return;
   if (!loaded) loaded = import("../vendor/temml.js");
@@ -23,6 +23,7 @@ export function drawFormula(drawn, { tex, source, display }) {
     if (drawn.textContent !== source) return; // it was drawn anew
     const options = { displayMode: display, throwOnError: true, annotate: true, maxSize: [LARGEST, LARGEST] };
     drawn.replaceChildren(element(temml.__renderToMathMLTree(tex, options)));
+    onheight();
   }).catch(() => {}); // the source stays
 }
 

@@ -29,7 +29,7 @@ const LONG_WORD = /([!-~\u00a1-\u052f]{40,})/;
 export class TooDeep extends Error {}
 
 /**
- * What a walk needs beside the tokens: `words`, `lines` (of the source), `finished` (an open fence will not go on), and
+ * What a walk needs beside the tokens: `words`, `onheight`, `lines` (of the source), `finished` (an open fence will not go on), and
  * `colours(code, language)`.
  */
 export function nodes(tokens, context) {
@@ -126,7 +126,7 @@ function leaf(token, stack, context) {
   if (type === "code_inline") return element("code", { dir: "ltr" }, prose(content));
   if (type === "softbreak" || type === "hardbreak") return element("br");
   if (type === "hr") return element("hr");
-  if (type === "formula") return formula(token);
+  if (type === "formula") return formula(token, context.onheight);
   if (type === "image") return image(token, stack, context.words);
   if (type === "fence" || type === "code_block") return fence(token, context);
   return text(content);
@@ -143,12 +143,12 @@ function image(token, stack, words) {
 }
 
 /* One that can be wider than the page scrolls in itself. */
-function formula(token) {
+function formula(token, onheight) {
   const display = token.markup === "display";
   const name = "formula" + (display ? " display" : token.content.length > 40 ? " wide" : "");
   const node = element(token.block ? "div" : "span", name === "formula" ? { class: name } : { class: name, tabindex: "0" });
   node.source = token.info;
-  node.fill = (drawn) => drawFormula(drawn, { tex: token.content, source: token.info, display });
+  node.fill = (drawn) => drawFormula(drawn, { tex: token.content, source: token.info, display, onheight });
   return node;
 }
 

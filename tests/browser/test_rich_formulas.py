@@ -65,6 +65,19 @@ def test_without_mathml_a_formula_keeps_its_backslashes(page: Chrome) -> None:  
     assert page.execute_async_script(SET_UP) is None
 
 
+def test_a_formula_that_comes_late_tells_of_its_height(page: Chrome) -> None:  # noqa: F811
+    told = page.execute_async_script(
+        """
+        const done = arguments[0], element = document.createElement("div");
+        const onheight = () => element.querySelector("math") && done("told");
+        const drawing = MillstreamRich.drawing(element, {words: WORDS, onheight});
+        drawing.write("$x^2$");
+        drawing.end();
+        """
+    )
+    assert told == "told"
+
+
 def test_half_a_formula_is_held_back_and_an_amount_is_not(page: Chrome) -> None:  # noqa: F811
     text = "Let $\\frac{a}{b}$ be, and \\(c_1\\):\n\n\\[\nz \\\\ e\n\\]\n\nEnd."
     steps = page.execute_script("return draw(arguments[0], true)[1]", text)
