@@ -87,7 +87,7 @@ def test_an_odd_position_is_refused_or_the_beginning_and_never_our_failure(clien
                 response = client.get(url, headers=accept, query_string={name: value})
             statuses.add(response.status_code)
             if response.status_code == 200:
-                assert response.data[-100:] == whole[-100:]
+                assert response.data[-50:] == whole[-50:]
     assert statuses == {200, 400} | ({416} if name == "offset" else set())
 
 
