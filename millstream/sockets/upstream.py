@@ -13,12 +13,14 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
+import gevent
 import gevent.socket
 from gevent import get_hub
 
 from millstream.sockets.pool import Framing, Pool
 
 SIZE = 65536  # bytes of one read
+MUCH = 16384  # bytes of a read after which others have their turn
 READ = 1
 NOTHING_YET = (BlockingIOError, ssl.SSLWantReadError)
 
@@ -185,11 +187,6 @@ class Body:
 def _receive(sock: socket.socket) -> bytes:
     pending = getattr(sock, "pending", None)
     try:
-        # gevent's own recv tries before it waits. Where bytes come a token at a time the vain try costs 4 µs; and an
-        # upstream that always has more would let nobody else have a turn.
-        wait: Any = getattr(sock, "_wait", None)
-        if wait is not None and not (pending and pending()):
-            wait(sock._read_event)  # type: ignore[attr-defined]
         data = sock.recv(SIZE)
         # What TLS has decrypted already makes no socket readable.
         if data and pending and (more := pending()):
@@ -198,4 +195,6 @@ def _receive(sock: socket.socket) -> bytes:
         raise
     except OSError as error:  # TLS has errors of its own
         raise ConnectionError(str(error)) from error
+    if len(data) >= MUCH and isinstance(sock, gevent.socket.socket):
+        gevent.sleep(0)  # gevent waits only where nothing is there: who always has more would let nobody else run
     return data

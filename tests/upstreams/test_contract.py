@@ -176,5 +176,5 @@ def test_every_answer_may_be_poured_from_the_event_loop():
         timeout=240,
     )
     assert run.returncode == 0, run.stderr
-    # Those over HTTP. A new version of urllib3 or gevent that moved the socket would be slow, and silent about it.
+    # Those over HTTP.
     assert run.stdout.split() == ["TLS", "anthropic", "azure", "completions", "legacy", "llama.cpp", "openai"]
