@@ -34,7 +34,7 @@ CODES: dict[str, tuple[int, str]] = {
     "bad_range": (416, "invalid_request_error"),
     "idempotency_key_reused": (422, "invalid_request_error"),
     "headers_too_large": (431, "invalid_request_error"),
-    **dict.fromkeys(("requests", "tokens", "streams", "login"), (429, "rate_limit_error")),
+    **dict.fromkeys(("requests", "tokens", "streams", "login", "upstream_limited"), (429, "rate_limit_error")),
     "internal": (500, "server_error"),
     "bad_gateway": (502, "server_error"),  # this and gateway_timeout only nginx says: we are away, or too late
     "gateway_timeout": (504, "server_error"),
@@ -49,6 +49,10 @@ CODES: dict[str, tuple[int, str]] = {
     # These occur in a `failed` event only; the status is what a late follower with nothing left to read gets.
     **dict.fromkeys(("abandoned", "interrupted", "lost", "content_withdrawn"), (502, "server_error")),
 }
+
+MENDABLE = (400, 413, 422)  # an upstream's status that is the client's to mend, as `bad_request`
+# What ended an answer that an upstream had begun: asking again pays again.
+PAID = frozenset({"abandoned", "interrupted", "lost", "content_withdrawn", "internal"})
 
 # What a visitor reads of an upstream's trouble: what to do. Addresses, keys and settings are the operator's business.
 PUBLIC = {
@@ -83,8 +87,15 @@ class MillstreamError(Exception):
         self.param = param
         self.headers = headers or {}
         self.public = public
+        self.paid = code in PAID  # asking again may pay again, or makes no sense
         self.upstream = ""  # whose trouble it is
         self.upstream_status: int | None = None
+
+    def answered(self, upstream_status: int | None) -> None:
+        """What the upstream's status was: one that is the client's to mend is ours, too."""
+        self.upstream_status = upstream_status
+        if self.code == "bad_request" and upstream_status in MENDABLE:
+            self.status = upstream_status or 400
 
     def failure(self, upstream: str = "") -> Failure:
         """The value that goes into a `failed` event and into the log. `upstream` is the one that was asked."""
@@ -97,6 +108,7 @@ class MillstreamError(Exception):
             self.message if self.public else "",
             upstream or self.upstream,
             self.upstream_status,
+            self.paid,
         )
 
     @classmethod
@@ -106,7 +118,8 @@ class MillstreamError(Exception):
         code = failure.code if failure.code in CODES else "internal"
         message, public = (failure.operator, failure.message) if failure.operator else (failure.message, None)
         error = cls(code, message, failure.param, headers, public)
-        error.upstream, error.upstream_status = failure.upstream, failure.upstream_status
+        error.upstream, error.paid = failure.upstream, failure.paid
+        error.answered(failure.upstream_status)
         return error
 
 
@@ -134,7 +147,7 @@ class UpstreamError(MillstreamError):
         self.paid = paid
         self.elsewhere = elsewhere or not paid or code == "upstream_auth"
         self.retry_after = retry_after
-        self.upstream_status = status
+        self.answered(status)
 
 
 class NotFound(MillstreamError):

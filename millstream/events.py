@@ -44,6 +44,7 @@ class Failure(Struct, frozen=True, omit_defaults=True):
 
     `message` is for visitors, `operator` the whole of it, where that is not for them. `retry_after` is the header
     Retry-After, in seconds, for who asked and still awaits a status. `upstream_status` is what the upstream answered.
+    `paid`: asking again may pay again.
     """
 
     message: str
@@ -54,6 +55,7 @@ class Failure(Struct, frozen=True, omit_defaults=True):
     operator: str = ""
     upstream: str = ""
     upstream_status: int | None = None
+    paid: bool = False
 
     def to_operator(self) -> Failure:
         return replace(self, message=self.operator or self.message)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("millstream")
 
-REFUSALS = ("upstream_refused", "upstream_auth", "connect_timeout")
+REFUSALS = ("upstream_refused", "upstream_auth", "upstream_limited", "connect_timeout")
 
 
 class Ended(Protocol):

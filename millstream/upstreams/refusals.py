@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 
 from msgspec import Struct
 
-from millstream.errors import UpstreamError
+from millstream.errors import MENDABLE, UpstreamError
 from millstream.settings import Secret
 from millstream.upstreams.quotation import quote
 
@@ -97,6 +97,14 @@ def refusal(
     name: str, status: int, headers: Mapping[str, str], body: bytes, secrets: Iterable[Secret]
 ) -> UpstreamError:
     """For a status other than 200."""
+    error = _refusal(name, status, headers, body, secrets)
+    error.answered(status)
+    return error
+
+
+def _refusal(
+    name: str, status: int, headers: Mapping[str, str], body: bytes, secrets: Iterable[Secret]
+) -> UpstreamError:
     why = reason_in(body)
     said = _said(why.message, secrets)
     if 300 <= status < 400:
@@ -116,7 +124,7 @@ def refusal(
     if status == 404:
         says = f"knows no such address or model (HTTP 404){said}; check its base_url and models"
         return _refused(name, says, elsewhere=True)
-    if status in (400, 413, 422):  # the client's to mend: with a 502 OpenAI's packages would ask, and pay, again
+    if status in MENDABLE:  # by the client: with a 502 OpenAI's packages would ask, and pay, again
         return UpstreamError("bad_request", f'upstream "{name}" refused the request (HTTP {status}){said}.')
     return _refused(name, f"refused the request (HTTP {status}){said}")
 
@@ -143,11 +151,12 @@ def _until(date: str) -> float:
 
 def _limited(name: str, used_up: bool, headers: Mapping[str, str], said: str) -> UpstreamError:
     if used_up:  # asking again is of no use: `paid` keeps everybody from trying
-        says = f"has no quota left for this key (HTTP 429){said}; look after the account"
-        return _refused(name, says, elsewhere=True)
+        says = f'upstream "{name}" has no quota left for this key (HTTP 429){said}; look after the account.'
+        return UpstreamError("upstream_limited", says, elsewhere=True)
     wait = retry_after(headers)
     when = "later" if wait is None else f"in {math.ceil(wait)} s"
-    return _refused(name, f"takes no more requests now (HTTP 429){said}; try again {when}", paid=False, wait=wait)
+    says = f'upstream "{name}" takes no more requests now (HTTP 429){said}; try again {when}.'
+    return UpstreamError("upstream_limited", says, paid=False, retry_after=wait)
 
 
 def _unauthorised(name: str, said: str) -> UpstreamError:

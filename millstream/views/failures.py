@@ -36,6 +36,8 @@ def _render(error: MillstreamError) -> Response:
         failure = failure.to_operator()
     error.message = failure.message
     services().metrics.refused(error.code)
+    if error.paid:
+        error.headers["x-should-retry"] = "false"  # OpenAI's and Anthropic's packages heed it
     if "refuse" in g:  # at a door of another dialect
         response = cast(Response, g.refuse(error))
         response.headers.update(HEADERS | error.headers)

@@ -2,7 +2,7 @@
 (function (page) {
   'use strict';
   var KEYS = {
-    upstream_refused: 'refused', upstream_auth: 'refused', upstream_protocol: 'refused',
+    upstream_refused: 'refused', upstream_limited: 'refused', upstream_auth: 'refused', upstream_protocol: 'refused',
     connect_timeout: 'silent', first_token_timeout: 'silent',
     requests: 'limit', tokens: 'limit', streams: 'limit', login: 'limit',
     full: 'full', draining: 'full', store_unavailable: 'full',

@@ -164,7 +164,7 @@ REFUSALS = [
         None,
         "(HTTP 529): Over",
     ),
-    ("429 Too Many", ["retry-after: 7"], said("rate_limit_error", "x"), "upstream_refused", False, 7.0, "in 7 s"),
+    ("429 Too Many", ["retry-after: 7"], said("rate_limit_error", "x"), "upstream_limited", False, 7.0, "in 7 s"),
     ("401 No", [], said("authentication_error", f"bad {KEY}"), "upstream_auth", True, None, "Check its api_key"),
     ("404 No", [], said("not_found_error", "model: m"), "upstream_refused", True, None, "model: m"),
     ("400 No", [], said("invalid_request_error", "too long"), "bad_request", True, None, "too long"),

@@ -122,13 +122,16 @@ def test_a_wrong_key_is_named_and_not_shown(door, name):
 
 
 @pytest.mark.parametrize("name", CONNECTED)
-@pytest.mark.parametrize("status", ["429 Too Many Requests", "503 Service Unavailable"])
-def test_a_busy_upstream_was_not_paid_and_its_wait_is_known(door, name, status):
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [("429 Too Many Requests", "upstream_limited"), ("503 Service Unavailable", "upstream_refused")],
+)
+def test_a_busy_upstream_was_not_paid_and_its_wait_is_known(door, name, status, code):
     one = door(name)
     one.refuse(status, "Slow down", "Retry-After: 7")
     with pytest.raises(UpstreamError) as caught:
         ask(one, "chat", ["", ""])
-    assert (caught.value.code, caught.value.paid, caught.value.retry_after) == ("upstream_refused", False, 7)
+    assert (caught.value.code, caught.value.paid, caught.value.retry_after) == (code, False, 7)
 
 
 @pytest.mark.parametrize("name", CONNECTED)

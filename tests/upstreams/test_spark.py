@@ -249,7 +249,7 @@ HANDSHAKES = {
         said("403 No", b'{"message":"a valid date"}', "Date: {now}"), "upstream_auth", True, "base_url"),
     "404": (said("404 No"), "upstream_refused", True, "base_url"),
     "redirect": (said("302 Found", b"", "Location: wss://elsewhere/"), "upstream_refused", True, "redirects to"),
-    "429": (said("429 No", b"", "Retry-After: 7"), "upstream_refused", False, "in 7 s"),
+    "429": (said("429 No", b"", "Retry-After: 7"), "upstream_limited", False, "in 7 s"),
     "502": (said("502 Bad Gateway", b"<html>"), "upstream_refused", True, "HTTP 502"),
     "503": (said("503 No"), "upstream_refused", False, "later"),
     "200": (said("200 OK", b"hello"), "upstream_refused", True, "HTTP 200"),

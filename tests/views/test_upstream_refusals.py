@@ -24,7 +24,7 @@ def ask(make_app):
         table = UpstreamSettings("busy", "openai", ("m",), made[-1].address, connect=WAIT, retries=0)
         client = make_app(upstreams=(table,), status_wait=WAIT, keys=keys, open=open).test_client()
         if method == "POST":
-            options["json"] = {"prompt": "Hi"}
+            options.setdefault("json", {"prompt": "Hi"})
         response = client.open(path, method=method, **options)
         response.client = client
         return response
@@ -43,9 +43,36 @@ def ask(make_app):
 def test_the_wait_that_the_upstream_wants_is_told(ask, path, format, header, told):
     query = f"{path}?format={format}" if format else path
     response = ask(whole("429 Too Many Requests", BUSY, header), query)
-    assert (response.status_code, response.headers.get("Retry-After")) == (502, told)
+    assert (response.status_code, response.headers.get("Retry-After")) == (429, told)
+    assert "x-should-retry" not in response.headers
     assert "Slow down" in response.text
     assert "retry_after" not in response.text
+
+
+STATUSES = {
+    "400 Bad Request": (400, "bad_request", "false"),
+    "413 Too Large": (413, "bad_request", "false"),
+    "422 Unprocessable": (422, "bad_request", "false"),
+    "401 Unauthorized": (502, "upstream_auth", "false"),
+    "403 Forbidden": (502, "upstream_auth", "false"),
+    "429 Too Many": (429, "upstream_limited", None),
+    "500 Oops": (502, "upstream_refused", "false"),
+    "503 Busy": (502, "upstream_refused", None),
+}
+
+
+@pytest.mark.parametrize(("line", "told"), STATUSES.items(), ids=STATUSES)
+@pytest.mark.parametrize("path", ["/chat?format=json", "/v1/chat/completions", "/v1/messages"])
+def test_each_status_raises_the_right_class_in_an_sdk_and_pays_once(ask, line, told, path):
+    reply = whole(line, b'{"error":{"message":"The upstream says why"}}')
+    asked = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 9}
+    response = ask(reply, path, json=asked)
+    status, code, retry = told
+    if path == "/v1/messages" and status == 422:
+        status = 400  # which that API has instead
+    assert (response.status_code, response.headers.get("x-should-retry")) == (status, retry)
+    assert code != "bad_request" or "The upstream says why" in response.text
+    assert path == "/v1/messages" or response.json["error"]["code"] == code
 
 
 REFUSALS = [
