@@ -32,6 +32,7 @@ def index() -> Response:
             default_model=intake.default_model(caller),
             presets=listed(caller),
             version=scripts.version(),
+            operator=intake.by_operator(),
         )
     )
     response.headers["Cache-Control"] = "no-cache, private"

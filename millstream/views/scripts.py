@@ -16,7 +16,7 @@ ORDER = (
     *("webstorage", "indexeddb", "tabs", "archive", "older", "branches", "talks", "address"),
     *("failure", "facts", "clipboard", "notice", "versions", "question", "answer", "thread", "stateline", "composer"),
     *("picks", "panel", "keylist", "signin", "rail", "settings", "answering", "progress", "asking", "running"),
-    *("conversation", "keys", "start"),
+    *("carrying", "conversation", "keys", "start"),
 )
 YEAR = 31536000  # s
 

@@ -35,7 +35,7 @@
   }
 
   function draw() {
-    var running = hooks.running(), can = box.value.trim() && page.isOnline();
+    var running = hooks.running(), can = box.value.trim();
     var label = page.say(running ? 'stop' : 'send');
     if (icon !== (running ? 'stop' : 'up')) page.swapIcon(go, icon = running ? 'stop' : 'up');
     go.setAttribute('aria-label', label);
@@ -62,7 +62,7 @@
 
   function send() {
     if (hooks.running()) page.stateline.hint(page.say('busy'));
-    else if (box.value.trim() && page.isOnline()) hooks.send(box.value);
+    else if (box.value.trim()) hooks.send(box.value);
   }
 
   function submitted(event) {

@@ -15,7 +15,8 @@
     function version(n) { choose(turn, n); }
     if (turn.role === 'user') return page.drawQuestion(turn, {edit: function () { edit(turn); }, version: version});
     return page.drawAnswer(turn, {
-      again: function () { again(turn); }, continued: function () { go_on(turn); }, version: version
+      again: function () { again(turn); }, continued: function () { goOn(turn); }, version: version,
+      carry: carryable(talk, turn)
     });
   }
 
@@ -55,6 +56,7 @@
   function ended(which, record) {
     var failure = record.failure, view = talk === which && page.thread.view(record);
     if (failure && failure.status === 401) return signedOut(which, record);
+    if (failure && page.isTooLong(failure)) failure.alone = !carryable(which, record);
     if (failure && !record.url && refused(which, record)) return;
     page.talks.save(which, [record]);
     page.rail.draw(); // it says where nothing could be kept
@@ -85,10 +87,23 @@
     return true;
   }
 
+  /** What begins a new conversation with the last turns, or null where the question alone is too long. */
+  function carryable(which, record) {
+    var before = page.branches.path(which.nodes, record.parent), question = before.pop();
+    if (!question || !page.isCarried(before, question.text)) return null;
+    return function () {
+      var fresh = page.carry(which, before), text = page.composer.text() || question.text;
+      page.address.set(fresh.id, false);
+      show(fresh);
+      page.composer.fill(text);
+    };
+  }
+
   /** The server did not take the question. Gives whether all is done. */
   function refused(which, record) {
+    var carry = carryable(which, record);
     if (!giveBack(which, record)) return false;
-    page.thread.note(page.noticeOf(record, null));
+    page.thread.note(page.noticeOf(record, {carry: carry}));
     page.progress.ended(record);
     page.scrolling.stick();
     return true;
@@ -155,24 +170,29 @@
   }
 
   /** Has an answer that ended by its length written on: as a version that begins with it. */
-  function go_on(record) {
+  function goOn(record) {
     if (busy()) return;
     page.talks.turn(talk, record.parent);
     answer(record);
+  }
+
+  function show(given) {
+    opened++;
+    page.undo.gone();
+    talk = given;
+    page.composer.open(talk.turns.length ? talk.id : 'new');
+    page.scrolling.stick();
+    draw();
+    page.scrolling.stick();
+    resume(talk);
   }
 
   function open(id, then) {
     var turn = ++opened;
     function found(given) {
       if (turn !== opened) return; // another one was opened meanwhile
-      page.undo.gone();
-      talk = given || page.talks.fresh();
-      page.address.set(given ? talk.id : null, true);
-      page.composer.open(talk.turns.length ? talk.id : 'new');
-      page.scrolling.stick();
-      draw();
-      page.scrolling.stick();
-      resume(talk);
+      page.address.set(given ? given.id : null, true);
+      show(given || page.talks.fresh());
       if (then) then();
     }
     if (page.running.of(id)) found(page.running.of(id).talk);

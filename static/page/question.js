@@ -4,7 +4,7 @@
 
   /** {element, versions}. acts: edit(), version(n). */
   page.drawQuestion = function (turn, acts) {
-    var bubble = page.make('div', {'class': 'bubble', dir: 'auto', text: turn.text});
+    var bubble = page.make('div', {'class': 'bubble' + (/\S{200}/.test(turn.text) ? ' long' : ''), dir: 'auto', text: turn.text});
     var copy = page.copies(page.iconButton('copy', page.say('copy')), function () { return turn.text; });
     var versions = page.versions(acts.version);
     page.markLanguage(bubble, turn.text);

@@ -25,8 +25,7 @@
   });
   page.keys.begin();
   window.addEventListener('pagehide', page.running.keep);
-  window.addEventListener('online', function () { page.stateline.draw(); page.composer.draw(); });
-  window.addEventListener('offline', function () { page.stateline.draw(); page.composer.draw(); });
+  page.stateline.begin();
   // The modules that draw markdown run before this event; what is kept should be drawn with them.
   if ('noModule' in document.createElement('script') && document.readyState === 'loading') document.addEventListener('DOMContentLoaded', page.conversation.begin);
   else page.conversation.begin();

@@ -3,9 +3,7 @@
   'use strict';
   var words = page.make('span', {});
   var line = page.make('p', {'class': 'state'}, [words]);
-  // A machine without a network still reaches the server that runs on it.
-  var loopback = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(location.hostname);
-  var state = {text: '', style: ''}, hint = '', timer = null;
+  var state = {text: '', style: ''}, hint = '', timer = null, network = '';
 
   function set(text, style) {
     if (words.textContent !== text) words.textContent = text;
@@ -16,11 +14,24 @@
 
   function draw() {
     if (hint) return set(hint, '');
-    if (!page.isOnline()) return set(page.say('offline'), 'offline');
+    if (!state.text && network) return set(page.say(network), network);
     return set(state.text, state.style);
   }
 
-  page.isOnline = function () { return loopback || navigator.onLine !== false; };
+  /** What the browser says of the network is a hint: a LAN without internet has servers, too, and some old WebKits are
+      "offline" for ever. So the server is asked, and sending is always tried. */
+  function look() {
+    var request = new XMLHttpRequest();
+    function tell(found) {
+      network = found;
+      draw();
+    }
+    if (navigator.onLine !== false) return tell('');
+    request.open('HEAD', page.root + '/page.js?' + Date.now());
+    request.onload = function () { tell(navigator.onLine === false ? 'no_internet' : ''); };
+    request.onerror = function () { tell(navigator.onLine === false ? 'offline' : ''); };
+    request.send();
+  }
 
   page.stateline = {
     element: line,
@@ -45,6 +56,11 @@
       }, 3000);
     },
 
-    draw: draw
+    /** Looks at the network from now on. */
+    begin: function () {
+      window.addEventListener('online', look);
+      window.addEventListener('offline', look);
+      look();
+    }
   };
 }(window.MillstreamPage));

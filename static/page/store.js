@@ -53,6 +53,7 @@
     this.areas.slice(from).forEach(function (area) { area.removeItem(prefix + key); });
   };
 
+  page.main = main;
   /** Where the page lives: "" or "/path". */
   page.root = root;
   /** What the names of all that is kept begin with: other paths of this origin may be other servers. */

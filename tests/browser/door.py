@@ -7,9 +7,10 @@ import select
 import socket
 import threading
 from contextlib import suppress
+from http import HTTPStatus
 
 DEADLINE = 60.0  # s
-WORDS = {200: "OK", 204: "No Content", 401: "Unauthorized", 413: "Content Too Large", 429: "Too Many Requests"}
+WORDS = {status.value: status.phrase for status in HTTPStatus}
 
 
 class Door:

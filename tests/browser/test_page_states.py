@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.browser import states
-from tests.browser.chat import WORDS, Chat
+from tests.browser.chat import ELSEWHERE, WORDS, Chat
 from tests.system.in_turn import InTurn
 
 pytestmark = pytest.mark.browser
@@ -138,22 +138,65 @@ def test_a_lost_connection_is_told_and_loses_nothing(chat: Chat) -> None:
     assert len(chat.questions()) == 1
 
 
-def test_offline_nothing_can_be_sent_and_the_draft_stays(chat: Chat) -> None:
+def test_offline_the_page_says_so_and_asks_when_it_can(chat: Chat) -> None:
     states.offline(chat)
     assert chat.text(".state") == "You are offline. What you wrote is kept."
-    assert chat.find(".go").get_attribute("aria-disabled") == "true"
     chat.type("\n")
+    chat.wait("document.querySelector('.state.lost')")
     states.network(chat, offline=False)
-    chat.wait("!document.querySelector('.state.offline')")
-    assert chat.find("#message").get_attribute("value") == "A draft"
-    assert chat.find(".go").get_attribute("aria-disabled") == "false"
-    assert len(chat.questions()) == 1
+    chat.wait("document.querySelectorAll('.facts').length === 2")
+    assert chat.texts(".bubble") == [WHY, "A draft"]
+    assert len(chat.questions()) == 2
 
 
-def test_a_machine_without_a_network_still_asks_its_own_server(chat: Chat) -> None:
+def test_what_the_browser_says_of_the_network_keeps_nothing_from_being_asked(chat: Chat) -> None:
+    chat.fresh(host=ELSEWHERE)
     chat.run("Object.defineProperty(navigator, 'onLine', {value: false}); dispatchEvent(new Event('offline'))")
+    chat.wait_text(".state", "No internet, but this server answers. You can go on.")
     chat.asked_and_ended()
     assert chat.text(".answer .text") == "".join(WORDS).strip()
+
+
+@pytest.mark.parametrize("message", ["", "This model's maximum context length is 8192 tokens."])
+def test_a_conversation_that_is_too_long_goes_on_in_a_new_one(chat: Chat, message: str) -> None:
+    for n in range(6):
+        chat.asked_and_ended(f"Question {n}?")
+    if message:
+        chat.door.says("/chat", 400, "bad_request", message)
+    else:
+        chat.door.says("/chat", 413, "body_too_large")
+    chat.ask("And now?")
+    chat.wait_text(".notice b", "This conversation is too long. Your question was not sent.")
+    assert len(chat.texts(".bubble")) == 6
+    assert chat.find("#message").get_attribute("value") == "And now?"
+    chat.click(".notice button")
+    assert chat.texts(".bubble") == ["Question 5?"]
+    chat.type("\n")
+    chat.ended()
+    assert [message["content"] for message in chat.questions()[-1] if message["role"] == "user"] == [
+        "Question 5?",
+        "And now?",
+    ]
+    assert len(chat.texts("nav .talk")) == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "said"),
+    [
+        (502, "upstream_refused", "The model is not available right now. Try again, or choose another model."),
+        (504, "first_token_timeout", "The model did not answer in time. Try again."),
+        (503, "full", "The model is not available right now. Try again, or choose another model."),
+        (400, "bad_field", "Something went wrong. So says the door."),
+    ],
+)
+def test_a_failure_tells_visitors_what_they_can_do_and_operators_why(
+    chat: Chat, status: int, code: str, said: str
+) -> None:
+    chat.door.says("/chat", status, code)
+    chat.ask()
+    chat.wait("document.querySelector('.notice')")
+    assert chat.texts(".notice .what > p")[0] == said
+    assert ("So says the door." in chat.texts(".notice .small")) == (code != "bad_field")
 
 
 def test_who_is_signed_out_signs_in_and_goes_on_with_the_draft(chat: Chat) -> None:
