@@ -14,6 +14,9 @@ class StoreLost(Exception):
     """What was appended can't be kept any more, neither on disk nor in memory."""
 
 
+Then = Callable[[int | StoreLost], None]
+
+
 class Inbox(Protocol):
     """The port through which a store tells what other workers say. Must not block."""
 
@@ -51,7 +54,6 @@ class Store(Protocol):
     """
 
     worker: str  # this worker's name, unique over all workers and restarts
-    waits: bool  # `append` may let other greenlets run; where it doesn't, it may be called in the event loop
     belated: float  # s after its return for which owners may still have to add what their own clients have seen
 
     @property
@@ -82,10 +84,13 @@ class Store(Protocol):
         """The id of the stream that the name leads to; with `take` it leads nowhere afterwards."""
         ...
 
-    def append(self, id: str, batch: list[Event]) -> int:
+    def append(self, id: str, batch: list[Event], then: Then | None = None) -> int:
         """Adds numbered events in one write and tells waiting workers; the owner only. Events whose number is
-        already there are dropped. A terminal event ends the ownership. Gives the position after the batch,
-        for Reader.seek. Raises StoreLost."""
+        already there are dropped. A terminal event ends the ownership.
+
+        With `then` it never blocks: `then` is called once the batch is logged, at once or later, in the order of the
+        batches, with the position after the batch, for Reader.seek; or with a StoreLost. Without it, waits for
+        that, gives the position, and raises StoreLost."""
         ...
 
     def reader(self, id: str, after: int = 0) -> Reader:
@@ -126,3 +131,17 @@ class Store(Protocol):
         """Erases logs (and claims) whose end, or whose last sign where the owner is dead, is `ttl` ago.
         `now` is Unix time in seconds. Gives the number erased."""
         ...
+
+
+def at_once(append: Callable[[str, list[Event]], int], id: str, batch: list[Event], then: Then | None) -> int:
+    """What `Store.append` does where logging needs no waiting."""
+    try:
+        position = append(id, batch)
+    except StoreLost as error:
+        if then is None:
+            raise
+        then(error)
+        return 0
+    if then is not None:
+        then(position)
+    return position

@@ -15,7 +15,7 @@ import gevent
 
 from millstream.errors import NotFound, Unavailable
 from millstream.events import TERMINAL, Event, Meta
-from millstream.stores import Inbox, StoreLost, Word
+from millstream.stores import Inbox, StoreLost, Then, Word, at_once
 from millstream.stores.claims import Claims
 from millstream.stores.directory import private
 from millstream.stores.doorbell import Doorbell
@@ -35,7 +35,6 @@ _logger = logging.getLogger(__name__)
 class FileStore:
     """`DIR/{id}.log` is a stream, `DIR/claims/…` an Idempotency-Key, `DIR/{worker}.sock` a doorbell."""
 
-    waits = False
     belated = 0.0
 
     def __init__(self, directory: Path, ttl: float, size: int = 0) -> None:
@@ -107,7 +106,10 @@ class FileStore:
         finally:
             os.close(fd)
 
-    def append(self, id: str, batch: list[Event]) -> int:
+    def append(self, id: str, batch: list[Event], then: Then | None = None) -> int:
+        return at_once(self._append, id, batch, then)
+
+    def _append(self, id: str, batch: list[Event]) -> int:
         log = self._logs.get(id)
         if log is None:
             raise StoreLost(f"stream {id} has ended, is erased or another worker's; nothing can be added to it")

@@ -10,7 +10,7 @@ from math import inf
 
 from millstream.errors import NotFound
 from millstream.events import TERMINAL, Event, Meta
-from millstream.stores import Inbox, StoreLost, Word
+from millstream.stores import Inbox, StoreLost, Then, Word, at_once
 
 
 def worker_name() -> str:
@@ -46,7 +46,6 @@ class _Log:
 class MemoryStore:
     """One worker owns everything, so nobody has to be told, and nothing can be seized."""
 
-    waits = False
     belated = 0.0
 
     def __init__(self, ttl: float, size: int = 0) -> None:
@@ -96,7 +95,10 @@ class MemoryStore:
         id = self._names.pop(name, None) if take else self._names.get(name)
         return id if id in self._logs else None
 
-    def append(self, id: str, batch: list[Event]) -> int:
+    def append(self, id: str, batch: list[Event], then: Then | None = None) -> int:
+        return at_once(self._append, id, batch, then)
+
+    def _append(self, id: str, batch: list[Event]) -> int:
         log = self._logs.get(id)
         if log is None or log.ended is not None:
             raise StoreLost(f"stream {id} has ended or is erased; nothing can be added to it")

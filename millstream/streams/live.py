@@ -14,21 +14,21 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
-import gevent
 from gevent.event import Event as Signal
-from gevent.lock import BoundedSemaphore
 from msgspec.structs import replace
 
 from millstream.errors import MillstreamError, RequestError, UpstreamError
-from millstream.events import TERMINAL, Call, End, Event, Meta, Usage, believable, number
+from millstream.events import TERMINAL, Call, End, Event, Meta, believable, number
 from millstream.settings import Settings
 from millstream.settings.prices import cost
-from millstream.stores import Store
+from millstream.stores import Store, StoreLost
 from millstream.stores.memory import size
-from millstream.streams.history import history
+from millstream.streams.history import Tally
 from millstream.streams.meter import Meter
 from millstream.streams.pump import Pump, lost
 from millstream.upstreams import Upstream
@@ -66,7 +66,8 @@ class Live:
         self.terminal: Event | None = None  # numbered as soon as it is being logged
         self.unlogged: Event | None = None  # the same where the log could not take it
         self._store = store
-        self._turn = BoundedSemaphore()  # logging may take a moment: what comes meanwhile comes behind
+        self._last = 0  # the number of the last event that is logged
+        self._tally = Tally()
         self._ended = ended
         self._meter = meter
         self._cancelled: float | None = None  # when nobody wanted the rest any more
@@ -81,10 +82,6 @@ class Live:
     # -- what the pump brings -----------------------------------------------------------------------------------
 
     @property
-    def pours(self) -> bool:
-        return not self._store.waits
-
-    @property
     def over(self) -> bool:
         return self.terminal is not None
 
@@ -93,68 +90,79 @@ class Live:
         self.settled.set()
 
     def take(self, events: list[Event]) -> bool:
-        """In the event loop, where the log takes it without waiting: so it is always its turn."""
+        """Logs what one read of the upstream brought; what is logged is passed on. Whether more is wanted."""
         if self.terminal is not None:
             return False
-        self._log(events)
-        return True
-
-    def deliver(self, events: list[Event], terminal: Event | None = None) -> None:
-        """Logs and passes on. `terminal` is the last of them, if it is."""
-        with self._turn:
-            if terminal is self.terminal:  # else somebody ended the stream while the pump waited for its turn
-                self._log(events)
-
-    def _log(self, events: list[Event]) -> None:
-        batch = number(events, self.n)
-        self._note(batch)
-        # Before it is logged: a pump that is killed meanwhile must leave the right number behind.
-        before, self.n = self.n, batch[-1].n
-        if self.terminal is not None:
-            self.terminal = batch[-1]
-        try:
-            position = self._store.append(self.meta.id, batch)
-        except Exception:
-            self.n = before  # what is not logged would leave a gap
-            raise
-        for follower in tuple(self._local):
-            follower.push(position, batch)
-        if self._size > self._settings.max_answer and self.terminal is None:
+        self._note(events)
+        self._append(number(events, self.n))
+        if self._size > self._settings.max_answer:
             says = f"The answer is longer than {self._settings.max_answer} bytes. Ask for a shorter one."
-            raise UpstreamError("answer_too_long", says)
+            self.fail(UpstreamError("answer_too_long", says))
+        return self.terminal is None
 
-    def _note(self, batch: list[Event]) -> None:
+    def _note(self, events: Sequence[Event]) -> None:
         heard = monotonic()
-        if tokens := len(batch) - (self.terminal is not None):
-            self._meter.batch(self.upstream.name, tokens, None if self.first is None else heard - self._heard)
+        self._meter.batch(self.upstream.name, len(events), None if self.first is None else heard - self._heard)
         self._heard = heard
-        self._size += sum(map(size, batch))
-        if self.first is None and batch[0].type not in TERMINAL:
-            self.first = self._heard
+        self._size += sum(map(size, events))
+        self._tally.add(events)
+        if self.first is None:
+            self.first = heard
             self.accept()
+
+    def _append(self, batch: list[Event]) -> None:
+        before, self.n = self.n, batch[-1].n
+        try:
+            self._store.append(self.meta.id, batch, partial(self._logged, batch))
+        except Exception as error:  # whatever the log's trouble is, those who listen hear the end
+            log.exception("stream %s could not be logged", self.meta.id)
+            self.n = before  # a gap in the numbers would be a lie
+            self._logged(batch, StoreLost(str(error)))
+
+    def _logged(self, batch: list[Event], position: int | StoreLost) -> None:
+        """In the order in which it was appended."""
+        if isinstance(position, StoreLost):
+            self._lose(position)
+            return
+        self._last = batch[-1].n
+        for follower in tuple(self._local):
+            try:
+                follower.push(position, batch)
+            except Exception:  # one client's trouble is not the others'
+                log.exception("stream %s could not be passed on to a client", self.meta.id)
+                follower.leave()
+        if batch[-1].type in TERMINAL:
+            self._finish(batch[-1])
+
+    def _lose(self, why: StoreLost) -> None:
+        """Nothing can be logged any more: those who listen hear the end all the same."""
+        if self.terminal is None:
+            self.fail(lost())
+        elif self.unlogged is None:
+            log.warning("stream %s: its end could not be logged: %s", self.meta.id, why)
+            event = self.terminal
+            if event.n > self._last + 1 and event.end:  # they never had what came before it: it can't be a good end
+                event = Event("failed", end=replace(event.end, finish_reason=None, failure=lost().failure()))
+            self.terminal = self.unlogged = replace(event, n=self._last + 1)
+            for follower in tuple(self._local):
+                follower.wake()
+            self._finish(self.terminal)
 
     # -- the end ------------------------------------------------------------------------------------------------
 
-    def end(self, event: Event, before: list[Event] | None = None) -> None:
-        """Logs the terminal event, tells everybody, closes the upstream. Once; later calls do nothing."""
+    def end(self, event: Event, before: Sequence[Event] = ()) -> None:
+        """Closes the upstream, logs the terminal event, and tells everybody. Once; later calls do nothing."""
         if self.terminal is not None:
             return
-        end = self._counted(event.end or self._facts())
-        if self.terminal is not None:
-            return  # while the log was asked
-        self.terminal = event = replace(event, end=end)
-        try:
-            self.deliver([*(before or []), event], event)
-        except Exception as error:  # whatever the log's trouble is, those who listen hear the end
-            log.warning("stream %s: its end could not be logged: %r", self.meta.id, error)
-            if before:  # they never had these: that is no end which all is well with
-                event = Event("failed", end=replace(end, finish_reason=None, failure=lost().failure()))
-            self.terminal = self.unlogged = replace(event, n=self.n + 1)
-            for follower in tuple(self._local):
-                follower.wake()
-        self.settled.set()
-        self._ended(self, self.terminal)
+        if before:
+            self._note(before)
+        self.terminal = replace(event, end=self._counted(event.end or self._facts()), n=self.n + len(before) + 1)
         self._pump.stop()
+        self._append([*number(list(before), self.n), self.terminal])
+
+    def _finish(self, event: Event) -> None:
+        self.settled.set()
+        self._ended(self, event)
 
     def fail(self, error: MillstreamError) -> None:
         if self.terminal is not None:
@@ -200,19 +208,13 @@ class Live:
             model=self._model,
             upstream=self.upstream.name,
             finish_reason=finish_reason,
-            usage=self._usage() if self.accepted or self._sent(failure) else None,
+            usage=self._tally.usage(self.meta.prompt) if self.accepted or self._sent(failure) else None,
             failure=failure.failure(self.upstream.name) if failure else None,
         )
 
     def _sent(self, failure: MillstreamError | None) -> bool:
         """Whether the upstream may have begun to read the question, and so to be paid for it."""
         return self._pump.asked and not (failure and _unpaid(failure))
-
-    def _usage(self) -> Usage:
-        try:
-            return history(self._store.reader(self.meta.id)).usage(self.meta.prompt)
-        except (MillstreamError, OSError):  # erased by another worker, unreadable, away: mostly an event is a token
-            return Usage(self.meta.prompt, self.n, "estimated")
 
     # -- who follows --------------------------------------------------------------------------------------------
 
@@ -245,9 +247,7 @@ class Live:
 
     def _abandon(self) -> None:
         self._cancelled = monotonic()
-        # Leaving is noticed in the event loop, where nothing may block: the rest in a greenlet of its own.
-        self._pump.stop()
-        gevent.spawn(self.fail, MillstreamError("abandoned", "Nobody was listening any more; ask again."))
+        self.fail(MillstreamError("abandoned", "Nobody was listening any more; ask again."))
 
     # -- time ---------------------------------------------------------------------------------------------------
 

@@ -58,7 +58,7 @@ class Orphans:
         if not self._store.seize(meta.id):
             return False
         past = history(self._store.reader(meta.id))
-        use, usage = self._settings, past.usage(meta.prompt)
+        use, usage = self._settings, past.tally.usage(meta.prompt)
         price = cost(use.prices, (meta.model,), usage)
         end = End(
             meta.model,

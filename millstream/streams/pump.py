@@ -10,7 +10,6 @@ import gevent
 
 from millstream.errors import MillstreamError, UpstreamError
 from millstream.events import TERMINAL, Call, Event, Meta
-from millstream.stores import StoreLost
 from millstream.upstreams import Upstream
 from millstream.upstreams.answers import Flow
 
@@ -18,12 +17,9 @@ log = logging.getLogger("millstream")
 
 
 class Sink(Protocol):
-    """Where it goes. `pours`: `take` may be called in the event loop, where nothing may block."""
+    """Where it goes. Nothing here blocks."""
 
     meta: Meta
-
-    @property
-    def pours(self) -> bool: ...
 
     @property
     def over(self) -> bool: ...
@@ -31,11 +27,7 @@ class Sink(Protocol):
     def accept(self) -> None: ...
 
     def take(self, events: list[Event]) -> bool:
-        """Whether more is wanted. Raises StoreLost."""
-        ...
-
-    def deliver(self, events: list[Event]) -> None:
-        """The same in a greenlet. Raises StoreLost."""
+        """Whether more is wanted."""
         ...
 
     def end(self, event: Event, before: list[Event]) -> None: ...
@@ -84,8 +76,6 @@ class Pump:
             if failed is not None:
                 raise failed
             self._iterate()
-        except StoreLost:
-            self._sink.fail(lost())
         except MillstreamError as error:
             self._sink.fail(error)
         except Exception:
@@ -105,7 +95,7 @@ class Pump:
                 return  # this read was under way when somebody ended the stream
             if not batch:
                 sink.accept()
-                if sink.pours and isinstance(batch, Flow) and batch.pour(sink.take, self._poured):
+                if isinstance(batch, Flow) and batch.pour(sink.take, self._poured):
                     if self._stopped:  # by the first batch
                         batch.cease()
                         return
@@ -114,11 +104,13 @@ class Pump:
             elif batch[-1].type in TERMINAL:
                 sink.end(batch[-1], batch[:-1])
                 return
-            else:
-                sink.deliver(batch)
+            elif not sink.take(batch):
+                return
         raise UpstreamError("upstream_broke", f"{self._upstream.name}: the answer has no end.")
 
     def _poured(self, failed: BaseException | None) -> None:
+        if self._stopped:
+            return
         self._flow = None
         self._iterating = False
         self._greenlet = gevent.spawn(self._run, failed)

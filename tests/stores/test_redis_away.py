@@ -47,8 +47,7 @@ def shared(server) -> Iterator[Workers]:
 @pytest.fixture
 def hasty(monkeypatch):
     """Takes Redis for away sooner, where it does not matter how soon. To be asked for before `shared`."""
-    for room in ("link", "writer"):
-        monkeypatch.setattr(f"millstream.stores.redis.{room}.LIMIT", 0.4)
+    monkeypatch.setattr("millstream.stores.redis.link.LIMIT", 0.4)
 
 
 def freeze(server):

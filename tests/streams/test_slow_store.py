@@ -17,7 +17,6 @@ from tests.streams.fakes import WAIT, Led, call
 class Slow(MemoryStore):
     """Logs a batch at once, but says so only when `answered` is set; `gone` is a log that was erased meanwhile."""
 
-    waits = True
     away = False
 
     def __init__(self):
@@ -25,13 +24,16 @@ class Slow(MemoryStore):
         self.asked, self.answered, self.gone = Signal(), Signal(), False
         self.answered.set()
 
-    def append(self, id, batch):
+    def append(self, id, batch, then=None):
         if self.gone:
-            raise StoreLost("on purpose")
+            then(StoreLost("on purpose"))
+            return
         position = super().append(id, batch)
         self.asked.set()
-        self.answered.wait(WAIT)
-        return position
+        if self.answered.is_set():
+            then(position)
+        else:
+            gevent.spawn(lambda: self.answered.wait(WAIT) and then(position))
 
     def reader(self, id, after=0):
         reader = super().reader(id, after)

@@ -7,14 +7,16 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import msgspec
+from gevent.event import AsyncResult
 from redis import RedisError
 
 from millstream.errors import NotFound, Unavailable
 from millstream.events import Event, Meta
-from millstream.stores import Inbox, StoreLost, Word
+from millstream.stores import Inbox, StoreLost, Then, Word
 from millstream.stores.memory import worker_name
 from millstream.stores.redis import names
 from millstream.stores.redis.address import Address
@@ -39,7 +41,6 @@ class RedisStore:
     """While Redis is away nothing here waits for it: `create`, and what reads other workers' streams, raises
     Unavailable; `append` keeps events in memory and writes them when Redis is back."""
 
-    waits = True
     belated = 1.9
 
     def __init__(self, url: str, ttl: float) -> None:
@@ -129,13 +130,24 @@ class RedisStore:
             raise NotFound
         return _meta.decode(found[0][1][1])
 
-    def append(self, id: str, batch: list[Event]) -> int:
+    def append(self, id: str, batch: list[Event], then: Then | None = None) -> int:
+        if then is None:
+            logged = AsyncResult()
+            self.append(id, batch, logged.set)
+            position: int | StoreLost = logged.get()
+            if isinstance(position, StoreLost):
+                raise position
+            return position
         log = self._writer.logs.get(id)
         if log is None or log.ended:
-            raise StoreLost(f"stream {id} has ended, is erased or another worker's; nothing can be added to it")
-        self._writer.append(log, batch)
+            then(StoreLost(f"stream {id} has ended, is erased or another worker's; nothing can be added to it"))
+        else:
+            self._writer.append(log, batch, partial(self._appended, id, then))
+        return 0
+
+    def _appended(self, id: str, then: Then, position: int | StoreLost) -> None:
+        then(position)
         self._neighbours.watches.wake([id])
-        return log.last
 
     def reader(self, id: str, after: int = 0) -> RedisReader:
         held = id in self._writer.logs and self.away

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import msgspec
-from gevent.event import Event as Signal
 
 from millstream.events import TERMINAL, Event, Meta
+from millstream.stores import StoreLost, Then
 from millstream.stores.log import decode
 
 MERGED = 1 << 14  # bytes of an entry that batches gather in while Redis is away
@@ -16,26 +16,34 @@ _encode_lines = msgspec.json.Encoder().encode_lines
 class Entry:
     """One or more batches, to be written as one entry. Once it was sent it never changes: it may be there already."""
 
-    __slots__ = ("before", "data", "ends", "last", "sent")
+    __slots__ = ("before", "data", "ends", "last", "sent", "then")
 
-    def __init__(self, before: int, batch: list[Event]) -> None:
+    def __init__(self, before: int, batch: list[Event], then: Then | None = None) -> None:
         self.before = before  # the number before its first event
         self.last = before
         self.data = b""
         self.ends = False  # its last event is the terminal one
         self.sent = False
-        self.add(batch)
+        self.then: list[tuple[int, Then]] = []  # who is to hear that it is logged, and up to which number
+        self.add(batch, then)
 
-    def add(self, batch: list[Event]) -> None:
+    def add(self, batch: list[Event], then: Then | None = None) -> None:
+        if then is not None:
+            self.then.append((batch[-1].n, then))
         self.last = batch[-1].n
         self.data += _encode_lines(batch)
         self.ends = batch[-1].type in TERMINAL
+
+    def tell(self, lost: StoreLost | None = None) -> None:
+        then, self.then = self.then, []
+        for last, hear in then:
+            hear(lost or last)
 
 
 class Log:
     """Nobody else appends to it as long as its `epoch` is the newest."""
 
-    __slots__ = ("changed", "ended", "epoch", "last", "lost", "meta", "seized", "unwritten", "written")
+    __slots__ = ("ended", "epoch", "last", "lost", "meta", "seized", "unwritten", "written")
 
     def __init__(self, meta: Meta, epoch: str = "1", last: int = 0, seized: float | None = None) -> None:
         self.meta = meta
@@ -46,18 +54,18 @@ class Log:
         self.ended = False
         self.lost = ""  # why nothing can be added any more
         self.seized = seized  # when; None once something was appended
-        self.changed = Signal()  # set when Redis has answered, or is away
 
-    def add(self, batch: list[Event]) -> None:
+    def add(self, batch: list[Event], then: Then) -> None:
         """Events whose number is already there are dropped."""
         batch = [event for event in batch if event.n > self.last]
         if not batch:
+            then(self.last)
             return
         newest = self.unwritten[-1] if self.unwritten else None
         if newest is not None and not newest.sent and len(newest.data) < MERGED:
-            newest.add(batch)
+            newest.add(batch, then)
         else:
-            self.unwritten.append(Entry(self.last, batch))
+            self.unwritten.append(Entry(self.last, batch, then))
         self.last = batch[-1].n
         self.ended = batch[-1].type in TERMINAL
         self.seized = None

@@ -9,9 +9,8 @@ from typing import Any
 import gevent
 
 from millstream.events import End, Event, Meta
-from millstream.stores import StoreLost
+from millstream.stores import StoreLost, Then
 from millstream.stores.redis import names
-from millstream.stores.redis.address import LIMIT, LOOK
 from millstream.stores.redis.link import Link
 from millstream.stores.redis.log import Entry, Log
 from millstream.stores.redis.pipe import Away
@@ -37,15 +36,15 @@ class Writer:
         self._later: dict[int, tuple[object, ...]] = {}  # commands, in order, until Redis has answered them
         self._count = 0
 
-    def append(self, log: Log, batch: list[Event]) -> None:
-        """Waits until Redis has it, but not where Redis is away. Raises StoreLost."""
-        log.add(batch)
-        if self._link.up:
-            self._send(log)
-            self._wait(log)
+    def append(self, log: Log, batch: list[Event], then: Then) -> None:
+        """`then` is called when Redis has it; at once where Redis is away."""
+        log.add(batch, then)
         if log.lost:
-            self.logs.pop(log.meta.id, None)
-            raise StoreLost(f"stream {log.meta.id} can't go on: {log.lost}")
+            self._lose(log)
+        elif self._link.up:
+            self._send(log)
+        elif log.unwritten:
+            log.unwritten[-1].tell()
 
     def later(self, command: tuple[object, ...]) -> None:
         """Does it as soon as Redis can be asked. It has to be one that may be done twice."""
@@ -107,18 +106,17 @@ class Writer:
             log.wrote(entry)
             if entry.ends:
                 self.logs.pop(log.meta.id, None)
-        elif not isinstance(answer, Away):
+            entry.tell()
+        elif isinstance(answer, Away):
+            entry.tell()  # it is kept, and written when Redis is back
+        elif not log.lost:
             log.lost = (
                 "Redis has lost it" if answer == b"lost" else "this worker stood still, and another one ended it"
             )
-            log.unwritten.clear()
-            if log.ended:  # nobody appends any more who could be told
-                self.logs.pop(log.meta.id, None)
-        log.changed.set()
+            self._lose(log)
 
-    def _wait(self, log: Log) -> None:
-        while log.unwritten and self._link.up and not log.lost:
-            log.changed.clear()
-            if not (log.changed.wait(LIMIT) or log.changed.wait(LOOK)):
-                self._link.fail(f"an entry was not written within {LIMIT:g} s")
-                return
+    def _lose(self, log: Log) -> None:
+        self.logs.pop(log.meta.id, None)
+        unwritten, log.unwritten = log.unwritten, []
+        for entry in unwritten:
+            entry.tell(StoreLost(f"stream {log.meta.id} can't go on: {log.lost}"))
