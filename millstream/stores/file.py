@@ -20,10 +20,10 @@ from millstream.stores.claims import Claims
 from millstream.stores.directory import private
 from millstream.stores.doorbell import Doorbell
 from millstream.stores.followers import Followers
-from millstream.stores.log import Log, Tail, header, lock
+from millstream.stores.log import Log, Tail, header
 from millstream.stores.memory import worker_name
 from millstream.stores.reader import FileReader
-from millstream.stores.room import Room, files
+from millstream.stores.room import Room, expired, files
 from millstream.stores.watches import Watches
 
 TICK = 0.5  # s; a dead owner is noticed within two of them
@@ -45,7 +45,7 @@ class FileStore:
         self._ttl = ttl
         self._logs, self._tails = dict[str, Log](), dict[str, Tail]()  # of what is owned and runs
         self._followers = Followers()
-        self._room = Room(self._directory, size, partial(self._expired, erase=True))
+        self._room = Room(self._directory, size, partial(expired, erase=True))
         self._claims = Claims(self._directory / "claims", self._holder)
         self.point, self.pointed = self._claims.put, self._claims.find
         self._watches = Watches(
@@ -176,7 +176,7 @@ class FileStore:
 
     def sweep(self, now: float) -> int:
         since = now - self._ttl
-        erased = sum(self._expired(Path(entry.path), since, erase=True) for entry in files(self._directory, ".log"))
+        erased = sum(expired(Path(entry.path), since, erase=True) for entry in files(self._directory, ".log"))
         self._room.look()
         for id in [id for id in self._tails if not self._path(id).exists()]:
             del self._tails[id]
@@ -263,27 +263,9 @@ class FileStore:
     def _holder(self, id: str) -> Meta | None:
         """The Meta of a log that still counts."""
         try:
-            return None if self._expired(self._path(id), time.time() - self._ttl) else self.meta(id)
+            return None if expired(self._path(id), time.time() - self._ttl) else self.meta(id)
         except NotFound:
             return None
-
-    def _expired(self, path: Path, since: float, erase: bool = False) -> bool:
-        """Whether its last sign is older than `since`, in Unix time, and nobody owns it."""
-        try:
-            if path.stat().st_mtime >= since:
-                return False
-            fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
-        except OSError:
-            return False
-        try:
-            # Looked at again with the lock held: somebody may just have seized and ended it, or swept it.
-            if not lock(fd) or os.fstat(fd).st_mtime >= since or not os.fstat(fd).st_nlink:
-                return False
-            if erase:
-                path.unlink(missing_ok=True)
-            return True
-        finally:
-            os.close(fd)
 
     def _warn(self, log: Log) -> None:
         if not self._warned:

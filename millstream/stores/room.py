@@ -11,6 +11,8 @@ from time import monotonic, time
 
 import gevent
 
+from millstream.stores.log import lock
+
 TURN = 0.001  # s: a pause of 0 would let other greenlets run, and no socket be read
 STEP = 50  # files looked at before other greenlets have a turn
 RESERVE = 64 << 20  # bytes of the disk that stay free, at most a twentieth of it
@@ -28,6 +30,25 @@ def files(directory: Path, suffix: str) -> Iterator[os.DirEntry[str]]:
                 gevent.sleep(TURN)
             if entry.name.endswith(suffix):
                 yield entry
+
+
+def expired(path: Path, since: float, erase: bool = False) -> bool:
+    """Whether its last sign is older than `since`, in Unix time, and nobody owns it."""
+    try:
+        if path.stat().st_mtime >= since:
+            return False
+        fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        # Looked at again with the lock held: somebody may just have seized and ended it, or swept it.
+        if not lock(fd) or os.fstat(fd).st_mtime >= since or not os.fstat(fd).st_nlink:
+            return False
+        if erase:
+            path.unlink(missing_ok=True)
+        return True
+    finally:
+        os.close(fd)
 
 
 class Room:
