@@ -11,6 +11,7 @@ import msgspec
 
 from millstream.errors import RequestError
 from millstream.question import Role
+from millstream.wire.json import check
 
 Object = dict[str, Any]
 
@@ -22,6 +23,7 @@ DATA_URL = re.compile(r"data:([^,;]*)(?:;[^,]*)?;base64,", re.IGNORECASE)
 def decode(body: bytes) -> Object:
     """Raises RequestError (bad_json)."""
     try:
+        check(body)
         document = msgspec.json.decode(body)
     except (ValueError, RecursionError) as error:
         raise RequestError("bad_json", f"The body is not valid JSON: {error}.") from None
@@ -84,9 +86,10 @@ class Fields:
         value = self.values.get(name)
         if value is None:
             return None
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        whole = isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
+        if not whole or int(value) != value:  # 5.0 is one, too
             raise self.wrong(name, f"has to be a whole number, {least} or more")
-        return value
+        return int(value)
 
     def flag(self, name: str, default: bool | None = None) -> bool | None:
         value = self.values.get(name)

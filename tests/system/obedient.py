@@ -65,10 +65,10 @@ class _Handler(BaseHTTPRequestHandler):
             for number, delta in enumerate(_deltas(asked, self.upstream.call)):
                 if model == "slow":
                     time.sleep(self.upstream.pace)
-                if number == 3 and model == "breaks" and not self.upstream.broken:
+                if number == 2 and model == "breaks" and not self.upstream.broken:
                     self.upstream.broken += 1
                     return None
-                if number == 3 and model == "errs":
+                if number == 2 and model == "errs":
                     return self._say(
                         {"error": {"message": "overloaded", "type": "server_error", "code": "overloaded"}}
                     )

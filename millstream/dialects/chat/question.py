@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import takewhile
 from typing import Any
 
 from millstream.errors import RequestError
@@ -10,6 +11,8 @@ from millstream.formats.objects import to_json
 from millstream.question import Audio, File, Image, Message, Options, Part, Question, Result, Text, Tool, ToolCall
 
 Object = dict[str, Any]
+
+SYSTEM = "system"
 
 # What a free text becomes where the upstream knows functions alone, and its schema.
 INPUT = "input"
@@ -20,8 +23,13 @@ EFFORTS = ((8192, "high"), (2048, "medium"), (0, "low"))
 
 
 def messages(question: Question) -> list[Object]:
-    """Thoughts are left out: they are signed for one upstream, or for none."""
-    return [written for message in question.messages for written in _message(message)]
+    """Thoughts are left out: they are signed for one upstream, or for none. What the system says at the beginning
+    becomes one message, since templates of open models take no second one; few servers know `developer`."""
+    found = [written for message in question.messages for written in _message(message)]
+    begin = [message["content"] for message in takewhile(lambda message: message["role"] == SYSTEM, found)]
+    if len(begin) < 2 or not all(isinstance(text, str) for text in begin):
+        return found
+    return [{"role": SYSTEM, "content": "\n\n".join(begin)}, *found[len(begin) :]]
 
 
 def options(question: Question) -> Object:
@@ -49,7 +57,7 @@ def effort(use: Options) -> str | None:
     """A budget in tokens is a hint, too."""
     if use.effort is None and use.thinking:
         return next(name for least, name in EFFORTS if use.thinking >= least)
-    return use.effort
+    return None if use.effort == "none" else use.effort  # few servers know that word
 
 
 def _message(message: Message) -> Iterator[Object]:
@@ -72,7 +80,8 @@ def _message(message: Message) -> Iterator[Object]:
     said: str | list[Object] = message.text
     if not all(isinstance(part, Text) for part in message.parts):
         said = [_part(part) for part in message.parts]
-    yield {"role": message.role, "content": said, **({"name": message.name} if message.name else {})}
+    role = SYSTEM if message.role == "developer" else message.role
+    yield {"role": role, "content": said, **({"name": message.name} if message.name else {})}
 
 
 def _said(result: Result) -> str:

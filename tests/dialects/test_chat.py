@@ -1,0 +1,130 @@
+"""Questions in the words of chat completions, and answers out of their chunks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from millstream.dialects.blocks import Blocks
+from millstream.dialects.chat.answer import Reader
+from millstream.dialects.chat.question import messages, options
+from millstream.dialects.messages.question import read as read_messages
+from millstream.dialects.table import DOORS
+from millstream.events import End, Event, Usage
+from millstream.question import File, Image, Message, Options, Question, Result, Shape, Text, Thought, Tool, ToolCall
+from millstream.wire.sse import Decoder
+from tests.dialects.recordings import requests
+
+WIRE = Path(__file__).parents[1] / "wire" / "openai"
+PNG = "data:image/png;base64,iVBORw=="
+
+
+def asked(*said, **more):
+    return Question("m", said, **more)
+
+
+def test_what_the_system_says_at_first_is_one_message():
+    said = [Message(role, (Text(role),)) for role in ("system", "developer", "user", "system")]
+    assert [(one["role"], one["content"]) for one in messages(asked(*said))] == [
+        ("system", "system\n\ndeveloper"),
+        ("user", "user"),
+        ("system", "system"),
+    ]
+
+
+def test_calls_results_and_what_they_show():
+    calls = (Thought("x", "SIG"), Text("I look"), ToolCall("a", "w", ""), ToolCall("b", "p", "*** x", custom=True))
+    results = (Result("a", (Text("22"), Image(PNG))), Result("b", (Text("no"),), error=True))
+    assert messages(asked(Message("assistant", calls), Message("tool", results))) == [
+        {
+            "role": "assistant",
+            "content": "I look",
+            "tool_calls": [
+                {"id": "a", "type": "function", "function": {"name": "w", "arguments": "{}"}},
+                {"id": "b", "type": "function", "function": {"name": "p", "arguments": '{"input":"*** x"}'}},
+            ],
+        },
+        {"role": "tool", "tool_call_id": "a", "content": "22"},
+        {"role": "tool", "tool_call_id": "b", "content": "Error: no"},
+        {"role": "user", "content": [{"type": "image_url", "image_url": {"url": PNG}}]},
+    ]
+
+
+def test_parts_of_the_user():
+    said = Message("user", (Text("What?"), Image(PNG, "high"), File(PNG, "a.pdf")))
+    assert messages(asked(said))[0]["content"] == [
+        {"type": "text", "text": "What?"},
+        {"type": "image_url", "image_url": {"url": PNG, "detail": "high"}},
+        {"type": "file", "file": {"filename": "a.pdf", "file_data": PNG}},
+    ]
+
+
+def test_only_what_is_said_is_asked_for():
+    assert options(asked()) == {}
+    tools = (Tool("w", "d", {"type": "object"}, True),)
+    use = Options(stop=("END",), shape=Shape("json_schema", {}, "a", True), thinking=4096, parallel=False)
+    said = options(asked(tools=tools, options=use))
+    assert said["tools"][0]["function"] == {
+        "name": "w",
+        "description": "d",
+        "parameters": {"type": "object"},
+        "strict": True,
+    }
+    assert said["response_format"]["json_schema"] == {"name": "a", "schema": {}, "strict": True}
+    assert {name: said[name] for name in ("stop", "reasoning_effort", "parallel_tool_calls", "tool_choice")} == {
+        "stop": ["END"],
+        "reasoning_effort": "medium",
+        "parallel_tool_calls": False,
+        "tool_choice": "auto",
+    }
+
+
+@pytest.mark.parametrize("door", [door.name for door in DOORS if door.name != "generate"])
+def test_every_recorded_question_can_be_asked(door):
+    read = next(one.read for one in DOORS if one.name == door)
+    written = 0
+    for name, body in requests(door):
+        if name not in ("py-ollama.rich.1", "aisdk-ollama.rich.1"):
+            roles = [message["role"] for message in messages(read(body))]
+            assert set(roles) <= {"system", "user", "assistant", "tool"}
+            written += bool(options(read(body)) or roles)
+    assert written > 8
+
+
+def test_results_stand_behind_the_calls_that_they_answer():
+    body = dict(requests("messages"))["py-anthropic.rich.1"]
+    roles = [message["role"] for message in messages(read_messages(body | {"messages": body["messages"]}))]
+    assert roles == ["system", "user", "assistant", "tool", "tool", "user", "user"]
+
+
+# -- answers ----------------------------------------------------------------------------------------------------
+
+
+def blocks(name):
+    reader, found = Reader(), Blocks("A" * 22)
+    for event in Decoder().feed((WIRE / f"{name}.sse").read_bytes()):
+        if event.data.startswith(b"{"):
+            found.add(reader.feed(event.data))
+    return found.whole().blocks, reader
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds"),
+    [
+        ("tool_calls", ["call"]),
+        ("reasoning_content", ["reasoning", "text"]),
+        ("refusal", ["refusal"]),
+        ("openai", ["text"]),
+    ],
+)
+def test_recorded_chunks_become_blocks(name, kinds):
+    assert [block.kind for block in blocks(name)[0]] == kinds
+
+
+def test_the_usage_is_completed_with_its_details():
+    reader = Reader()
+    details = b'"prompt_tokens_details":{"cached_tokens":4},"completion_tokens_details":{"reasoning_tokens":3}'
+    reader.feed(b'{"choices":[],"usage":{"prompt_tokens":14,%b}}' % details)
+    done = reader.done(Event("done", end=End("m", "up", "stop", Usage(14, 7))))
+    assert done.end.usage == Usage(14, 7, cached=4, reasoning=3)
