@@ -74,11 +74,11 @@ function block(state, startLine, endLine, silent) {
   const text = state.getLines(startLine, line, state.blkIndent, false).trimStart();
   const found = formulaAt(text, 0);
   if (!found || (found.half && !(state.env.more && line >= endLine))) return false;
-  const rest = found.half ? "" : /^[ \t]*([.,;:]?)[ \t]*(?:\n|$)/.exec(text.slice(found.end));
+  const rest = found.half ? "" : /^[ \t]*(?:([.,;:])[ \t]*)?(?:\n|$)/.exec(text.slice(found.end));
   if (rest === null) return false;
   if (silent) return true;
   const lines = found.half ? line - startLine : text.slice(0, found.end).split("\n").length;
-  const token = push(state, found.half ? { tex: "" } : found, found.half ? "" : text.slice(0, found.end) + rest[1]);
+  const token = push(state, found.half ? { tex: "" } : found, found.half ? "" : text.slice(0, found.end) + (rest[1] || ""));
   if (rest[1]) token.content += `\\text{${rest[1]}}`;
   token.map = [startLine, startLine + lines];
   state.line = startLine + lines;
