@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import cast
 
-from flask import Flask, Response, g, jsonify, redirect, render_template, request, url_for
+from flask import Flask, Response, current_app, g, jsonify, redirect, render_template, request, url_for
 from werkzeug.exceptions import HTTPException
 
 from millstream.errors import MillstreamError, RequestError, body
@@ -16,6 +17,7 @@ from millstream.views.services import services
 
 log = logging.getLogger("millstream")
 
+APIS = ("v1", "api", "ui")  # the first words of the addresses that programs ask
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 OFFERED = ("application/json", "text/plain", "text/html")
 BY_NAME = {"text": "text/plain", "html": "text/html", "json": "application/json"}
@@ -78,12 +80,22 @@ def _http(error: HTTPException) -> Response:
     status = error.code or 500
     code = BY_STATUS.get(status, "bad_request" if status < 500 else "internal")
     allow = dict(error.get_headers()).get("Allow", "")
-    says = {404: "There is nothing at this address.", 405: f"This address takes {allow} only."}
+    says = {404: _nothing_here(), 405: f"This address takes {allow} only."}
     wrapped = RequestError(code, says.get(status) or error.description or error.name)
     wrapped.status = status
     if allow:
         wrapped.headers["Allow"] = allow
     return _render(wrapped)
+
+
+def _nothing_here() -> str:
+    """For a program's author: what was asked for, and what there is beside it."""
+    root = request.path.split("/")[1]
+    if root not in APIS:
+        return "There is nothing at this address."
+    rules = [rule for rule in current_app.url_map.iter_rules() if rule.rule.startswith(f"/{root}/")]
+    there = sorted(re.sub("<.*?>", "{id}", rule.rule) for rule in rules)
+    return f"There is no {request.method} {request.path[:100]} here; there are {', '.join(dict.fromkeys(there))}."
 
 
 def _unforeseen(error: Exception) -> Response:

@@ -15,6 +15,8 @@ page = Blueprint("page", __name__)
 
 @page.get("/")
 def index() -> Response:
+    if request.headers.get("User-Agent", "").lower().startswith("ollama"):
+        return Response("Ollama is running", content_type="text/plain; charset=utf-8")  # what its tools look for
     try:
         caller = intake.caller(starts=False)
     except RequestError as error:

@@ -86,3 +86,34 @@ def test_tokens_are_counted_with_tools_and_system(client):
     more = client.post("/v1/messages/count_tokens", json=HI | {"tools": tools, "system": "s" * 40}).json
     assert set(few) == {"input_tokens"}
     assert more["input_tokens"] > few["input_tokens"] + 100
+
+
+@pytest.mark.parametrize(
+    ("path", "there"),
+    [
+        ("/v1/none", "/v1/responses/{id}"),
+        ("/v1/messages/no", "/v1/messages"),
+        ("/api/pull", "/api/tags"),
+        ("/ui/x", "/ui/chat"),
+    ],
+)
+def test_what_is_not_there_is_named_with_what_is(client, path, there):
+    response = client.post(path, json={})
+    assert response.status_code == 404
+    assert f"POST {path}" in response.text and there in response.text
+
+
+@pytest.mark.parametrize(
+    ("headers", "page"),
+    [
+        ({"User-Agent": "ollama-python/0.6.3", "Accept": "application/json"}, False),
+        ({"User-Agent": "ollama-js/0.6.4"}, False),
+        ({"User-Agent": "Mozilla/5.0", "Accept": "text/html,*/*"}, True),
+        ({"User-Agent": "Mozilla/4.0 (compatible; MSIE 6.0)", "Accept": "*/*"}, True),
+        ({}, True),
+    ],
+)
+def test_ollamas_clients_find_one_running_and_browsers_the_page(client, headers, page):
+    response = client.get("/", headers=headers)
+    assert (response.status_code, response.text == "Ollama is running") == (200, not page)
+    assert client.head("/", headers=headers).status_code == 200

@@ -1,0 +1,83 @@
+"""Whatever door a question comes through, it is held to the same keys, models, limits, presets, and counted alike."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from millstream.access.keyring import digest
+from millstream.settings import KeySettings, PresetSettings
+from tests.views.keys import with_key
+
+SAID = [{"role": "user", "content": "Hi"}]
+PARTS = [{"role": "user", "parts": [{"type": "text", "text": "Hi"}]}]
+DOORS: dict[str, dict[str, Any]] = {
+    "/chat": {"messages": SAID},
+    "/v1/chat/completions": {"messages": SAID, "stream": True},
+    "/v1/messages": {"messages": SAID, "max_tokens": 99, "stream": True},
+    "/v1/responses": {"input": "Hi", "stream": True},
+    "/api/chat": {"messages": SAID},
+    "/api/generate": {"prompt": "Hi"},
+    "/ui/chat": {"id": "c", "messages": PARTS},
+}
+KEY = KeySettings("anna", digest("ms-anna"), models=("demo",))
+MODEL = {"model": "demo"}
+
+
+def code(response):
+    """The status, and whether the error has the door's own shape."""
+    text = response.text
+    if response.content_type.startswith("text/plain"):
+        return response.status_code, bool(text) and not text.startswith("{")
+    error = json.loads(text)
+    return response.status_code, "error" in error
+
+
+@pytest.mark.parametrize("path", DOORS)
+def test_keys_and_their_models(make_app, path):
+    client = make_app(keys=(KEY,)).test_client()
+    body = DOORS[path]
+    assert code(client.post(path, json=body | MODEL)) == (401, True)
+    assert code(client.post(path, json=body | MODEL, headers=with_key("nobody"))) == (401, True)
+    assert code(client.post(path, json=body | {"model": "other"}, headers=with_key("anna"))) == (403, True)
+    assert client.post(path, json=body | MODEL, headers=with_key("anna")).status_code == 200
+    assert client.post(path, json=body | MODEL, headers={"x-api-key": "ms-anna"}).status_code == 200
+
+
+@pytest.mark.parametrize("path", DOORS)
+def test_limits(make_app, path):
+    client = make_app(keys=(replace_key(requests_per_minute=1, max_prompt=20),)).test_client()
+    long = json.loads(json.dumps(DOORS[path]).replace("Hi", "Hi" * 20))
+    assert code(client.post(path, json=long | MODEL, headers=with_key("anna"))) == (413, True)
+    assert client.post(path, json=DOORS[path] | MODEL, headers=with_key("anna")).status_code == 200
+    refused = client.post(path, json=DOORS[path] | MODEL, headers=with_key("anna"))
+    assert (code(refused), refused.headers["Retry-After"] != "") == ((429, True), True)
+
+
+def replace_key(**more):
+    return KeySettings("anna", digest("ms-anna"), **more)
+
+
+@pytest.mark.parametrize("path", [path for path in DOORS if path != "/chat"])
+def test_a_locked_preset_closes_the_door(make_app, path):
+    preset = PresetSettings("house", system="Be kind.", locked=True, default=True)
+    assert code(make_app(presets=(preset,)).test_client().post(path, json=DOORS[path] | MODEL)) == (409, True)
+
+
+def test_the_ledger_and_the_metrics_count_alike(make_app):
+    app = make_app(prices={})
+    client = app.test_client()
+    rows = []
+    app.extensions["millstream"].streams._ends.record = rows.append
+    for path, body in DOORS.items():
+        response = client.post(path, json=body | {"model": "demo?tokens=7"})
+        assert response.status_code == 200 and response.data
+    assert {(row.model, row.usage.input, row.usage.output) for row in rows} == {
+        ("demo?tokens=7", rows[0].usage.input, 7)
+    }
+    assert len(rows) == len(DOORS)
+    text = client.get("/metrics", headers={"Host": "localhost"}).text
+    for door in ("messages", "responses", "ollama", "generate", "ui"):
+        assert f'millstream_streams_started_total{{format="{door}",transport="door"' in text
