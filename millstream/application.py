@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -12,12 +13,13 @@ from millstream.access.keyring import Keyring
 from millstream.access.sessions import Sessions, open_secret
 from millstream.limits import Limits
 from millstream.limits.marks import Marks
+from millstream.limits.storage import Storage
 from millstream.limits.table import open_storage
 from millstream.metrics import Metrics
 from millstream.settings import SITE, Settings, load, make_state
 from millstream.stores.table import open_store
 from millstream.streams import Aside, Several, Streams, Writer
-from millstream.upstreams.router import Router
+from millstream.upstreams.router import Router, check_prepared
 from millstream.usage import Ledger
 from millstream.views import cors, doors, failures, intake, journal, policy, preferences
 from millstream.views.chat import chat
@@ -37,36 +39,33 @@ from millstream.views.ui import ui
 from millstream.views.usage import usage
 
 
-def create_app(settings: Settings | None = None, *, serves: bool = True) -> Flask:
-    """The application, ready to serve in this process; or, for commands that only look, without a part in what the
-    workers do. Raises SettingError with a sentence for the operator."""
+def create_app(settings: Settings | None = None) -> Flask:
+    """The application, ready to serve in this process. Raises SettingError with a sentence for the operator."""
     settings = settings or load()
-    if serves:
-        make_state(settings)
+    make_state(settings)
     app = Flask(__name__, root_path=str(SITE))
     app.json.sort_keys = False  # type: ignore[attr-defined]
     workers = int(os.environ.get("WEB_CONCURRENCY") or 1)
     store = open_store(settings.store, ttl=settings.ttl, workers=workers, size=settings.store_size)
     storage = open_storage(settings.limits_store)
     limits = Limits(settings, storage)
-    keys = Keyring(settings.keys)
-    secret = open_secret(settings.session_secret) if keys else b""
     ledger, aside = Ledger(settings.database), Aside()
     writer = Writer(ledger.write, aside)
     metrics = Metrics(settings)
     models = Router(settings, failed=metrics.failed)
-    metrics.models = frozenset(models.models())
+    metrics.take(settings, models.models())
     ends = Several(writer, journal.Unheard(settings.log), limits, metrics)
     use = Services(
         settings=settings,
         streams=Streams(store, settings, ends, metrics, missed=writer),
         models=models,
-        access=Access(settings, keys, Sessions(secret, keys, Marks(storage), settings.session)),
+        access=_access(settings, storage),
         limits=limits,
         metrics=metrics,
         ledger=ledger,
         aside=aside,
         writer=writer,
+        change=lambda changed: _change(app, changed, storage),
     )
     app.extensions["millstream"] = use
     journal.register(app, settings.log)  # first: it begins before all others, and sees what they made of the response
@@ -82,6 +81,24 @@ def create_app(settings: Settings | None = None, *, serves: bool = True) -> Flas
     app.after_request(intake.tell_rate_limits)
     if hops := settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_prefix=hops)  # type: ignore[method-assign]
-    if serves:
-        use.streams.open()
+    use.streams.open()
     return app
+
+
+def _access(settings: Settings, storage: Storage) -> Access:
+    keys = Keyring(settings.keys)
+    secret = open_secret(settings.session_secret) if keys else b""
+    return Access(settings, keys, Sessions(secret, keys, Marks(storage), settings.session))
+
+
+def _change(app: Flask, settings: Settings, storage: Storage) -> None:
+    """Requests get the new parts from now on; those that run keep the old ones."""
+    use: Services = app.extensions["millstream"]
+    assert isinstance(use.models, Router)
+    check_prepared(settings)
+    models = Router(settings, failed=use.metrics.failed, before=use.models)
+    access = _access(settings, storage)  # the last that may raise
+    use.limits.take(settings)
+    use.metrics.take(settings, models.models())
+    use.streams.settings = settings
+    app.extensions["millstream"] = replace(use, settings=settings, models=models, access=access)

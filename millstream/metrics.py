@@ -49,8 +49,7 @@ class Metrics:
     counted under."""
 
     def __init__(self, settings: Settings, models: Iterable[str] = ()) -> None:
-        self.models = frozenset(models)
-        self._keys = frozenset({ANYONE, *(key.name for key in settings.keys)})
+        self.take(settings, models)
         self._paces: dict[str, _Pace] = {}
         self._seen: set[str] = set()
         self.registry = CollectorRegistry()
@@ -75,6 +74,11 @@ class Metrics:
         )
         self._refused = self._counter("refused", "Requests answered with an error, limits among them.", "code")
         self._lag = self._histogram("loop_lag_seconds", "How late the event loop wakes.", LATENCIES)
+
+    def take(self, settings: Settings, models: Iterable[str]) -> None:
+        """From now on these are the names of keys and models."""
+        self.models = frozenset(models)
+        self._keys = frozenset({ANYONE, *(key.name for key in settings.keys)})
 
     # -- told by the views ------------------------------------------------------------------------------------------
 

@@ -7,11 +7,13 @@ and at `graceful_timeout` the arbiter kills before anything can be written down.
 from __future__ import annotations
 
 import errno
+import fcntl
 import gc
 import logging
 import os
 from contextlib import suppress
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 import gevent
 from gunicorn.http import errors as http
@@ -20,13 +22,17 @@ from gunicorn.workers.ggevent import GeventWorker
 from msgspec import json
 
 from millstream.errors import RequestError, body
-from millstream.settings import SettingError, load
+from millstream.settings import SettingError
+from millstream.settings.changes import Changes
 from millstream.sockets.accepting import Idle, Server, keep_alive
 from millstream.sockets.client import limit_stall
 from millstream.sockets.gathering import Gathering
 
+LOOK = 0.5  # s between two looks at the settings file; a change is taken up at the second one that sees it
 STEP = 0.25  # s between two looks at what still runs
 LAST_WORDS = 1.0  # s that clients get to take the end of their answers after a Ctrl+C
+log = logging.getLogger("millstream")
+
 VANISHED = (errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH)
 
 
@@ -62,12 +68,17 @@ class StreamWorker(GeventWorker):  # type: ignore[misc]
             self._idle.done(sock)
 
     _quitting: Any = None
+    _voice: IO[str] | None = None
+    _changes: Changes | None = None
 
     def run(self) -> None:
         self.log.error_log.addFilter(_NoVanished())
         drainer = gevent.spawn(self._drain)
         self._idle = Server.idle = Idle(self.worker_connections)
         ggevent.StreamServer = Server
+        if self._services is not None:
+            self._changes = Changes(self._services.settings)
+            gevent.spawn(self._follow_settings)
         self._gathering = Gathering()
         # What there is now stays: looking it through again and again costs 5 % of a busy worker.
         gc.collect()
@@ -81,6 +92,40 @@ class StreamWorker(GeventWorker):  # type: ignore[misc]
             self._services.close()
         drainer.kill()
 
+    def _follow_settings(self) -> None:
+        while True:
+            gevent.sleep(LOOK)
+            self._take_up()
+
+    def _take_up(self) -> None:
+        if self._changes is None:
+            return
+        try:
+            found = self._changes.look()
+            if found is not None:
+                self._services.change(found)
+                self._say(logging.INFO, "the changed settings are in force")
+            if fixed := self._changes.fixed:
+                self._changes.fixed = ()
+                self._say(logging.WARNING, "changed settings that need a restart: %s", ", ".join(fixed))
+        except SettingError as error:
+            self._say(logging.ERROR, "the changed settings are not taken up: %s", error)
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """SIGTERM: with SIGHUP the master sends it to the workers from before. A key that was just revoked must not
+        get in through one of these, either."""
+        super().handle_exit(sig, frame)
+        for _ in range(2):  # the file has stood still already
+            gevent.spawn(self._take_up)
+
+    def _say(self, level: int, message: str, *words: object) -> None:
+        """One of the workers speaks for all: the one that gets the lock, which ends with it."""
+        with suppress(OSError, KeyError):
+            if self._voice is None:
+                self._voice = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"], "voice").open("w")  # noqa: SIM115
+            fcntl.lockf(self._voice, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            log.log(level, message, *words)
+
     def _drain(self) -> None:
         while self.alive:
             gevent.sleep(STEP)
@@ -89,17 +134,6 @@ class StreamWorker(GeventWorker):  # type: ignore[misc]
         limit = self.cfg.graceful_timeout
         gevent.sleep(limit - min(self._services.settings.drain_margin, limit / 2))
         self._services.streams.drain()
-
-    def handle_exit(self, sig: int, frame: Any) -> None:
-        """SIGTERM: with SIGHUP the master sends it to the workers from before."""
-        super().handle_exit(sig, frame)
-        if self._services is not None:
-            gevent.spawn(self._take_keys)
-
-    def _take_keys(self) -> None:
-        """A key that was just revoked must not get in through a worker that is about to leave, either."""
-        with suppress(SettingError):  # of a new version's file; what is wrong for that one, too, is not reloaded
-            self._services.access.keys.take(load().keys)
 
     def handle_quit(self, sig: int, frame: Any) -> None:
         """SIGINT and SIGQUIT, Ctrl+C too: what runs is ended as interrupted, and the worker leaves at once.

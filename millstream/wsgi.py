@@ -1,8 +1,8 @@
-"""For `gunicorn wsgi:app`, `flask run` and our own commands (`flask keys`): patches first, for a stream waits without
-holding the others up."""
+"""For gunicorn and `flask run`: patches first, for a stream waits without holding the others up."""
 
 import logging
 import sys
+from importlib import import_module
 
 try:
     from gevent import monkey
@@ -15,8 +15,7 @@ import click  # noqa: E402
 from flask import Flask  # noqa: E402
 
 from millstream.application import create_app  # noqa: E402
-from millstream.commands.keys import keys  # noqa: E402
-from millstream.doctor.command import doctor  # noqa: E402
+from millstream.commands import COMMANDS  # noqa: E402
 from millstream.settings import SettingError, load  # noqa: E402
 from millstream.stores.table import try_store  # noqa: E402
 from millstream.upstreams.router import prepare  # noqa: E402
@@ -41,16 +40,7 @@ def serving() -> Flask:
         sys.exit(3)  # gunicorn's own code for "don't try again": with another one it starts new workers for ever
 
 
-def commanding() -> Flask:
-    """For our own commands: starts no model, joins no workers. Some work where a setting is wrong."""
-    try:
-        return create_app(load(), serves=False)
-    except SettingError as error:
-        print(f"Only `flask keys` and `flask doctor URL` work now: {error}", file=sys.stderr)  # noqa: T201
-        return Flask("millstream")
-
-
 context = click.get_current_context(silent=True)
-app = serving() if context is None or context.info_name == "run" else commanding()
-app.cli.add_command(keys)
-app.cli.add_command(doctor)
+app = serving() if context is None or context.info_name == "run" else Flask("millstream")
+for name in ("keys", "usage", "doctor"):  # `flask keys`, as it was before there was `millstream keys`
+    app.cli.add_command(getattr(import_module(COMMANDS[name]), name))

@@ -245,7 +245,7 @@ def test_a_value_can_stand_in_the_environment(read):
 @pytest.mark.parametrize("environ", [{}, {"MY_KEY": ""}])
 def test_a_variable_that_is_not_there_is_named(refusal, environ):
     said = refusal('[upstreams.a]\nkind = "openai"\napi_key = "env:MY_KEY"', **environ)
-    assert said == "upstreams.a.api_key is 'env:MY_KEY', but the environment has no MY_KEY"
+    assert said.startswith("upstreams.a.api_key is 'env:MY_KEY', but the environment has no MY_KEY (")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from millstream.settings import KeySettings, Settings
 __all__ = ["Access", "Caller", "Headers"]
 
 ANYONE = "anyone"  # the caller's name where there are no keys
-MAKE_ONE = "For elsewhere, flask keys add NAME --operator makes a key."
+MAKE_ONE = "For elsewhere, millstream keys add NAME --operator makes a key."
 CHALLENGE = 'Bearer realm="Millstream"'  # RFC 6750, 3
 
 

@@ -24,10 +24,6 @@ def digest(key: str) -> str:
 
 class Keyring:
     def __init__(self, keys: Iterable[KeySettings]) -> None:
-        self.take(keys)
-
-    def take(self, keys: Iterable[KeySettings]) -> None:
-        """From now on these are the keys."""
         self._keys = {key.name: key for key in keys}
 
     def __bool__(self) -> bool:

@@ -16,7 +16,7 @@ from millstream.errors import RequestError
 FORWARDING = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")
 HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:/@]+)(?::[0-9]*)?")
 LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
-OPENING = "Make access keys (flask keys add NAME), or set MILLSTREAM_OPEN=1 to serve everybody who can reach"
+OPENING = "Make access keys (millstream keys add NAME), or set MILLSTREAM_OPEN=1 to serve everybody who can reach"
 
 
 class Headers(Protocol):

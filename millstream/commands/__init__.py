@@ -5,12 +5,16 @@ from __future__ import annotations
 from importlib import import_module
 
 import click
+from gevent import monkey
 
 COMMANDS = {
     "serve": "millstream.commands.serve",
     "keys": "millstream.commands.keys",
+    "usage": "millstream.commands.usage",
+    "models": "millstream.commands.models",
     "doctor": "millstream.doctor.command",
 }
+WAIT = ("doctor", "models")  # for upstreams, on gevent's sockets
 OWN = ("--help", "-h", "--version")
 
 
@@ -30,6 +34,8 @@ class Commands(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not args or (args[0].startswith("-") and args[0] not in OWN):
             args = ["serve", *args]
+        if args[0] in WAIT:  # before anything else is imported
+            monkey.patch_all()
         return super().parse_args(ctx, args)
 
 

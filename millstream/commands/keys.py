@@ -1,4 +1,4 @@
-"""`flask keys`: makes access keys, lists them, takes them back."""
+"""`millstream keys`: make access keys, list them, revoke them."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from millstream.settings import SettingError, config_path
 from millstream.settings.edit import add_key, list_keys, remove_key
 from millstream.settings.keys import NUMBERS
 
-TAKES_EFFECT = "It counts from the server's next start on, or from a SIGHUP to its master process."
+TAKES_EFFECT = "A running server takes this up within two seconds; no restart is needed."
 
 
 @click.group()
 def keys() -> None:
-    """Makes, lists and revokes access keys."""
+    """Make, list and revoke access keys."""
 
 
 @keys.command()
 @click.argument("name")
-@click.option("--operator", is_flag=True, help="It may see /metrics and /doctor.")
-@click.option("--model", "models", multiple=True, help="A model it may ask; repeat it for more. All by default.")
+@click.option("--operator", is_flag=True, help="Allow /metrics and /doctor.")
+@click.option("--model", "models", multiple=True, help="A model that it may ask; repeat for more.  [default: all]")
 @click.option("--requests-per-minute", type=int)
 @click.option("--streams", type=int, help="Answers at the same time.")
 @click.option("--tokens-per-day", type=int)
 @click.option("--max-prompt", type=int, help="Characters of a question with its conversation.")
 @click.option("--max-tokens", type=int, help="Of an answer.")
 def add(name: str, operator: bool, models: tuple[str, ...], **limits: int | None) -> None:
-    """Makes a key for NAME and prints it, once: the settings file gets its SHA-256."""
+    """Make a key for NAME and print it, once. The settings file gets its SHA-256."""
     key = new_key()
     table: dict[str, Any] = {"sha256": digest(key)}
     if operator:
@@ -41,12 +41,15 @@ def add(name: str, operator: bool, models: tuple[str, ...], **limits: int | None
     path = config_path(os.environ)
     _try(add_key, path, name, table)
     click.echo(key)
-    click.echo(f"That is the key, and nothing keeps it. {path} has its SHA-256.\n{TAKES_EFFECT}", err=True)
+    click.echo(
+        f"Copy this key now; it can't be shown again (only its SHA-256 is stored, in {path}).\n{TAKES_EFFECT}",
+        err=True,
+    )
 
 
 @keys.command("list")
 def show() -> None:
-    """Lists the keys: their names, and what they may."""
+    """List the keys: their names, and what they may do."""
     for key in _try(list_keys, config_path(os.environ)):
         limits = [f"{name}={value}" for name in NUMBERS if (value := getattr(key, name)) is not None]
         words = ["operator"] * key.operator + ([f"models={','.join(key.models)}"] if key.models else []) + limits
@@ -56,7 +59,7 @@ def show() -> None:
 @keys.command()
 @click.argument("name")
 def revoke(name: str) -> None:
-    """Takes NAME's key out of the settings file. Its log-ins end with it."""
+    """Remove NAME's key from the settings file. Its log-ins end with it."""
     _try(remove_key, config_path(os.environ), name)
     click.echo(f"Revoked. {TAKES_EFFECT}", err=True)
 

@@ -1,4 +1,4 @@
-"""`flask doctor URL` and `flask doctor --upstream NAME`. Exit status: 0 all well, 1 not well, 2 could not look."""
+"""`millstream doctor URL` and `millstream doctor --upstream NAME`. Exit status: 0 all well, 1 not well, 2 could not look."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def server_address() -> str:
 
 
 @click.command(
-    "doctor", help="Tries the way to this server through its proxy, or an upstream, and says what is wrong."
+    "doctor", help="Check the way to this server through its proxy, or an upstream, and say what to change."
 )
 @click.argument("url", required=False)
 @click.option("--upstream", metavar="NAME", help="Ask this upstream of the settings one short question.")

@@ -50,11 +50,15 @@ class Limits:
         self._storage = storage
         self._windows = MovingWindowRateLimiter(cast(Countable, storage))
         self._book = Book(storage)
+        self._down = False
+        self.take(settings)
+
+    def take(self, settings: Settings) -> None:
+        """From now on these are the limits. What runs keeps the places it has."""
         self._keys = {key.name: bounds(settings, key) for key in settings.keys}
         self._others = bounds(settings, None)
         self._by_address = settings.requests_per_minute_address
         self._total = settings.streams_total
-        self._down = False
 
     def close(self) -> None:
         """Writes what is left to be counted, if the storage takes it now."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from millstream.settings.keys import KeySettings, read_keys
+from millstream.settings.lines import line_of
 from millstream.settings.places import BASE, INSTALLED, ROOT, SITE, config_path, make_folder, state_folder
 from millstream.settings.presets import NONE, PresetSettings, read_presets
 from millstream.settings.prices import Price, currency, read_prices
@@ -162,9 +163,22 @@ CONVENTIONAL = {"DATABASE_URL": "database"}  # what other programs read, too; ou
 
 
 def load(environ: Mapping[str, str] | None = None, path: Path | None = None) -> Settings:
-    """Reads the environment and the file. Raises SettingError with a sentence for the operator."""
+    """Read the environment and the file. Raises SettingError with a sentence for the operator."""
     environ = os.environ if environ is None else environ
-    document = _document(environ, path)
+    path = path or config_path(environ)
+    text = _text(environ, path)
+    try:
+        return _read(text, environ)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingError(f"{path} is not valid TOML: {error}") from error
+    except SettingError as error:
+        if line := line_of(text, str(error)):
+            raise SettingError(f"{error} ({path}, line {line})") from error
+        raise
+
+
+def _read(text: str, environ: Mapping[str, str]) -> Settings:
+    document = tomllib.loads(text)
     values: dict[str, Any] = {}
     for item in fields(Settings):
         if item.name in TABLES:
@@ -208,19 +222,17 @@ def _check_names(document: Mapping[str, Any], environ: Mapping[str, str]) -> Non
         raise SettingError(f"unknown settings in the environment: {', '.join(sorted(unknown))}")
 
 
-def _document(environ: Mapping[str, str], path: Path | None) -> dict[str, Any]:
-    named = environ.get("MILLSTREAM_CONFIG")
-    path = path or config_path(environ)
+def _text(environ: Mapping[str, str], path: Path) -> str:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return path.read_text("utf-8-sig")  # Notepad on Windows writes a byte order mark
     except FileNotFoundError:
-        if named:
-            raise SettingError(f"MILLSTREAM_CONFIG names {named}, and there is no such file") from None
-        return {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingError(f"{path} is not valid TOML: {error}") from error
+        if environ.get("MILLSTREAM_CONFIG"):
+            raise SettingError(f"MILLSTREAM_CONFIG names {path}, and there is no such file") from None
+        return ""
+    except UnicodeDecodeError as error:
+        raise SettingError(f"{path} is not valid TOML: {error}; save it as UTF-8") from error
     except OSError as error:
-        raise SettingError(f"{path} can't be read: {error.strerror}") from error
+        raise SettingError(f"{path} can't be read: {error.strerror}; let the server's user read it") from error
 
 
 def _convert(name: str, value: Any, default: Any, metadata: Mapping[str, Any]) -> Any:

@@ -48,7 +48,7 @@ def _key(name: str, table: dict[str, Any]) -> KeySettings:
     for key, value in table.items():
         if key == "sha256":
             if not isinstance(value, str) or not DIGEST.fullmatch(value.lower()):
-                raise SettingError(f"{where}.sha256 has to be 64 hexadecimal digits; `flask keys add` writes it")
+                raise SettingError(f"{where}.sha256 has to be 64 hexadecimal digits; `millstream keys add` writes it")
             values[key] = value.lower()
         elif key == "operator":
             values[key] = boolean(f"{where}.{key}", value)
@@ -59,5 +59,5 @@ def _key(name: str, table: dict[str, Any]) -> KeySettings:
         else:
             raise SettingError(f"{where}.{key} is no setting of a key")
     if "sha256" not in values:
-        raise SettingError(f"{where} has no sha256; `flask keys add {name}` makes a key")
+        raise SettingError(f"{where} has no sha256; `millstream keys add {name}` makes a key")
     return KeySettings(name=name, **values)

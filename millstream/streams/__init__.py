@@ -53,9 +53,9 @@ class Streams:
         self._admitting: dict[str, Signal] = {}
         self.former = Former(store)
         self._store = store
-        self._settings = settings
+        self.settings = settings  # others may be put in their place: streams begin with them from then on
         self._ends = ends
-        self._orphans = Orphans(store, settings, ends, missed)
+        self._orphans = Orphans(store, lambda: self.settings, ends, missed)
         self._meter = meter or Unmetered()
         self._draining = False
         self._greenlets: list[Greenlet] = []
@@ -71,7 +71,7 @@ class Streams:
             return "draining"
         if self._store.away:
             return "store_unavailable"
-        return "full" if len(self.live) >= self._settings.max_streams else None
+        return "full" if len(self.live) >= self.settings.max_streams else None
 
     def start(
         self,
@@ -91,7 +91,7 @@ class Streams:
         if trouble == "store_unavailable":
             raise Unavailable(trouble, "Streams can't be kept at the moment. Try again.", retry_after=2)
         if trouble:
-            raise Unavailable(trouble, f"The server is full ({self._settings.max_streams} streams). Try again.")
+            raise Unavailable(trouble, f"The server is full ({self.settings.max_streams} streams). Try again.")
         meta = Meta(
             id=secrets.token_urlsafe(16),
             owner=call.caller,
@@ -115,7 +115,7 @@ class Streams:
         if kept.id == meta.id:
             if claim is not None:  # which only the log can tell whether it is new
                 self._admit_claimed(meta, admit)
-            self.live[meta.id] = Live(meta, call, upstream, self._store, self._ended, self._settings, self._meter)
+            self.live[meta.id] = Live(meta, call, upstream, self._store, self._ended, self.settings, self._meter)
             self._meter.started(meta, upstream.name)
         elif kept.fingerprint != fingerprint:
             raise RequestError("idempotency_key_reused", "This Idempotency-Key was used for another request.")
@@ -165,7 +165,7 @@ class Streams:
         if after and self.at(meta.id, after) is None:
             raise self.missing(meta, f"event {after}")
         live = self.live.get(meta.id)
-        use = self._settings
+        use = self.settings
         reader = self._store.reader(meta.id, after)
         follower = Follower(meta, after, reader, live, peer, heartbeat=use.heartbeat, slow=use.slow_follower)
         if live is None:

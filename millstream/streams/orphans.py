@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from time import time
 
 import gevent
@@ -21,7 +22,7 @@ log = logging.getLogger("millstream")
 class Orphans:
     """`ends` hears of each stream that is ended here; `missed` of those that had ended in a dead worker."""
 
-    def __init__(self, store: Store, settings: Settings, ends: Ends, missed: Ends | None) -> None:
+    def __init__(self, store: Store, settings: Callable[[], Settings], ends: Ends, missed: Ends | None) -> None:
         self._store = store
         self._settings = settings
         self._ends = ends
@@ -58,7 +59,7 @@ class Orphans:
         if not self._store.seize(meta.id):
             return False
         past = history(self._store.reader(meta.id))
-        use, usage = self._settings, past.tally.usage(meta.prompt)
+        use, usage = self._settings(), past.tally.usage(meta.prompt)
         price = cost(use.prices, (meta.model,), usage)
         end = End(
             meta.model,

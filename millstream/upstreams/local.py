@@ -109,7 +109,7 @@ def ensure_server(settings: Settings) -> None:
 
     It ends by itself when this process and all its forks have gone. Raises SettingError without a model.
     """
-    if _is_ours(os.environ.get(PIPE, "")):
+    if has_server():
         return
     path = model_file(settings)
     key = secrets.token_urlsafe(24)
@@ -133,6 +133,11 @@ def ensure_server(settings: Settings) -> None:
     )
     os.close(reading)
     os.environ.update({URL: f"http://127.0.0.1:{port}/v1", KEY: key, PIPE: _identity(writing)})
+
+
+def has_server() -> bool:
+    """Whether this process, or one that it was forked from, has started the model's server."""
+    return _is_ours(os.environ.get(PIPE, ""))
 
 
 def _identity(pipe: int) -> str:

@@ -64,17 +64,31 @@ def prepare(settings: Settings) -> None:
         local.ensure_server(settings)
 
 
+def check_prepared(settings: Settings) -> None:
+    """Raises SettingError where `prepare` would have to start something first."""
+    if any(table.kind == "local" for table in tables(settings)) and not local.has_server():
+        raise SettingError("the local model is started with the server: restart it")
+
+
 class Router:
     """Raises SettingError for upstreams that are configured wrong. `failed` hears of every error of one, also of
-    those that a retry or a fallback hides from the client."""
+    those that a retry or a fallback hides from the client. Upstreams that are as they were come from `before`, with
+    their connections."""
 
-    def __init__(self, settings: Settings, build: Build = build, failed: Failed = lambda name, code: None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        build: Build = build,
+        failed: Failed = lambda name, code: None,
+        before: Router | None = None,
+    ) -> None:
         self._failed = failed
         self._upstreams: dict[str, Routed] = {}  # by model
         self._named: dict[str, Routed] = {}
         self._tables = {table.name: table for table in tables(settings)}
         for table in self._tables.values():
-            upstream = self._named[table.name] = build(table, settings)
+            kept = before._named[table.name] if before and before._tables.get(table.name) == table else None
+            upstream = self._named[table.name] = kept or build(table, settings)
             for model in upstream.models:
                 if model in self._upstreams:
                     raise SettingError(

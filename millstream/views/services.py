@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -40,6 +41,7 @@ class Services:
     ledger: Ledger  # blocks: ask it through `aside`
     aside: Aside
     writer: Writer
+    change: Callable[[Settings], None]  # serve by these from now on; raises SettingError, and changes nothing then
 
     def close(self) -> None:
         """The worker leaves: its streams have ended, and the last rows are written."""

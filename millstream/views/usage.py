@@ -1,24 +1,23 @@
-"""GET /usage: what the caller's key has used; `flask usage`: what all have."""
+"""GET /usage: what the caller's key has used."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import click
 from flask import Blueprint, Response, jsonify, render_template, request
 
 from millstream.errors import RequestError, Unavailable
 from millstream.negotiation import negotiate
-from millstream.usage import COLUMNS, Sum, Unwritable
-from millstream.usage.report import cost_of, to_csv, to_object, to_text
+from millstream.usage import Sum, Unwritable
+from millstream.usage.report import cost_of, to_object, to_text
 from millstream.usage.sums import first_day, regroup, total
 from millstream.views import intake
 from millstream.views.chart import bars
 from millstream.views.failures import BY_NAME
 from millstream.views.services import services
 
-usage = Blueprint("usage", __name__, cli_group=None)
+usage = Blueprint("usage", __name__)
 
 OFFERED = ("text/plain", "text/html", "application/json")
 DAYS, MOST = 30, 366
@@ -87,21 +86,3 @@ def _page(name: str, by_day: list[Sum], by_model: list[Sum], whole: Sum) -> str:
         "days": len(by_day),
     }
     return render_template("usage.html", **values)
-
-
-@usage.cli.command("usage")
-@click.option("--by", default="day", show_default=True, help=f"Some of {', '.join(COLUMNS)}; with commas between.")
-@click.option(
-    "--days", default=DAYS, show_default=True, type=click.IntRange(1), help="So many days; today is the last."
-)
-@click.option("--csv", "as_csv", is_flag=True, help="CSV, for a spreadsheet.")
-def command(by: str, days: int, as_csv: bool) -> None:
-    """What was used, and what it cost. A day is UTC's. The server may run meanwhile."""
-    names = [name.strip() for name in by.split(",")]
-    if wrong := [name for name in names if name not in COLUMNS]:
-        raise click.BadParameter(f"{wrong[0]!r} is none of {', '.join(COLUMNS)}", param_hint="--by")
-    try:
-        parts = services().ledger.sums(names, first_day(days, datetime.now(UTC).date()))
-    except Unwritable as error:
-        raise click.ClickException(f"the ledger can't be read: {error}") from None
-    click.echo(to_csv(parts, names) if as_csv else to_text(parts, names), nl=False)

@@ -32,7 +32,7 @@ def test_a_key_is_read_with_all_it_may(tmp_path):
     [
         ('[keys."a b"]\nsha256 = "DIGEST"', "keys.'a b': a key's name has up to 40 letters"),
         ('[keys."a\\r\\nb"]\nsha256 = "DIGEST"', "a key's name"),
-        ("[keys.a]", "keys.a has no sha256; `flask keys add a` makes a key"),
+        ("[keys.a]", "keys.a has no sha256; `millstream keys add a` makes a key"),
         ('[keys.a]\nsha256 = "ms-secret"', "keys.a.sha256 has to be 64 hexadecimal digits"),
         ("[keys.a]\nsha256 = 5", "keys.a.sha256 has to be 64 hexadecimal digits"),
         ('[keys.a]\nsha256 = "DIGEST"\noperator = "perhaps"', "keys.a.operator is 'perhaps'"),

@@ -142,7 +142,7 @@ def test_an_unkeyed_server_behind_nginx_serves_nobody_and_says_what_to_set(unkey
     with Nginx(unkeyed.port) as nginx:
         for path in ("/", "/v1/models", "/chat?prompt=x&format=sse"):
             answer = raw(nginx.port, sent("GET", path, "Accept: application/json", "X-Forwarded-For: 127.0.0.1"))
-            assert (status(answer), b"flask keys add NAME" in answer, b"MILLSTREAM_OPEN=1" in answer) == (
+            assert (status(answer), b"millstream keys add NAME" in answer, b"MILLSTREAM_OPEN=1" in answer) == (
                 403,
                 True,
                 True,

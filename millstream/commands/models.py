@@ -1,0 +1,19 @@
+"""`millstream models`: what can be asked for by name."""
+
+from __future__ import annotations
+
+import click
+
+from millstream.settings import SettingError, load
+from millstream.upstreams.router import Router
+
+
+@click.command()
+def models() -> None:
+    """List the models that clients can ask for. The default one is marked."""
+    try:
+        router = Router(load())
+    except SettingError as error:
+        raise click.ClickException(str(error)) from None
+    for name in dict.fromkeys((router.default, *router.models())):
+        click.echo(f"{name}\tdefault" if name == router.default else name)

@@ -1,0 +1,53 @@
+"""What the operator changes in the settings file while the server runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+
+from millstream.settings import TABLES, Settings, config_path, load
+from millstream.settings.keys import NUMBERS
+from millstream.settings.upstreams import LIMITS
+
+# What a running server takes up; all else is read at the start alone.
+CHANGEABLE = {*TABLES, *LIMITS, *NUMBERS, "requests_per_minute_address", "streams_total", "model", "currency"}
+
+
+class Changes:
+    """Looks at the file when asked to. `settings` are what the server runs with."""
+
+    def __init__(self, settings: Settings, environ: Mapping[str, str] | None = None) -> None:
+        self._environ = dict(os.environ if environ is None else environ)
+        self._path = config_path(self._environ)
+        self._settings = settings
+        self._taken = self._seen = self._mark()
+        self.fixed: tuple[str, ...] = ()  # what the last change would have set, and only a new start can
+
+    def look(self) -> Settings | None:
+        """Other settings, once the file has stood still between two looks: an editor may write it in pieces. None
+        while there is nothing new. Raises SettingError once for each change that is wrong."""
+        before, self._seen = self._seen, self._mark()
+        if self._seen != before or self._seen == self._taken:
+            return None
+        self._taken = self._seen
+        wanted = load(self._environ)
+        found = replace(self._settings, **{name: getattr(wanted, name) for name in CHANGEABLE})
+        self.fixed = tuple(item.name for item in fields(Settings) if _differs(item.name, found, wanted))
+        if found == self._settings:
+            return None
+        self._settings = found
+        return found
+
+    def _mark(self) -> tuple[int, ...]:
+        """Another one for another content, whether it was written into the file or put in its place."""
+        try:
+            status = Path(self._path).stat()
+        except OSError:
+            return ()
+        return status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size
+
+
+def _differs(name: str, found: Settings, wanted: Settings) -> bool:
+    return bool(getattr(found, name) != getattr(wanted, name))
