@@ -1,4 +1,4 @@
-"""`millstream doctor URL` and `millstream doctor --upstream NAME`. Exit status: 0 all well, 1 not well, 2 could not look."""
+"""`millstream doctor`, of a way or of an upstream. Exit status: 0 all well, 1 not well, 2 could not look."""
 
 from __future__ import annotations
 
