@@ -61,6 +61,7 @@ GOOD = {
     "graceful_timeout": ("30", "30", 30),
     "drain_margin": ("0", "0", 0),
     "hosts": ("a.example, b.example", '["a.example", "b.example"]', ("a.example", "b.example")),
+    "keep": ("no", "false", False),
     "open": ("yes", "true", True),
     "trusted_proxies": ("2", "2", 2),
     "cors": (

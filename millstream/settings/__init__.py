@@ -83,6 +83,7 @@ class Settings:
     ttl: float = _setting(600.0, "how long an ended stream can still be read", "s", 1)
     grace: float = _setting(15.0, "how long a stream goes on when nobody follows it any more", "s", 0)
     grace_new: float = _setting(60.0, "how long a stream waits for its first follower", "s", 0)
+    keep: bool = _setting(True, "whether `keep` lets an answer go on to its end though nobody follows; also per key")
     heartbeat: float = _setting(15.0, "silence after which a heartbeat is sent", "s", 0.1)
     retry: int = _setting(2000, "what EventSource clients are told to wait before they reconnect, ±25 %", "ms", 0)
     status_wait: float = _setting(2.0, "how long a POST waits for the upstream's status before its own", "s", 0)

@@ -27,6 +27,7 @@ class KeySettings:
     tokens_per_day: int | None = None
     max_prompt: int | None = None  # characters of a question with its conversation
     max_tokens: int | None = None  # of an answer
+    keep: bool | None = None  # whether its answers may go on though nobody follows
 
 
 def read_keys(document: Any) -> tuple[KeySettings, ...]:
@@ -50,7 +51,7 @@ def _key(name: str, table: dict[str, Any]) -> KeySettings:
             if not isinstance(value, str) or not DIGEST.fullmatch(value.lower()):
                 raise SettingError(f"{where}.sha256 has to be 64 hexadecimal digits; `millstream keys add` writes it")
             values[key] = value.lower()
-        elif key == "operator":
+        elif key in ("operator", "keep"):
             values[key] = boolean(f"{where}.{key}", value)
         elif key == "models":
             values[key] = names(f"{where}.{key}", value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from math import inf
 from typing import Any, cast
 
 import msgspec
@@ -181,7 +182,7 @@ def begin(caller: Caller, asked: Question, *, keep_messages: bool = False) -> Me
         messages=asked.messages,
         options=asked.options,
         caller=caller.name,
-        grace=services().settings.grace,
+        grace=inf if asked.keep and may_keep(caller) else services().settings.grace,
     )
     call = instructed(asked, call)
     return start(
@@ -229,6 +230,12 @@ def tell_rate_limits(response: Response) -> Response:
     """What is left to the caller, on the answer that was counted."""
     response.headers.update(g.get("rate_limits", {}))
     return response
+
+
+def may_keep(caller: Caller) -> bool:
+    """Whether this caller's answers may go on to their ends though nobody follows."""
+    own = caller.key.keep if caller.key else None
+    return services().settings.keep if own is None else own
 
 
 def find(caller: Caller, model: str, api: Api = "chat") -> Upstream:

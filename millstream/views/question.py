@@ -21,11 +21,13 @@ CONTROLS = (
     "token",
     "via",
     "from",
+    "keep",
     *RESUMING,
 )
 IGNORED = ("stream", "_")  # `_` is what jQuery and others add against caches
 NUMBERS: dict[str, tuple[float, float]] = {"temperature": (0, 2), "top_p": (0, 1), "max_tokens": (1, 1_000_000)}
 ROLES = ("system", "developer", "user", "assistant")
+YES, NO = ("true", "1", "on"), ("false", "0", "")
 MODEL_MOST = 200  # characters of a model's name
 
 
@@ -37,6 +39,14 @@ class Question(Struct, frozen=True):
     options: dict[str, Any]
     controls: dict[str, str]
     preset: str | None = None  # None: the default one; "" and "none": none
+
+    @property
+    def keep(self) -> bool:
+        """Whether the answer shall go on to its end though nobody follows. Raises RequestError (bad_field)."""
+        value = self.controls.get("keep", "false").lower()
+        if value not in YES + NO:
+            raise RequestError("bad_field", "keep has to be true or false.", param="keep")
+        return value in YES
 
     def fingerprint(self) -> str:
         """Equal for equal questions, whatever they were written in."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.support.wait import WebDriverWait
@@ -104,3 +106,36 @@ def test_a_failure_comes_as_an_event_behind_what_was_written(
     assert seen["text"] == "".join(upstream.tokens[:5])
     assert (seen["end"][0], seen["end"][1]["error"]["code"]) == ("failed", "upstream_broke")
     assert seen["numbers"] == [1, 2, 3, 4, 5, 6]
+
+
+# What is no JSON is half of a line, glued to the next connection's first one.
+OLD = """
+window.seen = {starts: [], text: '', glued: 0, end: null};
+var source = new EventSource('/chat?prompt=Hi'), next = 1;
+function number(event) { return Number(event.lastEventId.split('.')[1]); }
+source.addEventListener('start', function (event) {
+  seen.starts.push([JSON.parse(event.data).model, number(event)]);
+});
+source.onmessage = function (event) {
+  var text;
+  try { text = JSON.parse(event.data).text; } catch (error) { seen.glued++; return; }
+  if (number(event) === next) { next++; seen.text += text; }
+};
+source.addEventListener('done', function (event) { source.close(); seen.end = number(event); });
+"""
+
+
+@pytest.mark.parametrize("place", [b'data: {"text":"word7', b"event: sta", b"\nid: ", b'"word5 "}\n'])
+@pytest.mark.parametrize("engine", ["qtwebkit", "phantomjs"])
+def test_start_is_whole_behind_half_a_line_in_old_engines(
+    request: pytest.FixtureRequest, server: Server, upstream: Emulator, engine: str, place: bytes
+) -> None:
+    old: Any = request.getfixturevalue(engine)
+    upstream.pace = 0.01
+    with Cutter(server.port, [place]) as cutter:
+        old.get(f"http://localhost:{cutter.port}/static/millstream.js")  # without a policy that they complain of
+        old.execute_script(OLD)
+        seen = wait(old, "seen.end")
+    assert (cutter.cut, seen["text"], seen["end"]) == (1, upstream.text, len(upstream.tokens) + 1)
+    assert {model for model, _ in seen["starts"]} == {"emulated"}
+    assert len(seen["starts"]) == (1 if place == b"event: sta" else 2)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 
+import gevent
 import pytest
 
+from millstream.access.keyring import digest
+from millstream.settings import KeySettings
 from tests.views.test_chat import events
 
 
@@ -170,3 +173,34 @@ def test_a_page_drawn_again_shows_the_question_again(client):
     again = client.get(page.headers["Content-Location"] + "?format=html")
     assert "Where is &lt;it&gt;?" in page.text.replace("&#60;", "&lt;").replace("&#62;", "&gt;")
     assert "Where is" in again.text
+
+
+@pytest.mark.parametrize(
+    ("asked", "may", "own", "reason"),
+    [
+        (True, True, None, "stop"),
+        ("1", True, None, "stop"),
+        (False, True, None, "abandoned"),
+        (True, False, None, "abandoned"),
+        (True, False, True, "stop"),
+        (True, True, False, "abandoned"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/chat", "/streams"])
+def test_an_answer_that_is_to_be_kept_goes_on_though_nobody_follows(make_app, path, asked, may, own, reason):
+    key = KeySettings("a", digest("ms-a"), keep=own)
+    client = make_app(keep=may, keys=(key,), grace=0.01, grace_new=0.01).test_client()
+    asks = {"prompt": "Hi", "model": "demo?hold=0.6&pace=100000", "keep": asked}
+    with client.post(path, json=asks, headers={"Authorization": "Bearer ms-a"}) as response:
+        url = response.headers.get("Content-Location") or response.json["url"]
+    poll = {"headers": {"Authorization": "Bearer ms-a", "Accept": "application/json"}}
+    with gevent.Timeout(30):
+        while (said := client.get(url, **poll).json)["status"] in ("pending", "running"):
+            gevent.sleep(0.05)
+    last = said["events"][-1]
+    assert (last.get("finish_reason") or last["error"]["code"]) == reason
+
+
+def test_keep_is_true_or_false(client):
+    response = client.post("/chat", json={"prompt": "Hi", "keep": "maybe"})
+    assert (response.status_code, response.json["error"]["param"]) == (400, "keep")
