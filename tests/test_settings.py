@@ -42,6 +42,7 @@ GOOD = {
     "ttl": ("1.5", "1.5", 1.5),
     "grace": ("0", "0", 0.0),
     "grace_new": ("0", "0", 0.0),
+    "keep": ("no", "false", False),
     "heartbeat": ("0.1", "0.1", 0.1),
     "retry": ("0", "0", 0),
     "status_wait": ("0", "0", 0.0),
@@ -61,7 +62,6 @@ GOOD = {
     "graceful_timeout": ("30", "30", 30),
     "drain_margin": ("0", "0", 0),
     "hosts": ("a.example, b.example", '["a.example", "b.example"]', ("a.example", "b.example")),
-    "keep": ("no", "false", False),
     "open": ("yes", "true", True),
     "trusted_proxies": ("2", "2", 2),
     "cors": (
