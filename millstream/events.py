@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from millstream.question import Question
 
-EventType = Literal["message", "reasoning", "call", "frame", "done", "failed"]
+EventType = Literal["message", "reasoning", "call", "done", "failed"]
 TERMINAL = ("done", "failed")
 
 # What a question was asked through: /chat; OpenAI's "openai" and "completions"; else the name of a dialect.
@@ -91,9 +91,8 @@ class Piece(Struct, frozen=True, omit_defaults=True, gc=False):
 class Event(Struct, frozen=True, omit_defaults=True, gc=False):  # no cycle can come about
     """One thing that happened in a stream.
 
-    `text` is valid Unicode, never half of a surrogate pair; in a `call` it is a piece of the arguments. `frame` is
-    one JSON object of an OpenAI-like upstream, without `data:` and line end. `end` belongs to `done` and `failed`.
-    `n` counts 1, 2, … without gaps within a stream; 0 means not numbered yet.
+    `text` is valid Unicode, never half of a surrogate pair; in a `call` it is a piece of the arguments. `end`
+    belongs to `done` and `failed`. `n` counts 1, 2, … without gaps within a stream; 0 means not numbered yet.
 
     `frames` are the upstream's own, where client and upstream speak the same dialect; one that says nothing in these
     terms rides with the next event that does. A `message` with `refusal` is why the model won't answer. `signature`
@@ -103,7 +102,6 @@ class Event(Struct, frozen=True, omit_defaults=True, gc=False):  # no cycle can 
 
     type: EventType = "message"
     text: str = ""
-    frame: bytes = b""
     end: End | None = None
     n: int = 0
     call: Piece | None = None

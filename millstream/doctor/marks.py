@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from millstream.events import Api, Call, End, Event, Usage
+from millstream.events import Call, End, Event, Usage
 from millstream.upstreams import Deadlines
 
 NAME = "doctor"  # the upstream's and the model's
@@ -46,7 +46,6 @@ class Marks:
 
     name = NAME
     models = (NAME,)
-    native: frozenset[Api] = frozenset({"chat"})
     deadlines = Deadlines(first_token=LONGEST, silence=LONGEST + 60, total=2 * LONGEST)
 
     def __init__(self, plan: Plan) -> None:

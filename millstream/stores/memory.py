@@ -20,7 +20,7 @@ def worker_name() -> str:
 
 def size(event: Event) -> int:
     """In bytes, about."""
-    return len(event.text) + len(event.frame) + (sum(map(len, event.frames)) if event.frames else 0)
+    return len(event.text) + (sum(map(len, event.frames)) if event.frames else 0)
 
 
 def slice_of(events: list[Event], start: int, limit: int) -> list[Event]:

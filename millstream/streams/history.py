@@ -9,7 +9,6 @@ import gevent
 from msgspec import Struct
 
 from millstream.events import TERMINAL, Event, Usage
-from millstream.formats.completion import written
 from millstream.stores import Reader
 from millstream.upstreams.estimate import weight
 
@@ -29,9 +28,9 @@ class Tally:
 
     def add(self, batch: Iterable[Event]) -> None:
         for event in batch:
-            if said := event.text or (written(event.frame) if event.frame else ""):
+            if event.text:
                 self._pieces += 1
-                self._weight += weight(said)
+                self._weight += weight(event.text)
 
     def usage(self, prompt: int) -> Usage:
         output = ceil(self._weight)
@@ -54,8 +53,7 @@ def history(reader: Reader) -> History:
     last: Event | None = None
     try:
         while batch := reader.read():
-            text += [event.text for event in batch if event.type == "message" and event.text]
-            text += [said for event in batch if event.type == "frame" and (said := written(event.frame))]
+            text += [event.text for event in batch if event.type == "message" and not event.choice and event.text]
             tally.add(batch)
             if last is not None:
                 gevent.sleep(TURN)  # a log may have 64 MiB: others have their turn

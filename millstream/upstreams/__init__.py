@@ -7,7 +7,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from millstream.events import Api, Call, Event
+from millstream.events import Call, Event
 
 
 class Deadlines(Struct, frozen=True):
@@ -20,15 +20,11 @@ class Deadlines(Struct, frozen=True):
 
 
 class Upstream(Protocol):
-    """One place that answers. Knows nothing of clients, stores and greenlets.
-
-    `native` are the APIs it speaks (`Call.api`): "chat", which gives texts, is always one; of the others it passes
-    frames on as they come.
-    """
+    """One place that answers. Knows nothing of clients, stores and greenlets. Question and frames pass as they
+    come where the call came through a door of its own dialect."""
 
     name: str
     deadlines: Deadlines
-    native: frozenset[Api]
 
     def stream(self, call: Call) -> Iterator[list[Event]]:
         """Asks, and gives what comes, as it comes.

@@ -10,25 +10,13 @@ import msgspec
 from millstream.errors import UpstreamError
 from millstream.events import Event
 from millstream.sockets.upstream import Body
+from millstream.upstreams.decoder import Decoder
 from millstream.wire.sse import Decoder as ServerEvents
 from millstream.wire.sse import ServerEvent
 
 WHOLE = 16 << 20  # bytes of an answer that comes unstreamed
 GZIP = b"\x1f\x8b"
 REST = 5.0  # s that usage and end may take once the answer is whole: no silence of a minute for their sake
-
-
-class Decoder(Protocol):
-    """What an adapter knows of its upstream's payloads. `feed`, `close` and `cut` are as completion.Decoder's."""
-
-    done: bool
-    finished: bool
-
-    def feed(self, payload: bytes, type: str = "message") -> list[Event]: ...
-
-    def close(self) -> list[Event]: ...
-
-    def cut(self) -> UpstreamError: ...
 
 
 class Payloads(Protocol):

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from urllib.parse import quote, urlencode, urlsplit
 
+from millstream.dialects.reasons import reason_in
 from millstream.errors import UpstreamError
 from millstream.events import Call
 from millstream.settings import SettingError, UpstreamSettings
 from millstream.upstreams import quotation, table
-from millstream.upstreams.openai import PATHS, OpenAI
-from millstream.upstreams.refusals import Refused, reason_in
+from millstream.upstreams.openai import OpenAI
+from millstream.upstreams.refusals import Refused
 
 API_VERSION = "2024-10-21"  # the last one that is no preview, and knows stream_options
 
@@ -38,7 +39,7 @@ class Azure(OpenAI):
         return {"api-key": key} if key else {}
 
     def path(self, call: Call) -> str:
-        return f"/openai/deployments/{quote(self._deployed(call), safe='')}{PATHS[call.api]}?{self._query}"
+        return f"/openai/deployments/{quote(self._deployed(call), safe='')}{super().path(call)}?{self._query}"
 
     def refusal(self, refused: Refused, call: Call) -> UpstreamError:
         if refused.status != 404 or reason_in(refused.said).code != "DeploymentNotFound":

@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
-from millstream.upstreams.refusals import Refused, reason_in
+from millstream.dialects.reasons import reason_in
+from millstream.upstreams.refusals import Refused
 
 AGAIN = 3600.0  # s until a field is tried again
 MODELS = 1000  # for which something is remembered; a client may name any

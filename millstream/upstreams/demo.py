@@ -12,10 +12,12 @@ from urllib.parse import parse_qsl
 
 from msgspec import Struct, ValidationError, convert
 
+from millstream.dialects.abilities import Abilities, check
 from millstream.errors import RequestError, UpstreamError
-from millstream.events import Api, Call, End, Event, Usage
+from millstream.events import Call, End, Event, Usage
 from millstream.settings import SettingError, UpstreamSettings
 from millstream.upstreams import Deadlines, estimate
+from millstream.upstreams.asked import question
 from millstream.upstreams.demo_text import TEXT, THOUGHT
 
 # The code of each error, and the word for it. REFUSALS come before it accepts, the others after `after` tokens.
@@ -45,12 +47,11 @@ class Parameters(Struct, frozen=True, forbid_unknown_fields=True):
 
 ALLOWED = f"{', '.join(Parameters.__struct_fields__)}; fault is one of {', '.join(FAULTS)}"
 MOST = 1_000_000  # of each number
+ABILITIES = Abilities(image=False, file=False, tools=False, json_object=False, json_schema=False)
 
 
 class Demo:
     """One `[upstreams.NAME]` of kind "demo". Its own settings are Parameters, the defaults of every call."""
-
-    native: frozenset[Api] = frozenset({"chat"})
 
     def __init__(self, settings: UpstreamSettings) -> None:
         self.name = settings.name
@@ -70,6 +71,7 @@ class Demo:
             raise RequestError(
                 "bad_field", f"model is {call.model[:200]!r}: {error}; allowed are {ALLOWED}.", "model"
             ) from error
+        check(question(call), ABILITIES)
         time.sleep(asked.slow_headers)
         if asked.fault in REFUSALS:
             raise self._failure(asked.fault)

@@ -23,8 +23,6 @@ import re
 from math import ceil
 from typing import Any
 
-from millstream.events import MOST_TOKENS
-
 # From the CJK radicals on: Han, kana, Hangul, full-width forms, and the emoji above them.
 _wide = re.compile("[\u2e80-\U0010ffff]").findall
 
@@ -43,11 +41,6 @@ def weight(text: str) -> float:
 def estimate(text: str) -> int:
     """The tokens of a whole text; 0 only where there is none."""
     return ceil(weight(text))
-
-
-def count(said: object) -> int:
-    """A number of tokens as an upstream gave it; 0 where it can't be one."""
-    return said if isinstance(said, int) and 0 < said <= MOST_TOKENS else 0
 
 
 def prompt_tokens(messages: list[dict[str, Any]], prompt: object = None) -> int:

@@ -13,6 +13,7 @@ from millstream.settings import UpstreamSettings
 from millstream.sockets.upstream import Body
 from millstream.upstreams import answers
 from millstream.upstreams.concessions import Concessions
+from millstream.upstreams.decoder import Decoder
 from millstream.upstreams.http import Client
 from millstream.upstreams.refusals import Refused
 
@@ -47,7 +48,7 @@ class Exchange:
         )
 
     def read(
-        self, body: Body, decoder: answers.Decoder, source: answers.Payloads | None = None
+        self, body: Body, decoder: Decoder, source: answers.Payloads | None = None
     ) -> Generator[list[Event]]:
         """What Upstream.stream gives. The connection is kept if the answer was whole, else closed."""
         try:

@@ -24,7 +24,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from millstream.errors import MillstreamError, RequestError, UpstreamError
-from millstream.events import Api, Call, Event
+from millstream.events import Call, Event
 from millstream.upstreams import Upstream
 
 log = logging.getLogger("millstream")
@@ -34,8 +34,6 @@ PATIENCE = 10.0  # s: who wants a longer wait is not waited for, and the client 
 IMPATIENCE = 1.0  # s: the same where another upstream stands ready
 
 Failed = Callable[[str, str], None]  # the port that hears of every error of an upstream: its name and the code
-
-API: frozenset[Api] = frozenset({"chat", "openai", "completions"})
 
 
 class Member(Struct, frozen=True):
@@ -49,8 +47,6 @@ class Member(Struct, frozen=True):
 class Chain:
     """The way of one question: made anew for each. Name, model and deadlines are those of the upstream that is
     being asked, counted from the first one's beginning."""
-
-    native = API
 
     def __init__(self, members: Sequence[Member], failed: Failed = lambda name, code: None) -> None:
         self._members = members

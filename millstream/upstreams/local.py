@@ -16,7 +16,7 @@ from pathlib import Path
 from msgspec import structs
 
 from millstream.errors import UpstreamError
-from millstream.events import Api, Call, Event
+from millstream.events import Call, Event
 from millstream.settings import ROOT, Secret, SettingError, Settings, UpstreamSettings
 from millstream.upstreams import Deadlines
 from millstream.upstreams.openai import OpenAI
@@ -35,8 +35,6 @@ PACKAGED = {"max_tokens": ENOUGH, "temperature": 0.2, "top_p": 0.9}
 
 class Local:
     """One `[upstreams.NAME]` of kind "local". It has no settings of its own but `local_model`."""
-
-    native: frozenset[Api] = frozenset({"chat", "openai", "completions"})
 
     def __init__(self, table: UpstreamSettings, settings: Settings) -> None:
         if table.extra or table.base_url or table.api_key:

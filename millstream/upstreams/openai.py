@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any
 
+from millstream.dialects.chat import question as chat
+from millstream.dialects.chat.reader import Chunks, answers_asked
 from millstream.errors import UpstreamError
 from millstream.events import Api, Call, Event
 from millstream.settings import UpstreamSettings
-from millstream.upstreams import Deadlines, table
-from millstream.upstreams.completion import Decoder
+from millstream.upstreams import Deadlines, asked, table
 from millstream.upstreams.concessions import USAGE
+from millstream.upstreams.decoder import Decoder
 from millstream.upstreams.exchange import Exchange
 from millstream.upstreams.outbound import SETTINGS
 from millstream.upstreams.refusals import Refused, refusal
 
+# Through these doors comes what OpenAI's servers take as it is.
 PATHS: dict[Api, str] = {"chat": "/chat/completions", "openai": "/chat/completions", "completions": "/completions"}
 
 
@@ -35,31 +38,36 @@ class OpenAI:
         self.name = settings.name
         self.models = settings.models
         self.deadlines = Deadlines(settings.connect, settings.first_token, settings.silence, settings.total)
-        self.native: frozenset[Api] = frozenset({"chat", "openai"})
+        self.passes = frozenset({"openai"})  # the doors of its own dialects
         if table.flag(settings, "completions", True):
-            self.native |= {"completions"}
+            self.passes |= {"completions"}
         self._think = table.flag(settings, "think", False)
         self._secrets = (settings.api_key,)
         self._exchange = Exchange(settings, self.headers(table.key(settings)))
 
     def stream(self, call: Call) -> Generator[list[Event]]:
         options = call.options.get("stream_options") or {}
-        asked = {**self.request(call), "stream": True, "stream_options": {**options, **USAGE}}
+        body = {**self.request(call), "stream": True, "stream_options": {**options, **USAGE}}
         try:
-            accepted = self._exchange.ask(self.path(call), asked, call.model)
+            accepted = self._exchange.ask(self.path(call), body, call.model)
         except Refused as refused:
             raise self.refusal(refused, call) from refused
-        yield from self._exchange.read(accepted, Decoder(call, self.name, self._secrets, self._think))
+        passing = call.api in self.passes
+        reader = Chunks(answers_asked(call.options) if passing else 1, self._think)
+        yield from self._exchange.read(accepted, Decoder(reader, call, self.name, self._secrets, passing))
 
     def headers(self, key: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {key}"} if key else {}
 
     def path(self, call: Call) -> str:
-        return PATHS[call.api]
+        return PATHS[call.api if call.api in self.passes else "chat"]
 
     def request(self, call: Call) -> dict[str, Any]:
-        messages = {} if call.api == "completions" else {"messages": call.messages}
-        return {"model": call.model, **messages, **call.options}
+        if call.api in self.passes or call.api == "chat":
+            messages = {} if call.api == "completions" else {"messages": call.messages}
+            return {"model": call.model, **messages, **call.options}
+        question = asked.question(call)
+        return {"model": call.model, "messages": chat.messages(question), **chat.options(question)}
 
     def refusal(self, refused: Refused, call: Call) -> UpstreamError:
         return refusal(self.name, refused.status, refused.headers, refused.said, self._secrets)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Protocol
 
 from millstream.errors import MillstreamError
-from millstream.events import Api
 from millstream.settings import SettingError, Settings, UpstreamSettings
 from millstream.upstreams import Upstream, local
 from millstream.upstreams.anthropic import Anthropic
@@ -15,7 +14,6 @@ from millstream.upstreams.demo import Demo
 from millstream.upstreams.fallback import Chain, Failed, Member
 from millstream.upstreams.legacy import Legacy
 from millstream.upstreams.local import Local
-from millstream.upstreams.neutral import speak
 from millstream.upstreams.openai import OpenAI
 from millstream.upstreams.spark import Spark
 
@@ -114,7 +112,7 @@ class Router:
         except MillstreamError as error:
             raise SettingError(f"{says} {model!r}, which no upstream has: {error.message}") from error
 
-    def find(self, model: str, api: Api = "chat") -> Upstream:
+    def find(self, model: str) -> Upstream:
         """By the whole name, then by the demo's name with parameters behind it, then whoever takes any name.
 
         Raises MillstreamError (model_not_found).
@@ -129,14 +127,14 @@ class Router:
                 "model_not_found", f"There is no model {model[:100]!r} here; there is {listed}.", param="model"
             )
         table = self._tables[found.name]
-        others = [self._member(name, api) for name in table.fallback]
-        return Chain([Member(speak(found, api), table.retries), *others], self._failed)
+        others = [self._member(name) for name in table.fallback]
+        return Chain([Member(found, table.retries), *others], self._failed)
 
-    def _member(self, name: str, api: Api) -> Member:
+    def _member(self, name: str) -> Member:
         """A fallback: it is asked for its own first model, the one asked for where it takes any."""
         upstream = self._named[name]
         model = next((model for model in upstream.models if model != "*"), "")
-        return Member(speak(upstream, api), self._tables[name].retries, model)
+        return Member(upstream, self._tables[name].retries, model)
 
     def models(self) -> list[str]:
         """The names that can be asked for; an upstream for any name shows none."""

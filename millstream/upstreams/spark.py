@@ -8,21 +8,21 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Generator, Iterable
-from contextlib import closing
 from email.utils import formatdate
 from typing import Any
 from urllib.parse import urlsplit
 
+from millstream.dialects.reading import Broken
+from millstream.dialects.spark.reader import Frames
+from millstream.dialects.spark.request import MODELS, Model, write
 from millstream.errors import RequestError, UpstreamError
-from millstream.events import Api, Call, Event
+from millstream.events import Call, Event
 from millstream.settings import Secret, SettingError, UpstreamSettings
 from millstream.sockets.websocket import Connection, Refused
-from millstream.upstreams import Deadlines, spark_calls
-from millstream.upstreams.frames import OPTIONS, question
+from millstream.upstreams import Deadlines, asked
+from millstream.upstreams.decoder import Decoder
 from millstream.upstreams.outbound import SETTINGS
-from millstream.upstreams.spark_answer import Decoder
-from millstream.upstreams.spark_codes import handshake
-from millstream.upstreams.spark_request import MODELS, Model, request
+from millstream.upstreams.spark_codes import failure, handshake
 from millstream.upstreams.spark_signing import authorization, signature, target
 from millstream.upstreams.websocket import Client
 from millstream.wire.head import Headers
@@ -36,9 +36,6 @@ class Spark:
     `models` are names of MODELS, each of which gives the path and the domain; `base_url` is the server alone.
     temperature, max_tokens and top_k are held to the range of the model."""
 
-    native: frozenset[Api] = frozenset({"chat", "openai"})  # openai for the sake of function calls
-    options = frozenset({"top_k"})  # beside what every upstream is asked with
-
     def __init__(self, settings: UpstreamSettings) -> None:
         _check(settings)
         self.name = settings.name
@@ -50,27 +47,23 @@ class Spark:
         self._client = Client(settings, settings.base_url or BASE_URL)
 
     def stream(self, call: Call) -> Generator[list[Event]]:
-        if call.api != "openai":
-            yield from self._stream(call)
-            return
-        frames = spark_calls.Frames(call.api, call.model, int(time.time()))
-        known = OPTIONS | self.options | spark_calls.OPTIONS
-        with closing(self._stream(question(call, known))) as batches:
-            for batch in batches:
-                yield frames.encode(batch)
-
-    def _stream(self, call: Call) -> Generator[list[Event]]:
         model = MODELS.get(call.model)
         if model is None:
             says = f"Spark has no model {call.model[:100]!r}; it has {', '.join(MODELS)}."
             raise RequestError("model_not_found", says, "model")
-        asked = request(call, model, self._app_id.reveal())
+        question = asked.question(call)
+        said = write(question, model, self._app_id.reveal(), call.caller)
         date = formatdate(usegmt=True)
         secrets = self._secrets(model, date)
+
+        def fail(broken: Broken, begun: bool) -> UpstreamError:
+            return failure(self.name, int(broken.reason.code), broken.reason.message, secrets, begun)
+
         connection = self._connect(model, date, secrets)
-        decoder = Decoder(call, self.name, secrets)
+        reader = Frames(bool(question.tools) and question.choice.mode != "none")
+        decoder = Decoder(reader, call, self.name, secrets, fail=fail)
         try:
-            yield from self._answer(connection, asked, decoder)
+            yield from self._answer(connection, said, reader, decoder)
         finally:
             connection.close()
 
@@ -83,27 +76,31 @@ class Spark:
                 self.name, refused.status, Headers(refused.headers), refused.body, time.time(), secrets
             ) from refused
 
-    def _answer(self, connection: Connection, asked: str, decoder: Decoder) -> Generator[list[Event]]:
+    def _answer(self, connection: Connection, asked: str, reader: Frames, decoder: Decoder) -> Generator[list[Event]]:
         """One batch for each read. It is accepted with the first frame: until then Spark may refuse it."""
         accepted = False
         try:
             connection.send(asked)
         except OSError as error:
-            raise decoder.cut() from error
+            raise self._cut(reader) from error
         while not decoder.done:
             try:
                 messages = connection.receive()
             except ValueError as error:
                 says = f'upstream "{self.name}" sent what can\'t be read: {error}. Ask again.'
                 raise UpstreamError("upstream_protocol", says) from error
-            batch, failure = _decode(decoder, messages) if messages else ([], decoder.cut())
-            if decoder.accepted and not accepted:
+            batch, failure = _decode(decoder, messages) if messages else ([], self._cut(reader))
+            if reader.accepted and not accepted:
                 accepted = True
                 yield []
             if batch:
                 yield batch
             if failure is not None:
                 raise failure
+
+    def _cut(self, reader: Frames) -> UpstreamError:
+        when = "in the middle of its answer" if reader.accepted else "before it answered"
+        return UpstreamError("upstream_broke", f'upstream "{self.name}" broke off {when}. Ask again.')
 
     def _secrets(self, model: Model, date: str) -> tuple[Secret, ...]:
         """What no error may show. The first one is the authorization, which is in the address, and so in the words
@@ -120,6 +117,8 @@ def _decode(decoder: Decoder, messages: Iterable[str | bytes]) -> tuple[list[Eve
     try:
         for message in messages:
             batch += decoder.feed(message)
+            if decoder.done:  # what follows is ignored
+                return batch + decoder.close(), None
     except UpstreamError as failure:
         return batch, failure
     return batch, None

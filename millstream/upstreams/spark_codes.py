@@ -7,13 +7,13 @@ from email.utils import parsedate_to_datetime
 
 from msgspec import Struct
 
+from millstream.dialects.reasons import reason_in
+from millstream.dialects.spark.reader import SENSITIVE
 from millstream.errors import UpstreamError
 from millstream.settings import Secret
 from millstream.upstreams.quotation import quote
-from millstream.upstreams.refusals import reason_in, refusal
+from millstream.upstreams.refusals import refusal
 from millstream.upstreams.spark_signing import SKEW
-
-SENSITIVE = 10019  # comes with the end of a whole answer: a warning
 
 
 class Meaning(Struct, frozen=True):

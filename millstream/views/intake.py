@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from millstream.access import Caller
 from millstream.errors import RequestError
-from millstream.events import Api, Call, Meta
+from millstream.events import Call, Meta
 from millstream.formats import Format, Options
 from millstream.formats.html import Html
 from millstream.formats.table import BY_MEDIA_TYPE, FORMATS
@@ -205,7 +205,7 @@ def start(
     try:
         meta = use.streams.start(
             call,
-            find(caller, call.model, call.api),
+            find(caller, call.model),
             claim=claim,
             fingerprint=fingerprint,
             keep_messages=keep_messages,
@@ -238,12 +238,12 @@ def may_keep(caller: Caller) -> bool:
     return services().settings.keep if own is None else own
 
 
-def find(caller: Caller, model: str, api: Api = "chat") -> Upstream:
+def find(caller: Caller, model: str) -> Upstream:
     """Who answers to a model's name. Raises MillstreamError (model_not_found, model_not_allowed)."""
     if not may_ask(caller, model):
         names = ", ".join(models(caller))
         raise RequestError("model_not_allowed", f"This key may ask {names}, and not {model[:100]!r}.", param="model")
-    return services().models.find(model, api)
+    return services().models.find(model)
 
 
 def may_ask(caller: Caller, model: str) -> bool:

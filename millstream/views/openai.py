@@ -9,10 +9,10 @@ from typing import Any
 from flask import Blueprint, Response, g, request
 
 from millstream.access import Caller
+from millstream.dialects.chat.whole import assemble
+from millstream.dialects.chat.writer import Chunks, Writer
 from millstream.dialects.messages import models as anthropic
 from millstream.events import TERMINAL, Api, Call, End, Meta
-from millstream.formats.completion import assemble
-from millstream.formats.frames import Frames
 from millstream.formats.objects import to_json
 from millstream.responses import HEADERS
 from millstream.sockets.client import Client
@@ -84,7 +84,7 @@ def _answer(api: Api) -> Response:
     with streams.watched(client, follower):
         if asked.stream:
             services().streams.accepted(meta.id, services().settings.status_wait)
-            return streams.streamed(follower, Frames(asked.usage), client)
+            return streams.streamed(follower, Writer(meta, asked.usage), client)
         response = _whole(follower)
         client.unwatch()
         return response
@@ -108,9 +108,10 @@ def _start(caller: Caller, api: Api, asked: Request, body: bytes) -> Meta:
 
 def _whole(follower: Follower) -> Response:
     """Waits for the end; a failure keeps its status."""
+    chunks = Chunks(follower.meta)
     frames: list[bytes] = []
     for batch in follower:
-        frames += [event.frame for event in batch if event.type == "frame"]
+        frames += [chunk for event in batch for chunk in chunks.of(event)]
         if batch and batch[-1].type in TERMINAL:
             g.end = batch[-1]
             streams.raise_failure(batch[-1])

@@ -9,7 +9,6 @@ from typing import Protocol, cast
 from flask import current_app
 
 from millstream.access import Access
-from millstream.events import Api
 from millstream.limits import Limits
 from millstream.metrics import Metrics
 from millstream.settings import Settings
@@ -23,7 +22,7 @@ class Models(Protocol):
 
     default: str
 
-    def find(self, model: str, api: Api = "chat") -> Upstream:
+    def find(self, model: str) -> Upstream:
         """Raises MillstreamError (model_not_found)."""
         ...
 

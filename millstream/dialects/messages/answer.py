@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import msgspec
+from msgspec import Struct
+
 from millstream.dialects.blocks import Block, Blocks
 from millstream.dialects.messages.failure import error
 from millstream.dialects.signatures import tagged
 from millstream.events import End, Event, Meta, Usage
 from millstream.formats import Abort
-from millstream.formats.objects import failure_of, to_json
+from millstream.formats.objects import failure_of, one_line, to_json
 
 Object = dict[str, Any]
 
@@ -36,22 +39,50 @@ class Writer:
     def __init__(self, meta: Meta) -> None:
         self._meta = meta
         self._blocks = Blocks(meta.id)
+        self._begun = self._passing = False
 
     def opening(self) -> bytes:
-        usage = {**_usage(None), "input_tokens": max(1, self._meta.prompt)}  # an estimate: the true one comes last
-        return _event("message_start", message=_message(self._meta, [], None, None, usage))
+        return b""  # only the first event tells whether Anthropic itself answers
 
     def encode(self, batch: list[Event]) -> bytes:
-        return b"".join([_step(*step) for event in batch for step in self._blocks.feed(event)])
+        return b"".join([self._encode(event) for event in batch])
 
     def closing(self, event: Event) -> bytes | Abort:
         if event.type == "failed":
             return b"event: error\ndata: %b\n\n" % to_json(error(failure_of(event), f"req_{self._meta.id}"))
-        rest = b"".join([_step(*step) for step in self._blocks.close()])
+        if event.frames:
+            return self._encode(event)
+        rest = self._start() + b"".join([_step(*step) for step in self._blocks.close()])
         end = event.end or End("", "")
         reason, stop = _ended(self._blocks, end)
         delta = {"stop_reason": reason, "stop_sequence": stop}
         return rest + _event("message_delta", delta=delta, usage=_usage(end.usage)) + _event("message_stop")
+
+    def _encode(self, event: Event) -> bytes:
+        """Anthropic's own events as they came, where it answers itself."""
+        if event.frames or self._passing:
+            self._passing = self._begun = True
+            self._blocks.add([event])
+            return b"".join(map(_passed, event.frames))
+        return self._start() + b"".join([_step(*step) for step in self._blocks.feed(event)])
+
+    def _start(self) -> bytes:
+        if self._begun:
+            return b""
+        self._begun = True
+        usage = {**_usage(None), "input_tokens": max(1, self._meta.prompt)}  # an estimate: the true one comes last
+        return _event("message_start", message=_message(self._meta, [], None, None, usage))
+
+
+class _Typed(Struct):
+    type: str = "message"
+
+
+_typed = msgspec.json.Decoder(_Typed).decode
+
+
+def _passed(frame: bytes) -> bytes:
+    return b"event: %b\ndata: %b\n\n" % (_typed(frame).type.encode(), one_line(frame))
 
 
 def whole(meta: Meta, blocks: Blocks, event: Event) -> Object:

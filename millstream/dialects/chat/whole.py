@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from millstream.dialects.chat.writer import tokens
 from millstream.events import Api, End, Meta
 
 WHOLE: dict[Api, str] = {"openai": "chat.completion", "completions": "text_completion"}
@@ -26,7 +27,12 @@ def assemble(frames: Iterable[bytes], meta: Meta, end: End) -> dict[str, Any]:
     """One object out of all frames of an answer. What no frame says is taken from `meta` and `end`."""
     chunks = [_object(frame) for frame in frames]
     choices = _by_index(chain.from_iterable(map(_choices, chunks)))
-    ours = {"id": meta.id, "created": int(meta.created), "model": end.model, "usage": _usage(end)}
+    ours = {
+        "id": meta.id,
+        "created": int(meta.created),
+        "model": end.model,
+        "usage": tokens(end.usage) if end.usage else None,
+    }
     said = _last_said(chunks, omit=("choices", "object", PADDING))
     return {
         **said,
@@ -34,23 +40,6 @@ def assemble(frames: Iterable[bytes], meta: Meta, end: End) -> dict[str, Any]:
         "object": WHOLE[meta.api],
         "choices": [_choice(index, pieces, meta.api, end) for index, pieces in sorted(choices.items())],
     }
-
-
-def written(frame: bytes) -> str:
-    """All that the model wrote in one frame: the text, thoughts, arguments of calls; of every choice."""
-    return "".join(
-        piece
-        for choice in _choices(_object(frame))
-        for name in ("delta", "message", "text", "reasoning", "reasoning_content")
-        for piece in _texts(choice.get(name), name)
-    )
-
-
-def _usage(end: End) -> dict[str, int] | None:
-    if end.usage is None:
-        return None
-    said, came = end.usage.input, end.usage.output
-    return {"prompt_tokens": said, "completion_tokens": came, "total_tokens": said + came}
 
 
 def _texts(value: Any, name: str) -> Iterator[str]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
+from millstream.dialects.abilities import Abilities, check
+from millstream.dialects.chat.question import FREE
 from millstream.errors import RequestError
-from millstream.events import Call
-from millstream.upstreams import spark_calls
+from millstream.question import Message, Options, Question, Result, Text, Tool, ToolCall
 
 
 class Model(Struct, frozen=True):
@@ -43,23 +45,22 @@ MODELS = {
 COLDEST = 0.01  # 0 is outside of every model's range
 TOP_K = 6
 LONGEST_UID = 32  # characters
+EMPTY = {"type": "object", "properties": {}}
 BETWEEN = "\n\n"  # messages that are joined
 
 
-def request(call: Call, model: Model, app_id: str) -> str:
+def write(question: Question, model: Model, app_id: str, caller: str) -> str:
     """The one message that is sent. Raises RequestError (bad_field) for what the model can't do."""
+    check(question, abilities(model))
     header = {"app_id": app_id}
-    if call.caller:
-        header["uid"] = uid(call.caller)
-    payload: dict[str, Any] = {"message": {"text": messages(call.messages, model.system)}}
-    if offered := spark_calls.functions(call.options):
-        if not model.functions:
-            field = spark_calls.offer(call.options)
-            raise RequestError("bad_field", f"Spark's {model.domain} calls no functions; leave {field} out.", field)
-        payload["functions"] = {"text": offered}
+    if caller:
+        header["uid"] = uid(caller)
+    payload: dict[str, Any] = {"message": {"text": messages(question.messages, model.system)}}
+    if question.tools and question.choice.mode != "none":
+        payload["functions"] = {"text": [_function(tool) for tool in question.tools]}
     asked = {
         "header": header,
-        "parameter": {"chat": {"domain": model.domain, **parameters(call.options, model)}},
+        "parameter": {"chat": {"domain": model.domain, **parameters(question.options, model)}},
         "payload": payload,
     }
     try:
@@ -70,6 +71,21 @@ def request(call: Call, model: Model, app_id: str) -> str:
         ) from error
 
 
+def abilities(model: Model) -> Abilities:
+    return Abilities(
+        image=False,
+        file=False,
+        tools=model.functions,
+        forced_tool=False,
+        shown_result=False,
+        stop=False,
+        top_p=model.top_p,
+        top_k=True,
+        json_object=False,
+        json_schema=False,
+    )
+
+
 def uid(caller: str) -> str:
     """The caller's name; a digest of it where Spark would not take it."""
     if re.fullmatch(rf"[!-~]{{1,{LONGEST_UID}}}", caller):
@@ -77,9 +93,9 @@ def uid(caller: str) -> str:
     return hashlib.sha256(caller.encode("utf-8", "surrogatepass")).hexdigest()[:LONGEST_UID]
 
 
-def parameters(options: dict[str, Any], model: Model) -> dict[str, float]:
+def parameters(options: Options, model: Model) -> dict[str, float]:
     """temperature, max_tokens and top_k, each held to the model's range: the nearest that it can do. top_p where
-    the model has it. Raises RequestError for others."""
+    the model has it."""
     ranges: dict[str, tuple[float, float]] = {
         "temperature": (COLDEST, model.temperature),
         "max_tokens": (1, model.max_tokens),
@@ -88,31 +104,26 @@ def parameters(options: dict[str, Any], model: Model) -> dict[str, float]:
     if model.top_p:
         ranges["top_p"] = (COLDEST, 1.0)
     asked: dict[str, float] = {}
-    for name, value in options.items():
-        if value is None or value == [] or name in spark_calls.OPTIONS:
-            continue
-        if name not in ranges:
-            raise RequestError("bad_field", f"Spark's {model.domain} has no {name}; leave it out.", name)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise RequestError("bad_field", f"{name} has to be a number.", name)
-        low, high = ranges[name]
-        held = min(max(value, low), high)
-        asked[name] = held if name in ("temperature", "top_p") else int(held)
+    for name, (low, high) in ranges.items():
+        value = getattr(options, name)
+        if value is not None:
+            held = min(max(value, low), high)
+            asked[name] = held if name in ("temperature", "top_p") else int(held)
     return asked
 
 
-def messages(asked: list[dict[str, Any]], system: bool) -> list[dict[str, str]]:
+def messages(asked: Sequence[Message], system: bool) -> list[dict[str, str]]:
     """In Spark's order: system first, then user and assistant in turn, the user last; none empty.
 
     Where the model has no system message, it goes in front of the first question. So does what an assistant said
-    before any question. Raises RequestError.
+    before any question. A function's result is a message of the user's. Raises RequestError.
     """
     before: list[str] = []
     turns: list[dict[str, str]] = []
+    names = {part.id: part.name for message in asked for part in message.parts if isinstance(part, ToolCall)}
     for message in asked:
-        role, content = message.get("role"), _content(message.get("content"))
-        if role not in ("system", "developer", "user", "assistant"):
-            raise RequestError("bad_field", f"messages: Spark knows no role {str(role)[:40]!r}.", "messages")
+        role = "user" if message.role == "tool" else message.role
+        content = BETWEEN.join(filter(None, [message.text, *_functions(message, names)]))
         if not content.strip():
             continue
         if role in ("system", "developer"):
@@ -132,11 +143,17 @@ def messages(asked: list[dict[str, Any]], system: bool) -> list[dict[str, str]]:
     return turns
 
 
-def _content(content: object) -> str:
-    if content is None:
-        return ""
-    parts = content if isinstance(content, list) else [{"type": "text", "text": content}]
-    texts = [part.get("text") for part in parts if isinstance(part, dict) and part.get("type") == "text"]
-    if len(texts) != len(parts) or not all(isinstance(text, str) for text in texts):
-        raise RequestError("bad_field", "messages: Spark takes texts alone; leave out what is none.", "messages")
-    return "".join(map(str, texts))
+def _functions(message: Message, names: dict[str, str]) -> Iterator[str]:
+    """Calls and results as texts: Spark has no words for those of earlier turns."""
+    for part in message.parts:
+        if isinstance(part, ToolCall):
+            yield f"{part.name}({part.arguments})"
+        elif isinstance(part, Result):
+            said = "".join(inner.text for inner in part.parts if isinstance(inner, Text))
+            name = part.name or names.get(part.call, part.call)
+            yield f"{name} failed: {said}" if part.error else f"{name} gave: {said}"
+
+
+def _function(tool: Tool) -> dict[str, Any]:
+    described = {"description": tool.description} if tool.description else {}
+    return {"name": tool.name, **described, "parameters": FREE if tool.custom else tool.parameters or EMPTY}

@@ -11,13 +11,14 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from millstream.dialects.reading import count
+from millstream.dialects.reasons import SUCCESS
 from millstream.events import Usage
-from millstream.upstreams.estimate import count
-from millstream.upstreams.refusals import SUCCESS
 
 
 class Function(Struct, gc=False):
     name: str | None = None
+    arguments: str | None = None
 
 
 class CallPiece(Struct, gc=False):
@@ -150,7 +151,12 @@ def _call(item: dict[str, Any]) -> CallPiece:
 
 
 def _function(item: Any) -> Function | None:
-    return Function(_str(item.get("name"))) if isinstance(item, dict) else None
+    if not isinstance(item, dict):
+        return None
+    arguments = item.get("arguments")
+    if isinstance(arguments, dict):  # Ollama's are an object
+        arguments = json.dumps(arguments, ensure_ascii=False)
+    return Function(_str(item.get("name")), _str(arguments))
 
 
 def text_in(content: Any) -> str | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from millstream.upstreams.chunks import CallPiece, Chunk, Delta
-from millstream.upstreams.chunks import Choice as Came
+from millstream.dialects.chat.chunks import CallPiece, Chunk, Delta
+from millstream.dialects.chat.chunks import Choice as Came
 
 
 class Choice:

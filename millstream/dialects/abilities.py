@@ -1,0 +1,103 @@
+"""What a dialect can ask an upstream for, and the refusal of what it can't: 400 with the field's name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from millstream.errors import RequestError
+from millstream.question import Audio, File, Image, Question, Result, Text, ToolCall
+
+# The names of fields in other dialects than chat completions.
+NAMES = {
+    ("messages", "stop"): "stop_sequences",
+    ("messages", "response_format"): "output_config.format",
+    ("responses", "response_format"): "text.format",
+    ("responses", "messages"): "input",
+    ("ollama", "stop"): "options.stop",
+    ("ollama", "response_format"): "format",
+    ("ollama", "top_k"): "options.top_k",
+    ("ollama", "presence_penalty"): "options.presence_penalty",
+    ("ollama", "frequency_penalty"): "options.frequency_penalty",
+    ("completions", "messages"): "prompt",
+}
+
+
+class Abilities(Struct, frozen=True):
+    """What is not said here, every upstream can. A seed, an effort, a budget for thinking and whether calls come in
+    parallel are hints, and never refused."""
+
+    image: bool = True
+    image_address: bool = True  # an http(s) address instead of the data
+    file: bool = True
+    file_address: bool = True
+    audio: bool = False
+    tools: bool = True  # and calls and results in the conversation
+    forced_tool: bool = True  # tool_choice: required, or one by name
+    shown_result: bool = True  # pictures in a tool's result
+    stop: bool = True
+    top_p: bool = True
+    top_k: bool = False
+    penalties: bool = False
+    json_object: bool = True
+    json_schema: bool = True
+
+
+def check(question: Question, can: Abilities) -> None:
+    """Raises RequestError (bad_field) for the first thing that the dialect has no words for."""
+    for ability, field in wanted(question):
+        if not getattr(can, ability):
+            raise cannot(question, field)
+
+
+def cannot(question: Question, field: str) -> RequestError:
+    name = NAMES.get((question.dialect, field), field)
+    says = (
+        f"{name} asks for something that {question.model[:100]!r} can't do here; leave it out, or ask another model."
+    )
+    return RequestError("bad_field", says, param=name)
+
+
+def wanted(question: Question) -> Iterator[tuple[str, str]]:
+    """Each ability that the question needs, and the field that it stands in."""
+    use, choice = question.options, question.choice.mode
+    if question.tools and choice != "none":
+        yield "tools", "tools"
+    if choice in ("required", "tool"):
+        yield "forced_tool", "tool_choice"
+    for message in question.messages:
+        for part in message.parts:
+            yield from ((ability, "messages") for ability in _needs(part))
+    asks = {
+        "stop": bool(use.stop),
+        "top_p": use.top_p not in (None, 1),
+        "top_k": use.top_k is not None,
+    }
+    yield from ((name, name) for name, asked in asks.items() if asked)
+    for name in ("presence_penalty", "frequency_penalty"):
+        if getattr(use, name):
+            yield "penalties", name
+    if use.shape is not None:
+        yield use.shape.kind, "response_format"
+
+
+def _needs(part: object) -> Iterator[str]:
+    if isinstance(part, Image):
+        yield "image"
+        if not part.url.startswith("data:"):
+            yield "image_address"
+    elif isinstance(part, File):
+        yield "file"
+        if not part.url.startswith("data:"):
+            yield "file_address"
+    elif isinstance(part, Audio):
+        yield "audio"
+    elif isinstance(part, ToolCall):
+        yield "tools"
+    elif isinstance(part, Result):
+        yield "tools"
+        for inner in part.parts:
+            if not isinstance(inner, Text):
+                yield "shown_result"
+                yield from _needs(inner)

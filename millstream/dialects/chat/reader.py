@@ -1,0 +1,153 @@
+"""One answer in OpenAI's chunks, of chats or of legacy completions → events. Pure."""
+
+from __future__ import annotations
+
+import json
+
+from millstream.dialects.chat import chunks
+from millstream.dialects.chat.choices import Choice, corrected
+from millstream.dialects.chat.thinking import Thinking
+from millstream.dialects.reading import Broken, Reader
+from millstream.dialects.reasons import is_error, reason_in
+from millstream.events import Event, EventType, Piece
+
+NOTHING = (b"", b"null", b"{}")  # some keep a connection alive with these
+
+
+class Chunks(Reader):
+    """`answers` is how many choices were asked for. With `think`, what stands between `<think>` and `</think>` at the
+    beginning of the answer is reasoning."""
+
+    says = "chat completion chunk"
+
+    def __init__(self, answers: int = 1, think: bool = False) -> None:
+        super().__init__()
+        self._answers = answers
+        self._choices: dict[int, Choice] = {}
+        self._thinking = Thinking() if think else None
+
+    def feed(self, payload: bytes, type: str = "message") -> list[Event]:
+        self.frame = None
+        if not payload.startswith(b"{"):
+            said = payload.strip()
+            self.done = said == b"[DONE]"
+            if self.done or said in NOTHING:
+                return []
+        if type == "error":
+            raise Broken(reason_in(payload))
+        chunk = chunks.read(payload)
+        if (chunk.error is not None or chunk.code is not None) and chunk.failed:
+            raise Broken(reason_in(payload), elsewhere=type == "document")
+        if chunk.model:
+            self.model = chunk.model
+        # Zeros on every chunk but one, or the sum so far on each: the last that says something counts.
+        usage = chunk.counted()
+        self.usage = usage or self.usage
+        if not chunk.choices:
+            _look(payload, type, chunk)
+        events = self._read(payload, chunk)
+        if self.finished or not chunk.choices or any(choice.finish_reason for choice in chunk.choices):
+            counted = usage is not None and not chunk.choices
+            some = self.finished or counted or all(choice.said for choice in self._choices.values())
+            self.finished = some and self._all_ended()
+        return events
+
+    def whole(self) -> bool:
+        if not (self.done or self._all_ended()):
+            return False
+        # iFlytek's HTTP door gives no finish_reason; [DONE] says that nothing is missing.
+        reasons = (self._choices[n].reason for n in sorted(self._choices))
+        self.finish_reason = next(reasons, None) or "stop"
+        return True
+
+    def rest(self) -> list[Event]:
+        events = super().rest()
+        if self._thinking is not None:
+            events += _two(*self._thinking.close())
+        return events
+
+    def _read(self, payload: bytes, chunk: chunks.Chunk) -> list[Event]:
+        events: list[Event] = []
+        said: list[bool] = []
+        places: list[list[int]] = []
+        for came in chunk.choices or ():
+            number = came.index or 0
+            choice = self._choices.get(number)
+            if choice is None:
+                if number and self._answers == 1:  # nobody asked for another one
+                    choice = Choice()
+                else:
+                    choice = self._choices[number] = Choice()
+            said.append(choice.said)
+            delta, order = choice.take(came)
+            places.append(order)
+            if delta is not None and not (number and self._answers == 1):
+                events += self._events(delta, order, number, chunk.exact)
+        self.frame = corrected(payload, chunk, said, places)
+        return events
+
+    def _all_ended(self) -> bool:
+        choices = self._choices.values()
+        return len(choices) >= self._answers and all(choice.reason for choice in choices)
+
+    def _events(self, delta: chunks.Delta, places: list[int], choice: int, exact: bool) -> list[Event]:
+        events: list[Event] = []
+        # Some send the same thought under both names.
+        if thought := delta.reasoning_content or delta.reasoning:
+            events += self._event("reasoning", thought, choice, exact)
+        if delta.content:
+            if exact and not self._halves and self._thinking is None:  # nearly all chunks
+                events.append(Event("message", delta.content, choice=choice))
+            else:
+                events += self._answer(delta.content, choice, exact)
+        if delta.refusal:
+            events += self._event("refusal", delta.refusal, choice, exact)
+        for piece, place in zip(delta.tool_calls or (), places, strict=True):
+            events += self._call(place, piece.id, piece.function, choice)
+        if delta.function_call is not None:
+            events += self._call(0, None, delta.function_call, choice)
+        return events
+
+    def _answer(self, text: str, choice: int, exact: bool) -> list[Event]:
+        if self._thinking is None or choice:
+            return self._event("message", text, choice, exact)
+        events = _two(*self._thinking.feed(text if exact and not self._halves else self.characters(text, "message")))
+        if self._thinking.over:
+            self._thinking = None
+        return events
+
+    def _event(self, kind: str, text: str, choice: int, exact: bool) -> list[Event]:
+        if not exact or self._halves:
+            text = self.characters(text, kind, choice)
+        type: EventType = "reasoning" if kind == "reasoning" else "message"
+        return [Event(type, text, choice=choice, refusal=kind == "refusal")] if text else []
+
+    def _call(self, place: int, id: str | None, function: chunks.Function | None, choice: int) -> list[Event]:
+        name, arguments = (function.name, function.arguments) if function else (None, None)
+        if not (id or name or arguments):
+            return []
+        text = self.characters(arguments or "", f"call {place}", choice)
+        return [Event("call", text, call=Piece(place, id or "", name or ""), choice=choice)]
+
+
+def _two(thought: str, answer: str) -> list[Event]:
+    """With thoughts told from the answer."""
+    events = [Event("reasoning", thought)] if thought else []
+    return [*events, Event("message", answer)] if answer else events
+
+
+def _look(payload: bytes, type: str, chunk: chunks.Chunk) -> None:
+    """Raises Broken where a chunk without choices is an error in words of the server's own."""
+    if type != "document" and (chunk.choices is not None or chunk.usage is not None):
+        return
+    if type == "document" or is_error(json.loads(payload.decode("utf-8", "replace"))):
+        raise Broken(reason_in(payload), elsewhere=True)
+
+
+def answers_asked(body: dict[str, object]) -> int:
+    """How many choices have to come to their end."""
+    n, prompt = body.get("n"), body.get("prompt")
+    asked = max(n, 1) if isinstance(n, int) else 1
+    if not isinstance(prompt, list) or not prompt or all(isinstance(item, int) for item in prompt):
+        return asked
+    return asked * len(prompt)

@@ -1,0 +1,135 @@
+"""Events → OpenAI's chunks, of chats or of legacy completions: https://platform.openai.com/docs/api-reference/chat-streaming"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import msgspec
+from msgspec import Struct
+
+from millstream.events import Event, Meta, Usage
+from millstream.formats import Abort
+from millstream.formats.objects import ending, one_line, to_json
+
+FUNCTIONS = "functions"  # in Meta.echo: the question offered them, in the words before `tools`
+
+
+class Chunks:
+    """One answer's. The upstream's own chunks where it gave some, else chunks made of what was said: the first one
+    names the role, the last ones have the finish_reason and, with no choices, the usage."""
+
+    def __init__(self, meta: Meta) -> None:
+        self._chat = meta.api != "completions"
+        self._functions = FUNCTIONS in meta.echo
+        self._passing = False
+        self._begun = not self._chat
+        self._head = {
+            "id": f"{'chatcmpl' if self._chat else 'cmpl'}-{meta.id}",
+            "object": "chat.completion.chunk" if self._chat else "text_completion",
+            "created": int(meta.created),
+            "model": meta.model,
+        }
+
+    def of(self, event: Event) -> list[bytes]:
+        """A `done` gives the last ones; a `failed` none."""
+        if event.frames or self._passing:
+            self._passing = True
+            return list(event.frames)
+        if event.type == "failed":
+            return []
+        chunks = []
+        if not self._begun:
+            self._begun = True
+            chunks.append(self._choice({"role": "assistant", "content": ""}, event.choice))
+        if event.type == "done":
+            return chunks + self._end(event)
+        said = self._said(event)
+        return [*chunks, self._choice(said, event.choice)] if said else chunks
+
+    def _said(self, event: Event) -> dict[str, Any]:
+        if event.type == "call" and event.call is not None:
+            call = event.call
+            called = {**({"name": call.name} if call.name else {}), "arguments": event.text}
+            if self._functions:
+                return {"function_call": called}
+            named = {"id": call.id, "type": "function"} if call.id else {}
+            return {"tool_calls": [{"index": call.index, **named, "function": called}]}
+        if event.type == "reasoning":
+            return {"reasoning_content": event.text} if event.text else {}
+        if not self._chat:
+            return {"text": event.text}
+        return {"refusal" if event.refusal else "content": event.text}
+
+    def _end(self, event: Event) -> list[bytes]:
+        reason = (event.end.finish_reason if event.end else None) or "stop"
+        if reason == "cancelled":
+            return []
+        if reason == "tool_calls" and self._functions:
+            reason = "function_call"
+        last = [self._choice({}, 0, reason)]
+        if event.end and event.end.usage:
+            last.append(to_json({**self._head, "choices": [], "usage": tokens(event.end.usage)}))
+        return last
+
+    def _choice(self, says: dict[str, Any], index: int, finish_reason: str | None = None) -> bytes:
+        said = {"delta": says} if self._chat else {"text": "", **says}
+        choice = {"index": index, **said, "logprobs": None, "finish_reason": finish_reason}
+        return to_json({**self._head, "choices": [choice]})
+
+
+class Writer:
+    """The event stream. It ends with [DONE], or after a failure with the error and nothing else.
+
+    `usage`: the client asked for the chunk that has a usage and no choices.
+    """
+
+    NAME: ClassVar[str] = "openai"
+    MEDIA_TYPE: ClassVar[str] = "text/event-stream"
+    CONTENT_TYPE: ClassVar[str] = "text/event-stream; charset=utf-8"
+    HEARTBEAT: ClassVar[bytes] = b": ping\n\n"
+
+    def __init__(self, meta: Meta, usage: bool) -> None:
+        self._chunks = Chunks(meta)
+        self._usage = usage
+
+    def opening(self) -> bytes:
+        return b""
+
+    def encode(self, batch: list[Event]) -> bytes:
+        return b"".join([self._encode(chunk) for event in batch for chunk in self._chunks.of(event)])
+
+    def closing(self, event: Event) -> bytes | Abort:
+        last = self.encode([event])
+        return last + (b"data: [DONE]\n\n" if event.type == "done" else b"data: %b\n\n" % to_json(ending(event)))
+
+    def _encode(self, chunk: bytes) -> bytes:
+        if not self._usage and b'"usage"' in chunk and _has_only_usage(chunk):
+            return b""
+        return b"data: %b\n\n" % one_line(chunk)  # most clients take one `data:` line for the whole of it
+
+
+def tokens(usage: Usage) -> dict[str, Any]:
+    """In OpenAI's words."""
+    said: dict[str, Any] = {
+        "prompt_tokens": usage.input,
+        "completion_tokens": usage.output,
+        "total_tokens": usage.input + usage.output,
+    }
+    if usage.cached:
+        said["prompt_tokens_details"] = {"cached_tokens": usage.cached}
+    if usage.reasoning:
+        said["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning}
+    return said
+
+
+class _Chunk(Struct):
+    choices: list[msgspec.Raw] | None = None
+    usage: dict[str, Any] | None = None
+
+
+def _has_only_usage(frame: bytes) -> bool:
+    try:
+        chunk = msgspec.json.decode(frame, type=_Chunk)
+    except (ValueError, RecursionError):  # whatever it is, it is not ours to keep back
+        return False
+    return not chunk.choices and bool(chunk.usage)

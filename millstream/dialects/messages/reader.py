@@ -1,0 +1,160 @@
+"""One answer in the events of Anthropic's Messages API → events. Pure.
+
+https://docs.claude.com/en/docs/build-with-claude/streaming
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+
+from millstream.dialects.messages.question import NAME
+from millstream.dialects.reading import Broken, Reader, count
+from millstream.dialects.reasons import is_error, reason_in
+from millstream.events import Event, Piece, Usage
+
+# stop_reason → finish_reason; others are taken as they are.
+REASONS = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "refusal": "content_filter",
+}
+# The usage counts what was written to the prompt cache, and read from it, apart.
+CACHED = "cache_read_input_tokens"
+INPUT = ("input_tokens", "cache_creation_input_tokens", CACHED)
+NOTHING = (b"[DONE]", b"null", b"{}")
+
+Object = dict[str, Any]
+
+
+class Events(Reader):
+    """An answer without message_stop was cut."""
+
+    says = "event of the Messages API"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._tokens: dict[str, int] = {}
+        self._calls: dict[object, Piece] = {}  # by the number of their blocks
+        self._signatures: dict[object, str] = {}  # of blocks that are not over yet
+
+    def feed(self, payload: bytes, type: str = "message") -> list[Event]:
+        self.frame = None
+        if not payload or payload.isspace() or payload in NOTHING:
+            return []
+        document = read(payload)
+        kind = document.get("type", type)
+        if kind == "error" or document.get("error"):
+            raise Broken(reason_in(payload))
+        if (type == "document" and kind != "message") or ("type" not in document and is_error(document)):
+            raise Broken(reason_in(payload), elsewhere=True)
+        self.frame = payload
+        return self._read(kind, document)
+
+    def _read(self, kind: object, document: Object) -> list[Event]:
+        number = document.get("index")
+        if kind == "content_block_delta":
+            return self._block(number, _dict(document, "delta"))
+        if kind == "content_block_start":
+            return self._block(number, _dict(document, "content_block"))
+        if kind == "content_block_stop":
+            return self._close(number)
+        if kind == "message_start":
+            self._know(_dict(document, "message"))
+        elif kind == "message_delta":
+            self._know(_dict(document, "delta"))
+            self._count(_dict(document, "usage"))
+        elif kind == "message_stop":
+            self.done = self.finished = True
+        elif kind == "message":
+            return self._whole(document)
+        return []  # ping, and what is to come: unknown events are to be ignored
+
+    def _whole(self, document: Object) -> list[Event]:
+        """A message that came unstreamed."""
+        self._know(document)
+        self.done = self.finished = True
+        content = document.get("content")
+        events: list[Event] = []
+        for number, block in enumerate(content if isinstance(content, list) else []):
+            if isinstance(block, dict):
+                events += self._block(number, block) + self._close(number)
+        return events
+
+    def _know(self, message: Object) -> None:
+        if isinstance(model := message.get("model"), str) and model:
+            self.model = model
+        if isinstance(stop := message.get("stop_reason"), str) and stop:
+            self.finish_reason = REASONS.get(stop, stop)
+        if isinstance(stop := message.get("stop_sequence"), str):
+            self.stop_sequence = stop
+        self._count(_dict(message, "usage"))
+
+    def _count(self, usage: Object) -> None:
+        # The sums so far: what comes later replaces what came, and a field that doesn't come again stays.
+        for name in (*INPUT, "output_tokens"):
+            if value := count(usage.get(name)):
+                self._tokens[name] = value
+        asked = sum(self._tokens.get(name, 0) for name in INPUT)
+        came = self._tokens.get("output_tokens", 0)
+        if asked or came:
+            self.usage = Usage(asked, came, cached=self._tokens.get(CACHED, 0))
+
+    def _block(self, number: object, block: Object) -> list[Event]:
+        """Of a block or a piece of one. Citations, and tools that Anthropic runs itself, say nothing here."""
+        kind = block.get("type")
+        if kind == "tool_use":
+            return self._call(number, block)
+        if kind == "input_json_delta":
+            call = self._calls.get(number)
+            pieces = self.characters(_str(block, "partial_json"), f"call {number}") if call else ""
+            return [Event("call", pieces, call=call)] if call and pieces else []
+        if kind == "redacted_thinking":
+            return [Event("reasoning", signature=_str(block, "data"), redacted=True, origin=NAME)]
+        events = []
+        if thought := self.characters(_str(block, "thinking"), "reasoning"):
+            events.append(Event("reasoning", thought))
+        if text := self.characters(_str(block, "text"), "message"):
+            events.append(Event("message", text))
+        if signature := _str(block, "signature"):
+            self._signatures[number] = self._signatures.get(number, "") + signature
+        return events
+
+    def _call(self, number: object, block: Object) -> list[Event]:
+        call = Piece(len(self._calls), _str(block, "id"), _str(block, "name"))
+        self._calls[number] = Piece(call.index)
+        given = block.get("input")
+        return [Event("call", json.dumps(given, ensure_ascii=False) if given else "", call=call)]
+
+    def _close(self, number: object) -> list[Event]:
+        signature = self._signatures.pop(number, "")
+        return [Event("reasoning", signature=signature, origin=NAME)] if signature else []
+
+
+def read(payload: bytes) -> Object:
+    """Raises ValueError where the payload is no JSON object."""
+    try:
+        document = msgspec.json.decode(payload)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):  # half surrogates, invalid UTF-8
+        try:
+            document = json.loads(payload.decode("utf-8", "replace"))
+        except RecursionError as error:
+            raise ValueError("nested too deep") from error
+    if not isinstance(document, dict):
+        raise ValueError("no object")
+    return document
+
+
+def _dict(document: Object, name: str) -> Object:
+    value = document.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _str(document: Object, name: str) -> str:
+    value = document.get(name)
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,63 @@
+"""What every reader of an upstream's answer has in common: payloads → events. Pure."""
+
+from __future__ import annotations
+
+from millstream.dialects.reasons import Reason
+from millstream.events import MOST_TOKENS, Event, Usage
+
+Texts = tuple[str, int]  # a kind of text, and whose: the number of a choice
+
+
+class Broken(Exception):
+    """The upstream told of an error. `elsewhere`: instead of an answer, so that another one may be asked."""
+
+    def __init__(self, reason: Reason, elsewhere: bool = False) -> None:
+        super().__init__()
+        self.reason = reason
+        self.elsewhere = elsewhere
+
+
+class Reader:
+    """One answer's. `feed` takes the payload of one event, line or message and its type ("document": the whole body
+    is this JSON object). It raises Broken for an error in it, ValueError for what is no such payload."""
+
+    says = "event of its API"  # what a payload ought to be
+
+    def __init__(self) -> None:
+        self.done = False  # nothing follows
+        self.finished = False  # the answer is whole; its usage may follow
+        self.model = ""
+        self.finish_reason: str | None = None
+        self.stop_sequence: str | None = None
+        self.usage: Usage | None = None
+        self.frame: bytes | None = None  # the last payload as clients of this dialect can read it, where it was none
+        self._halves: dict[Texts, str] = {}  # surrogates that wait for their other half
+
+    def feed(self, payload: bytes, type: str = "message") -> list[Event]:
+        raise NotImplementedError
+
+    def whole(self) -> bool:
+        """Whether the answer is, if nothing more comes."""
+        return self.done or self.finished
+
+    def rest(self) -> list[Event]:
+        """What was held back, once all has come."""
+        return [
+            Event("reasoning" if kind == "reasoning" else "message", "\ufffd", choice=choice)
+            for kind, choice in self._halves
+            if not kind.startswith("call")
+        ]
+
+    def characters(self, text: str, kind: str, choice: int = 0) -> str:
+        """Joins a pair of surrogates that was cut in two; one without the other becomes U+FFFD."""
+        if text.isascii() and not self._halves:
+            return text
+        text = self._halves.pop((kind, choice), "") + text
+        if "\ud800" <= text[-1:] <= "\udbff":
+            text, self._halves[kind, choice] = text[:-1], text[-1]
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def count(said: object) -> int:
+    """A number of tokens as an upstream gave it; 0 where it can't be one."""
+    return said if isinstance(said, int) and 0 < said <= MOST_TOKENS else 0

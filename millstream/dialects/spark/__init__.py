@@ -1,0 +1,1 @@
+"""iFlytek's Spark over its WebSocket: https://www.xfyun.cn/doc/spark/Web.html"""

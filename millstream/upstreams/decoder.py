@@ -1,0 +1,104 @@
+"""One answer of one upstream: what its dialect's reader makes of it, and all that every upstream's answer needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from math import ceil
+
+from msgspec.structs import replace
+
+from millstream.dialects.reading import Broken, Reader
+from millstream.errors import UpstreamError
+from millstream.events import Call, End, Event, Usage
+from millstream.settings import Secret
+from millstream.upstreams import estimate
+from millstream.upstreams.quotation import quote
+from millstream.upstreams.refusals import failure
+
+Fail = Callable[[Broken, bool], UpstreamError]  # for an error in the answer; whether some of it had come
+
+
+class Decoder:
+    """Payloads → events, `done` the last of them. `passing`: the client speaks the same dialect, so that each event
+    brings the upstream's own frames. A frame that says nothing else comes with the next one, or with `done`."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        call: Call,
+        upstream: str,
+        secrets: Iterable[Secret] = (),
+        passing: bool = False,
+        fail: Fail | None = None,
+    ) -> None:
+        self._reader = reader
+        self._call = call
+        self._upstream = upstream
+        self._secrets = tuple(secrets)
+        self._passing = passing
+        self._frames: list[bytes] = []  # that wait for an event
+        self._fail = fail or self._failure
+        self._weight = 0.0
+
+    @property
+    def done(self) -> bool:
+        return self._reader.done
+
+    @property
+    def finished(self) -> bool:
+        return self._reader.finished
+
+    def feed(self, payload: bytes | str, type: str = "message") -> list[Event]:
+        """Raises UpstreamError; what the same payload brought beside an error comes with `feed` no more."""
+        reader = self._reader
+        if reader.done:
+            return []
+        try:
+            events = reader.feed(payload, type)  # type: ignore[arg-type]  # Spark's are texts
+        except Broken as broken:
+            raise self._fail(broken, self._weight > 0) from None
+        except ValueError as error:
+            raise self._gibberish(payload) from error
+        for event in events:
+            self._weight += estimate.weight(event.text)
+            if event.call is not None:
+                self._weight += estimate.weight(event.call.name)
+        if self._passing and reader.frame is not None:
+            self._frames.append(reader.frame)
+            if events:
+                events[0] = replace(events[0], frames=tuple(self._frames))
+                self._frames.clear()
+        return events
+
+    def close(self) -> list[Event]:
+        """The last events. Raises UpstreamError where the answer was cut."""
+        reader = self._reader
+        if not reader.whole():
+            raise self.cut()
+        reader.done = True
+        end = End(
+            model=reader.model or self._call.model,
+            upstream=self._upstream,
+            finish_reason=reader.finish_reason or "stop",
+            usage=reader.usage or self._estimate(),
+            stop_sequence=reader.stop_sequence,
+        )
+        return [*reader.rest(), Event("done", end=end, frames=tuple(self._frames))]
+
+    def cut(self) -> UpstreamError:
+        return UpstreamError(
+            "upstream_broke", f'upstream "{self._upstream}" broke off in the middle of its answer. Ask again.'
+        )
+
+    def _estimate(self) -> Usage:
+        asked = estimate.prompt_tokens(self._call.messages, self._call.options.get("prompt"))
+        return Usage(asked, ceil(self._weight), "estimated")
+
+    def _failure(self, broken: Broken, begun: bool) -> UpstreamError:
+        return failure(self._upstream, broken.reason, self._secrets, broken.elsewhere)
+
+    def _gibberish(self, payload: bytes | str) -> UpstreamError:
+        text = payload if isinstance(payload, str) else payload.decode("utf-8", "replace")
+        said = quote(text, self._secrets)
+        says = f'upstream "{self._upstream}" sent what is no {self._reader.says}: {said}. Check its base_url.'
+        return UpstreamError("upstream_protocol", says)
