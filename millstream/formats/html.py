@@ -112,7 +112,7 @@ class Html:
     def encode(self, batch: list[Event]) -> bytes:
         html = []
         for event in batch:
-            if event.type not in ("message", "reasoning") or not event.text:
+            if event.type not in ("message", "reasoning") or event.choice or not event.text:
                 continue
             if event.type == "message":
                 self._said.append(event.text)

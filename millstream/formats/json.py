@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from millstream.events import Event, Meta
+from millstream.events import Event, Meta, Piece
 from millstream.formats import Abort, Options
 from millstream.formats.objects import ending, numbered, to_json, valid
 
@@ -20,23 +20,34 @@ class Json:
     def __init__(self, meta: Meta, options: Options) -> None:
         self._id = meta.id
         self._texts: dict[str, list[str]] = {"message": [], "reasoning": []}
+        self._calls: dict[int, dict[str, str]] = {}
 
     def opening(self) -> bytes:
         return b""
 
     def encode(self, batch: list[Event]) -> bytes:
         for event in batch:
+            if event.choice:
+                continue
             if event.type in self._texts:
                 self._texts[event.type].append(valid(event.text))
+            if event.call is not None:
+                self._call(event.call, event.text)
         return b""
 
     def closing(self, event: Event) -> bytes | Abort:
         if event.type == "failed":
             return to_json(ending(event)) + b"\n"
         text, reasoning = map("".join, self._texts.values())
-        return to_json({"id": self._id, "text": text, "reasoning": reasoning, **ending(event)}) + b"\n"
+        calls = {"calls": [self._calls[index] for index in sorted(self._calls)]} if self._calls else {}
+        return to_json({"id": self._id, "text": text, "reasoning": reasoning, **calls, **ending(event)}) + b"\n"
+
+    def _call(self, piece: Piece, arguments: str) -> None:
+        call = self._calls.setdefault(piece.index, {"id": "", "name": "", "arguments": ""})
+        call["id"], call["name"] = call["id"] or piece.id, call["name"] or piece.name
+        call["arguments"] += valid(arguments)
 
 
 def events(batch: list[Event]) -> list[dict[str, Any]]:
     """The events as NDJSON shows them, terminal ones too: what a poll is answered with."""
-    return [shown for event in batch if (shown := numbered(event)) is not None]
+    return [numbered(event) for event in batch]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from millstream.events import Event, Meta
+from millstream.events import TERMINAL, Event, Meta
 from millstream.formats import Abort, Options
 from millstream.formats.objects import numbered, start, to_json
 
@@ -24,7 +24,7 @@ class Ndjson:
         return b"\n" + to_json(self._start) + b"\n"
 
     def encode(self, batch: list[Event]) -> bytes:
-        return b"".join([_line(event) for event in batch if event.type in ("message", "reasoning")])
+        return b"".join([_line(event) for event in batch if event.type not in TERMINAL])
 
     def closing(self, event: Event) -> bytes | Abort:
         return _line(event)

@@ -8,10 +8,11 @@ from typing import Any
 import msgspec
 
 from millstream.errors import body
-from millstream.events import End, Event, Failure, Meta
+from millstream.events import TERMINAL, End, Event, Failure, Meta
 from millstream.formats import Options, facts
 
 _ENCODER = msgspec.json.Encoder()
+CHOICE = "choice"
 _BLANKS = bytes.maketrans(b"\r\n", b"  ")
 _UNKNOWN = Failure("The answer failed, and why is not known. Ask again.", "server_error", "internal")
 
@@ -31,12 +32,25 @@ def ending(event: Event) -> dict[str, Any]:
     return facts(event.end or End(model="", upstream="")) if event.type == "done" else body(failure_of(event))
 
 
-def numbered(event: Event) -> dict[str, Any] | None:
-    """A whole event with its number and type; None for a frame, which belongs to OpenAI's API."""
-    if event.type == "frame":
-        return None
-    says = {"text": event.text} if event.type in ("message", "reasoning") else ending(event)
-    return {"n": event.n, "type": event.type, **says}
+def numbered(event: Event) -> dict[str, Any]:
+    """A whole event with its number and type."""
+    if event.type in TERMINAL:
+        return {"n": event.n, "type": event.type, **ending(event)}
+    return {"n": event.n, "type": kind(event), **said(event)}
+
+
+def kind(event: Event) -> str:
+    """What our formats call an event: what belongs to another answer than the first is no `message` to anybody."""
+    return CHOICE if event.choice else event.type
+
+
+def said(event: Event) -> dict[str, Any]:
+    """What an event that is not terminal says."""
+    says: dict[str, Any] = {"text": event.text}
+    if event.call is not None:
+        call = event.call
+        says = {"index": call.index, "id": call.id, "name": call.name, "arguments": event.text}
+    return {"choice": event.choice, "of": event.type, **says} if event.choice else says
 
 
 def to_json(value: Any) -> bytes:

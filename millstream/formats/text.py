@@ -25,7 +25,7 @@ class Text:
         return b"\n".rjust(self._padding) if self._padding > 0 else b""
 
     def encode(self, batch: list[Event]) -> bytes:
-        data = _utf8([event.text for event in batch if event.type == "message"])
+        data = _utf8([event.text for event in batch if event.type == "message" and not event.choice])
         if self._skip:
             skipped = min(self._skip, len(data))
             self._skip -= skipped

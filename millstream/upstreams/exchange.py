@@ -47,9 +47,7 @@ class Exchange:
             "upstream_protocol", f'upstream "{self._name}" answered with a web page ({kind}); check its base_url.'
         )
 
-    def read(
-        self, body: Body, decoder: Decoder, source: answers.Payloads | None = None
-    ) -> Generator[list[Event]]:
+    def read(self, body: Body, decoder: Decoder, source: answers.Payloads | None = None) -> Generator[list[Event]]:
         """What Upstream.stream gives. The connection is kept if the answer was whole, else closed."""
         try:
             yield from answers.read(body, source or answers.Sniffed(), decoder, self._name)

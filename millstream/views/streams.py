@@ -28,7 +28,6 @@ from millstream.views.transport import via
 
 streams = Blueprint("streams", __name__)
 
-FRAMES = ("openai", "completions")
 ID = re.compile(r"[A-Za-z0-9_-]{22}")
 EVENT_ID = re.compile(r"([A-Za-z0-9_-]{22})\.([0-9]{1,15})")
 RANGE = re.compile(r"bytes=([0-9]{1,15})-")
@@ -103,10 +102,8 @@ def meta(id: str, caller: Caller) -> Meta:
 
 
 def _meta(id: str, caller: Caller) -> Meta:
-    """Raises NotFound; also for a stream of frames, which our formats have no words for."""
+    """Raises NotFound."""
     found = meta(id, caller)
-    if found.api in FRAMES:
-        raise NotFound
     g.stream = id
     return found
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from millstream.dialects.blocks import Blocks
-from millstream.dialects.chat.answer import Reader
 from millstream.dialects.chat.question import messages, options
+from millstream.dialects.chat.reader import Chunks
 from millstream.dialects.messages.question import read as read_messages
 from millstream.dialects.table import DOORS
-from millstream.events import End, Event, Usage
+from millstream.events import Usage
 from millstream.question import File, Image, Message, Options, Question, Result, Shape, Text, Thought, Tool, ToolCall
 from millstream.wire.sse import Decoder
 from tests.dialects.recordings import requests
@@ -102,7 +102,7 @@ def test_results_stand_behind_the_calls_that_they_answer():
 
 
 def blocks(name):
-    reader, found = Reader(), Blocks("A" * 22)
+    reader, found = Chunks(), Blocks("A" * 22)
     for event in Decoder().feed((WIRE / f"{name}.sse").read_bytes()):
         if event.data.startswith(b"{"):
             found.add(reader.feed(event.data))
@@ -122,9 +122,8 @@ def test_recorded_chunks_become_blocks(name, kinds):
     assert [block.kind for block in blocks(name)[0]] == kinds
 
 
-def test_the_usage_is_completed_with_its_details():
-    reader = Reader()
+def test_the_usage_has_its_details():
+    reader = Chunks()
     details = b'"prompt_tokens_details":{"cached_tokens":4},"completion_tokens_details":{"reasoning_tokens":3}'
-    reader.feed(b'{"choices":[],"usage":{"prompt_tokens":14,%b}}' % details)
-    done = reader.done(Event("done", end=End("m", "up", "stop", Usage(14, 7))))
-    assert done.end.usage == Usage(14, 7, cached=4, reasoning=3)
+    reader.feed(b'{"choices":[],"usage":{"prompt_tokens":14,"completion_tokens":7,%b}}' % details)
+    assert reader.usage == Usage(14, 7, cached=4, reasoning=3)

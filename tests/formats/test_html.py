@@ -160,8 +160,8 @@ def test_thoughts_stand_in_a_block_of_their_own_each_time() -> None:
     assert "[blockquote]4;[/blockquote][/details][div]5;[/div][div]" in text
 
 
-def test_frames_and_empty_texts_draw_nothing() -> None:
-    assert make().encode([Event("frame", frame=b"{}"), Event(text=""), Event("reasoning", "")]) == b""
+def test_other_choices_and_empty_texts_draw_nothing() -> None:
+    assert make().encode([Event(text="b", choice=1), Event(text=""), Event("reasoning", "")]) == b""
     assert make().encode([]) == b""
 
 

@@ -2,7 +2,7 @@
 
 import json
 
-from millstream.events import End, Event, Failure, Meta, Usage
+from millstream.events import End, Event, Failure, Meta, Piece, Usage
 from millstream.formats import Options
 from millstream.formats.json import Json, events
 from millstream.formats.ndjson import Ndjson
@@ -51,6 +51,21 @@ def test_a_poll_shows_the_events_as_ndjson_does():
         assert events([*BATCH, last]) == list(map(json.loads, lines))
 
 
-def test_a_poll_shows_no_frames():
-    assert events([Event(type="frame", frame=b"{}", n=1), *BATCH[:1]]) == [{"n": 1, "type": "message", "text": "Hel"}]
+def test_calls_are_put_together_and_other_choices_left_out():
+    format = Json(META, Options())
+    format.encode([Event("call", '{"a"', call=Piece(0, "c", "f")), Event("call", ":1}", call=Piece(0))])
+    format.encode([Event("call", call=Piece(1, "d", "g")), Event(text="other", choice=1)])
+    whole = json.loads(format.closing(DONE))
+    assert whole["text"] == ""
+    assert whole["calls"] == [
+        {"id": "c", "name": "f", "arguments": '{"a":1}'},
+        {"id": "d", "name": "g", "arguments": ""},
+    ]
+
+
+def test_a_poll_shows_calls_and_other_choices():
+    assert events([Event("call", "{", call=Piece(0, "c", "f"), n=1), Event(text="b", choice=1, n=2)]) == [
+        {"n": 1, "type": "call", "index": 0, "id": "c", "name": "f", "arguments": "{"},
+        {"n": 2, "type": "choice", "choice": 1, "of": "message", "text": "b"},
+    ]
     assert events([]) == []

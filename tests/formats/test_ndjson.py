@@ -1,6 +1,6 @@
 """application/x-ndjson, byte for byte."""
 
-from millstream.events import End, Event, Failure, Meta, Usage
+from millstream.events import End, Event, Failure, Meta, Piece, Usage
 from millstream.formats import Options
 from millstream.formats.ndjson import Ndjson
 from millstream.wire import ndjson
@@ -14,9 +14,14 @@ def test_it_opens_with_an_empty_line_and_start():
 
 
 def test_each_event_is_a_line():
-    batch = [Event(text="Hé", n=4), Event(type="frame", frame=b"{}", n=5), Event(type="reasoning", text="hm", n=6)]
+    batch = [
+        Event(text="Hé", n=4),
+        Event("call", "{", call=Piece(0, "c", "f"), n=5),
+        Event(type="reasoning", text="hm", n=6),
+    ]
     assert FORMAT.encode(batch) == (
-        '{"n":4,"type":"message","text":"Hé"}\n{"n":6,"type":"reasoning","text":"hm"}\n'.encode()
+        '{"n":4,"type":"message","text":"Hé"}\n'
+        '{"n":5,"type":"call","index":0,"id":"c","name":"f","arguments":"{"}\n{"n":6,"type":"reasoning","text":"hm"}\n'.encode()
     )
     assert FORMAT.encode([]) == b""
 

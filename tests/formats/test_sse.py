@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from millstream.events import End, Event, Failure, Meta, Usage
+from millstream.events import End, Event, Failure, Meta, Piece, Usage
 from millstream.formats import Options
 from millstream.formats.sse import Sse
 from millstream.wire import sse
@@ -45,9 +45,16 @@ def test_data_comes_before_id():
     )
 
 
-def test_nothing_and_frames_write_nothing():
+def test_nothing_writes_nothing():
     assert Sse(META, OPTIONS).encode([]) == b""
-    assert Sse(META, OPTIONS).encode([Event(type="frame", frame=b"{}", n=1)]) == b""
+
+
+def test_calls_and_other_choices_are_events_of_their_own():
+    batch = [Event("call", "{", call=Piece(0, "c", "f"), n=1), Event(text="b", choice=1, n=2)]
+    assert Sse(META, OPTIONS).encode(batch) == (
+        b'event: call\ndata: {"index":0,"id":"c","name":"f","arguments":"{"}\nid: abc.1\n\n'
+        b'event: choice\ndata: {"choice":1,"of":"message","text":"b"}\nid: abc.2\n\n'
+    )
 
 
 def test_done_says_the_facts():

@@ -10,7 +10,7 @@ META = Meta(id="abc", owner="me", worker="w1", created=0.0, model="m")
 BATCHES = [
     [Event(text="aé", n=1), Event(type="reasoning", text="hm", n=2)],
     [],
-    [Event(text="日本", n=3), Event(type="frame", frame=b"{}", n=4), Event(text="😀", n=5)],
+    [Event(text="日本", n=3), Event(text="other", choice=1, n=4), Event(text="😀", n=5)],
     [Event(text="end\n", n=6)],
 ]
 ANSWER = "aé日本😀end\n".encode()

@@ -10,14 +10,14 @@ import gevent
 import pytest
 
 from millstream.errors import NotFound
-from millstream.events import End, Event, Failure, Usage
+from millstream.events import End, Event, Failure, Piece, Usage
 from millstream.stores import StoreLost
 from tests.stores.samples import ID, OTHER, TTL, done, everything, log, message, meta, until
 
 EVERY_KIND = [
     Event(text="Hel", n=1),
     Event(type="reasoning", text="lines\r\n\u2028\x00 and 🜚 and \ud7ff", n=2),
-    Event(type="frame", frame=b'{"choices":[]}\n\x00\xff', n=3),
+    Event("call", "{", call=Piece(0, "c", "f"), frames=(b'{"choices":[]}\n\x00\xff', b""), n=3, choice=1),
     Event(text="", n=4),
     Event(
         type="failed",

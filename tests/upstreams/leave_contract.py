@@ -5,14 +5,13 @@ import gevent
 from gevent.event import Event as Signal
 
 from millstream.upstreams.answers import Flow
-from millstream.upstreams.frames import speak
 from tests.upstreams.contracts import CONNECTED, Text
 from tests.upstreams.fake import HOLD, WAIT
 from tests.upstreams.test_contract import question
 
 
 def ask(door):
-    for batch in speak(door.upstream(), door.apis[0]).stream(question(door.model, door.apis[0])):
+    for batch in door.upstream().stream(question(door.model, door.apis[0])):
         over = Signal()
         if isinstance(batch, Flow) and batch.pour(lambda events: True, lambda error, over=over: over.set()):
             over.wait()

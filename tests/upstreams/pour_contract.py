@@ -6,7 +6,6 @@ from gevent.event import Event as Signal
 
 from millstream.errors import UpstreamError
 from millstream.upstreams.answers import Flow
-from millstream.upstreams.frames import speak
 from millstream.upstreams.openai import OpenAI
 from tests.upstreams.contracts import DOORS
 from tests.upstreams.fake import CALL, CHUNKED, END, LAST, Fake, chunk, event
@@ -37,7 +36,7 @@ for cases, breaks in ((ANSWERS, False), (BROKEN, True)):
     for name, api, steps in (case.values for case in every(cases)):
         one, keep = DOORS[name](), ["", ""]
         one.play(*steps, **({} if breaks or len(steps) > 100 else {"pieces": 7}))
-        stream = speak(one.upstream(), api).stream(question(one.model, api))
+        stream = one.upstream().stream(question(one.model, api))
         last, code = None, ""
         try:
             for batch in list_until_failure(poured(stream, name), keep):

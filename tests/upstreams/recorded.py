@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import msgspec
+
 from millstream.errors import UpstreamError
 from millstream.events import Call
 from millstream.upstreams import answers
@@ -41,16 +43,23 @@ def seen(pieces, decoder):
     batches, error = decode(pieces, decoder)
     events = [event for batch in batches for event in batch]
     if error is not None:
-        return {"events": [[event.type, event.text] for event in events], "error": error.code}, error.message
+        return {"events": list(map(shown, events)), "error": error.code}, error.message
     *events, done = events
     assert (done.type, done.end.upstream) == ("done", "test")
     usage = done.end.usage
     return {
-        "events": [[event.type, event.text] for event in events],
+        "events": list(map(shown, events)),
         "finish_reason": done.end.finish_reason,
         "usage": [usage.input, usage.output, usage.source],
         "model": done.end.model,
     }, ""
+
+
+def shown(event):
+    """Type and text, and what else there is."""
+    said = msgspec.to_builtins(event)
+    more = {name: said[name] for name in ("call", "signature", "redacted", "origin", "refusal") if name in said}
+    return [event.type, event.text, *([more] if more else [])]
 
 
 def wanted(case):

@@ -5,12 +5,14 @@ from dataclasses import replace
 
 import pytest
 
+from millstream.dialects.messages.question import read
+from millstream.dialects.messages.request import write
 from millstream.errors import RequestError
 from millstream.events import Call
 from millstream.settings import SettingError
 from millstream.upstreams import anthropic as adapter
-from millstream.upstreams.anthropic import Anthropic, request
-from millstream.upstreams.frames import speak
+from millstream.upstreams.anthropic import Anthropic
+from millstream.upstreams.asked import question
 from tests.upstreams.fake import CALL, CHUNKED, LAST, chunk, failure, whole
 from tests.upstreams.recorded import WIRE
 
@@ -40,10 +42,11 @@ def test_the_request(fake):
     assert "authorization" not in headers
     sent = {"model": "m", "messages": CALL.messages, "max_tokens": 4096, "temperature": 0.5, "stream": True}
     assert json.loads(body) == sent
-    assert [(event.type, event.text) for event in came][:3] == [
+    assert [(event.type, event.text) for event in came if event.text] == [
         ("reasoning", "Two and "),
         ("reasoning", "two.\n"),
         ("message", "Four"),
+        ("message", " 四."),
     ]
 
 
@@ -72,7 +75,7 @@ MESSAGES = [
 
 @pytest.mark.parametrize(("messages", "instructed", "turns"), MESSAGES)
 def test_system_messages_stand_apart(messages, instructed, turns):
-    asked = request(Call("m", messages), 9, {})
+    asked = write(question(Call("m", messages)), 9, {})
     assert (asked.get("system"), asked["messages"]) == (instructed, turns)
 
 
@@ -95,7 +98,7 @@ OPTIONS = [
 
 @pytest.mark.parametrize(("options", "thinking", "become"), OPTIONS)
 def test_options_in_the_apis_words(options, thinking, become):
-    asked = request(Call("m", [user("a")], options), 9, thinking)
+    asked = write(question(Call("m", [user("a")], options)), 9, thinking)
     assert asked == {"model": "m", "messages": [user("a")], "stream": True, **become}
 
 
@@ -126,13 +129,21 @@ def test_a_question_that_can_not_be_asked_is_refused_before_anything_is_sent(fak
 # -- what comes ----------------------------------------------------------------------------------------------------
 
 
-def test_openais_frames_are_built_of_it(fake):
+def test_openais_words_for_options(fake):
     server = fake(REPLY)
-    call = Call("m", CALL.messages, {"top_k": 5, "max_completion_tokens": 7}, api="openai")
-    frames = events(speak(anthropic(server), "openai"), call)
-    assert b'"reasoning_content":"Two and "' in frames[1].frame
+    events(anthropic(server), Call("m", CALL.messages, {"top_k": 5, "max_completion_tokens": 7}, api="openai"))
     body = json.loads(server.requests[0].partition(b"\r\n\r\n")[2])
     assert (body["top_k"], body["max_tokens"]) == (5, 7)
+
+
+def test_through_its_own_door_everything_passes_as_it_came(fake):
+    server = fake(REPLY)
+    body = {"model": "alias", "max_tokens": 50, "messages": [user("a")], "metadata": {"user_id": "x"}, "new": [1.0]}
+    *came, done = events(anthropic(server), Call("m", [user("a")], api="messages", question=read(body)))
+    assert json.loads(server.requests[0].partition(b"\r\n\r\n")[2]) == body | {"model": "m", "stream": True}
+    passed = [json.loads(frame) for event in (*came, done) for frame in event.frames]
+    lines = (WIRE / "anthropic" / "thinking.sse").read_text("utf-8").splitlines()
+    assert passed == [json.loads(line[6:]) for line in lines if line.startswith("data: ")]
 
 
 def test_an_answer_that_comes_unstreamed(fake):

@@ -1,6 +1,5 @@
-"""What every adapter promises, tried with every adapter, in texts and in OpenAI's frames: see contracts.py."""
+"""What every adapter promises, tried with every adapter, through every door: see contracts.py."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +8,6 @@ import pytest
 
 from millstream.errors import UpstreamError
 from millstream.events import Call, Usage
-from millstream.upstreams.frames import speak
 from tests.upstreams.contracts import CONNECTED, DOORS, Demo, End, Fail, Refused, Text, Thought
 from tests.upstreams.fake import CLOSE, HOLD, WAIT
 
@@ -65,7 +63,7 @@ def question(model, api):
 def ask(door, api, keep):
     """Answers and thoughts as they come, which `keep` takes; gives the `done`."""
     done = None
-    accepted, *batches = list_until_failure(speak(door.upstream(), api).stream(question(door.model, api)), keep)
+    accepted, *batches = list_until_failure(door.upstream().stream(question(door.model, api)), keep)
     assert accepted == []
     for batch in batches:
         assert batch
@@ -77,12 +75,7 @@ def list_until_failure(stream, keep):
     for batch in stream:
         for event in batch:
             assert event.n == 0
-            if event.type == "frame":
-                for choice in json.loads(event.frame)["choices"]:
-                    said = choice.get("delta") or choice
-                    keep[0] += said.get("content") or said.get("text") or said.get("refusal") or ""
-                    keep[1] += said.get("reasoning_content") or ""
-            elif event.type != "done":
+            if event.type != "done":
                 keep[event.type == "reasoning"] += event.text
         yield batch
 
@@ -150,7 +143,7 @@ def test_another_refusal_is_not_to_be_asked_again(door, name, status):
 def test_tokens_come_before_a_silence_and_who_leaves_in_it_is_seen(door, name):
     one, keep = door(name), ["", ""]
     one.play(Text("Hello"), HOLD)
-    stream = speak(one.upstream(), one.apis[0]).stream(question(one.model, one.apis[0]))
+    stream = one.upstream().stream(question(one.model, one.apis[0]))
     batches = list_until_failure(stream, keep)
     while keep != ["Hello", ""]:
         next(batches)

@@ -19,7 +19,6 @@ class Scripted:
     def __init__(self, name, *scripts, **limits):
         self.name = name
         self.deadlines = Deadlines(**limits)
-        self.native = frozenset({"chat"})
         self.scripts = list(scripts)
         self.models = []  # that it was asked for
         self.closed = 0

@@ -6,11 +6,12 @@ from dataclasses import replace
 import pytest
 from msgspec import structs
 
+from millstream.dialects.chat.request import read
+from millstream.dialects.completions.question import prompt
 from millstream.errors import RequestError
 from millstream.events import Call
 from millstream.settings import SettingError
-from millstream.upstreams.frames import speak
-from millstream.upstreams.legacy import Legacy, prompt
+from millstream.upstreams.legacy import Legacy
 from millstream.upstreams.openai import OpenAI
 from tests.upstreams.fake import ANSWER, CALL, CHUNKED, LAST, chunk, failure, whole
 from tests.upstreams.recorded import WIRE
@@ -57,7 +58,8 @@ def test_a_native_question_goes_out_as_it_came(fake, kind, extra, path, model):
     *frames, done = events(kind(replace(table, kind="openai") if kind is OpenAI else table), NATIVE)
     sent = {**model, **NATIVE.options, "stream": True, "stream_options": {"include_usage": True}}
     assert asked(server.requests[0]) == (path, sent)
-    assert b"".join(b"data: %s\n\n" % event.frame for event in frames) + b"data: [DONE]\n\n" == RECORDED
+    passed = [frame for event in (*frames, done) for frame in event.frames]
+    assert b"".join(b"data: %s\n\n" % frame for frame in passed) + b"data: [DONE]\n\n" == RECORDED
     assert (done.end.finish_reason, done.end.usage.input, done.end.usage.output) == ("stop", 5, 9)
 
 
@@ -81,11 +83,11 @@ def test_a_server_without_usage_is_asked_again_without(fake):
 
 def test_a_server_without_the_legacy_api_is_asked_for_a_chat(fake):
     server = fake(ANSWER)
-    upstream = speak(OpenAI(server.settings(extra={"completions": False})), "completions")
-    frames = events(upstream, Call("m", [], {"prompt": "Once"}, api="completions"))
+    upstream = OpenAI(server.settings(extra={"completions": False}))
+    first, *_ = events(upstream, Call("m", [], {"prompt": "Once"}, api="completions"))
     assert asked(server.requests[0])[0] == "/v1/chat/completions"
     assert asked(server.requests[0])[1]["messages"] == [{"role": "user", "content": "Once"}]
-    assert b'"text":"Hel"' in frames[0].frame
+    assert (first.text, first.frames) == ("Hel", ())
 
 
 # -- a chat as a prompt --------------------------------------------------------------------------------------------
@@ -101,7 +103,7 @@ def test_a_server_without_the_legacy_api_is_asked_for_a_chat(fake):
     ],
 )
 def test_a_conversation_becomes_one_prompt(messages, text):
-    assert prompt(messages) == text
+    assert prompt(read({"model": "m", "messages": messages})) == text
 
 
 @pytest.mark.parametrize(
@@ -123,10 +125,19 @@ def test_a_chat_is_asked_for_as_a_completion(fake, messages, options, sent):
     assert [event.text for event in came] == ["Once", " upon a 你", ""]
 
 
-def test_openais_frames_of_a_chat_are_built(fake):
-    frames = events(speak(Legacy(settings(fake(REPLY))), "openai"), structs.replace(CALL, api="openai"))
-    assert b'"chat.completion.chunk"' in frames[0].frame
-    assert b'"content":"Once"' in frames[1].frame
+@pytest.mark.parametrize(
+    ("options", "param"),
+    [
+        ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools"),
+        ({"response_format": {"type": "json_object"}}, "response_format"),
+        ({"logprobs": True}, "logprobs"),
+    ],
+)
+def test_what_a_prompt_can_not_say_is_named_before_anything_is_asked(fake, options, param):
+    server = fake()
+    with pytest.raises(RequestError) as caught:
+        events(Legacy(settings(server)), structs.replace(CALL, api="openai", options=options))
+    assert (caught.value.param, server.connections) == (param, 0)
 
 
 def test_half_a_character_in_the_prompt_is_refused(fake):

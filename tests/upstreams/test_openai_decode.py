@@ -4,17 +4,23 @@ import json
 
 import pytest
 
+from millstream.dialects.chat.reader import Chunks, answers_asked
+from millstream.dialects.chat.whole import assemble
 from millstream.errors import UpstreamError
 from millstream.events import Call, Meta
-from millstream.formats.completion import assemble
 from millstream.upstreams import answers
-from millstream.upstreams.completion import Decoder
+from millstream.upstreams.decoder import Decoder
 from tests.upstreams.recorded import CALL, WIRE, Recorded
 from tests.upstreams.recorded import decode as decoded
 
 
 def decode(pieces, call=CALL):
-    return decoded(pieces, Decoder(call, "test"))
+    return decoded(pieces, decoder(call))
+
+
+def decoder(call):
+    passing = call.api != "chat"
+    return Decoder(Chunks(answers_asked(call.options) if passing else 1), call, "test", passing=passing)
 
 
 def test_all_events_of_one_read_are_one_batch():
@@ -39,14 +45,15 @@ def test_for_the_openai_api_each_payload_is_a_frame_as_it_came():
     data = recorded("several_answers")
     batches, _ = decode([data], Call("asked", [], api="openai"))
     *frames, done = batches[0]
-    assert b"".join(b"data: %s\n\n" % event.frame for event in frames) + b"data: [DONE]\n\n" == data
+    passed = [frame for event in (*frames, done) for frame in event.frames]
+    assert b"".join(b"data: %s\n\n" % frame for frame in passed) + b"data: [DONE]\n\n" == data
     assert (done.type, done.end.usage.output) == ("done", 15)
 
 
 def test_a_whole_answer_without_a_stream():
     body = b'{"model":"m","choices":[{"message":{"content":"all"},"finish_reason":null}],"usage":{"prompt_tokens":1}}'
     source = answers.Sniffed()
-    (batch,) = answers.Flow(Recorded(body[:30], body[30:]), source, Decoder(CALL, "test"), "test").batches()
+    (batch,) = answers.Flow(Recorded(body[:30], body[30:]), source, decoder(CALL), "test").batches()
     assert [event.text for event in batch] == ["all", ""]
     assert batch[-1].end.finish_reason == "stop"
 
@@ -72,11 +79,12 @@ WEATHER = [
     ],
 )
 def test_odd_servers_give_one_right_message(name, message):
-    *frames, done = [event for batch in decode([recorded(name)], OPENAI)[0] for event in batch]
-    chunks = [json.loads(event.frame, parse_constant=pytest.fail) for event in frames]
+    events = [event for batch in decode([recorded(name)], OPENAI)[0] for event in batch]
+    frames = [frame for event in events for frame in event.frames]
+    chunks = [json.loads(frame, parse_constant=pytest.fail) for frame in frames]
     assert {chunk["object"] for chunk in chunks} == {"chat.completion.chunk"}
     assert not any("message" in choice for chunk in chunks for choice in chunk["choices"])
-    whole = assemble([event.frame for event in frames], META, done.end)
+    whole = assemble(frames, META, events[-1].end)
     assert whole["choices"][0]["message"] == MESSAGE | message
 
 
@@ -87,7 +95,8 @@ def test_a_call_of_which_each_piece_has_another_id_is_one_call():  # older vLLM
     deltas = [{"tool_calls": piece("a", "f", "{")}, {"tool_calls": piece("b", None, "}")}]
     body = b"".join(b"data: %s\n\n" % json.dumps({"choices": [{"delta": one}]}).encode() for one in deltas)
     ((*frames, done),) = decode([body + b"data: [DONE]\n\n"], OPENAI)[0]
-    (call,) = assemble([event.frame for event in frames], META, done.end)["choices"][0]["message"]["tool_calls"]
+    whole = assemble([frame for event in (*frames, done) for frame in event.frames], META, done.end)
+    (call,) = whole["choices"][0]["message"]["tool_calls"]
     assert call == {"id": "a", "function": {"name": "f", "arguments": "{}"}}
 
 
@@ -108,10 +117,10 @@ def chunk(index, text, finish_reason=None, **more):
     ],
 )
 def test_an_answer_is_over_when_each_choice_is(came, finished):
-    decoder = Decoder(Call("asked", [], {"n": 2}, api="openai"), "test")
+    made = decoder(Call("asked", [], {"n": 2}, api="openai"))
     for payload in came:
-        decoder.feed(payload)
-    assert decoder.finished == finished
+        made.feed(payload)
+    assert made.finished == finished
 
 
 @pytest.mark.parametrize("options", [{"n": 2}, {"prompt": ["a", "b"]}])
@@ -120,7 +129,7 @@ def test_a_cut_second_choice_is_no_answer(options):
     first = b"data: %s\n\ndata: %s\n\n" % (chunk(0, "a", "stop"), chunk(1, "it is c"))
     batches, error = decode([first], call)
     assert error is not None and error.code == "upstream_broke"
-    assert [event.type for event in batches[0]] == ["frame", "frame"]
+    assert [(event.choice, event.text) for event in batches[0]] == [(0, "a"), (1, "it is c")]
 
 
 @pytest.mark.parametrize(
@@ -134,7 +143,7 @@ def test_a_cut_second_choice_is_no_answer(options):
 )
 def test_a_document_that_is_no_answer_is_a_failure_and_another_may_be_asked(document, says):
     with pytest.raises(UpstreamError, match=says) as caught:
-        Decoder(CALL, "test").feed(json.dumps(document).encode(), "document")
+        decoder(CALL).feed(json.dumps(document).encode(), "document")
     assert (caught.value.code, caught.value.elsewhere) == ("upstream_broke", True)
 
 

@@ -2,16 +2,18 @@
 
 import pytest
 
-from millstream.upstreams import anthropic_events, completion
+from millstream.dialects.chat.reader import Chunks
+from millstream.dialects.messages.reader import Events
+from millstream.upstreams.decoder import Decoder
 from tests.upstreams.recorded import CALL, cases, seen, wanted
 
-DECODERS = {
-    "openai": completion.Decoder,
-    "azure": completion.Decoder,
-    "legacy": completion.Decoder,
-    "anthropic": anthropic_events.Decoder,
+READERS = {
+    "openai": Chunks,
+    "azure": Chunks,
+    "legacy": Chunks,
+    "anthropic": Events,
 }
-CASES = {f"{kind}-{case.stem}": (kind, case) for kind in DECODERS for case in cases(kind)}
+CASES = {f"{kind}-{case.stem}": (kind, case) for kind in READERS for case in cases(kind)}
 LAST = {"anthropic": b'data: {"type":"message_stop"}'}
 ENDED = {
     f"{kind}-{case.stem}": (kind, case)
@@ -24,7 +26,7 @@ recorded = pytest.mark.parametrize(("kind", "case"), CASES.values(), ids=CASES)
 
 def check(kind, case, *pieces):
     want, says, options = wanted(case)
-    got, message = seen(pieces, DECODERS[kind](CALL, "test", **options))
+    got, message = seen(pieces, Decoder(READERS[kind](**options), CALL, "test"))
     assert got == want
     assert says in message
 

@@ -7,12 +7,12 @@ from urllib.parse import parse_qs, quote, unquote
 
 import pytest
 
+from millstream.dialects.spark.request import MODELS
 from millstream.errors import RequestError, UpstreamError
 from millstream.events import Call
 from millstream.settings import Secret, SettingError, UpstreamSettings
 from millstream.upstreams import spark
 from millstream.upstreams.spark import Spark
-from millstream.upstreams.spark_request import MODELS
 from tests.upstreams.proxy import Proxy
 from tests.upstreams.spark_server import (
     API_KEY,

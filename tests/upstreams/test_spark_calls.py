@@ -4,9 +4,11 @@ import json
 
 import pytest
 
+from millstream.dialects.chat.request import read
+from millstream.dialects.chat.writer import Chunks
+from millstream.dialects.spark.request import messages
 from millstream.errors import RequestError
-from millstream.events import Call
-from millstream.upstreams.frames import speak
+from millstream.events import Call, Meta
 from millstream.upstreams.spark import Spark
 from tests.upstreams.spark_server import SparkServer, answer, frame
 
@@ -19,14 +21,16 @@ REPLY = [frame("", 2, usage=(5, 9), function_call=CALLED)]
 def ask(reply, model="4.0Ultra", **options):
     """The frames as OpenAI's client sees them, and what Spark was asked."""
     server = SparkServer(reply)
-    upstream = speak(Spark(server.settings((model,))), "openai")
+    upstream = Spark(server.settings((model,)))
+    echo = {"functions": True} if "functions" in options else {}
+    chunks = Chunks(Meta("i", "", "", 0.0, model, api="openai", echo=echo))
     call = Call(model, [{"role": "user", "content": "How is it in Hefei?"}], options, api="openai")
     try:
         events = [event for batch in upstream.stream(call) for event in batch]
     finally:
         server.close()
     assert events[-1].type == "done"
-    return [json.loads(event.frame) for event in events[:-1]], server.questions[0]
+    return [json.loads(chunk) for event in events for chunk in chunks.of(event)], server.questions[0]
 
 
 def test_tools_are_offered_and_the_call_comes_back():
@@ -63,11 +67,11 @@ def test_what_is_not_offered_is_not_called(options):
 
 WRONG = {
     "a choice": ("4.0Ultra", {"tools": TOOLS, "tool_choice": "required"}, "tool_choice"),
-    "a named one": ("4.0Ultra", {"functions": [WEATHER], "function_call": {"name": "weather"}}, "function_call"),
-    "another tool": ("4.0Ultra", {"tools": [{"type": "web_search"}]}, "tools"),
-    "no name": ("4.0Ultra", {"functions": [{}]}, "functions"),
+    "a named one": ("4.0Ultra", {"functions": [WEATHER], "function_call": {"name": "weather"}}, "tool_choice"),
+    "another tool": ("4.0Ultra", {"tools": [{"type": "web_search"}]}, "tools[0].type"),
+    "no name": ("4.0Ultra", {"functions": [{}]}, "functions[0].name"),
     "a model without": ("lite", {"tools": TOOLS}, "tools"),
-    "another option": ("4.0Ultra", {"seed": 1}, "seed"),
+    "another option": ("4.0Ultra", {"logprobs": True}, "logprobs"),
 }
 
 
@@ -76,3 +80,16 @@ def test_what_spark_can_not_do_is_named(model, options, param):
     with pytest.raises(RequestError) as caught:
         ask(REPLY, model, **options)
     assert (caught.value.code, caught.value.param) == ("bad_field", param)
+
+
+def test_a_call_and_its_result_are_told_again_as_texts():
+    calls = [{"id": "c1", "type": "function", "function": CALLED}]
+    said = [
+        {"role": "user", "content": "How is it in Hefei?"},
+        {"role": "assistant", "content": None, "tool_calls": calls},
+        {"role": "tool", "tool_call_id": "c1", "content": "It rains."},
+    ]
+    assert messages(read({"model": "m", "messages": said}).messages, system=True)[1:] == [
+        {"role": "assistant", "content": 'weather({"city":"合肥"})'},
+        {"role": "user", "content": "weather gave: It rains."},
+    ]

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from millstream.dialects.spark.reader import Frames
 from millstream.errors import UpstreamError
 from millstream.events import Call
 from millstream.settings import Secret
+from millstream.upstreams.decoder import Decoder
 from millstream.upstreams.spark import _decode
-from millstream.upstreams.spark_answer import Decoder
 from millstream.upstreams.spark_codes import CODES, failure
 from tests.sockets.pieces import cut, receive
 from tests.upstreams.spark_server import error, fragments, frame, wire
@@ -26,9 +27,16 @@ def lines(case):
     return case.read_text("utf-8").strip("\n").split("\n")
 
 
+def made(*secrets):
+    def fail(broken, begun):
+        return failure("test", int(broken.reason.code), broken.reason.message, secrets, begun)
+
+    return Decoder(Frames(offered=False), CALL, "test", secrets, fail=fail)
+
+
 def decode(batches):
     """What came, in the words of the JSON files."""
-    decoder, events, failed = Decoder(CALL, "test"), [], None
+    decoder, events, failed = made(), [], None
     for messages in batches:
         came, failed = _decode(decoder, messages)
         events += came
@@ -102,7 +110,7 @@ def test_every_code_has_a_meaning():
 @pytest.mark.parametrize("code", [code for code in ALL if code != 10019])
 def test_a_code_before_the_answer(code):
     with pytest.raises(UpstreamError) as caught:
-        Decoder(CALL, "test").feed(error(code, "WhatItSays"))
+        made().feed(error(code, "WhatItSays"))
     assert f"(code {code}: WhatItSays). " in caught.value.message
     assert caught.value.message.endswith(".")
     assert caught.value.paid == (code not in PASSING)
@@ -123,7 +131,7 @@ def test_another_upstream_may_have_what_this_one_refuses(code, elsewhere):
 
 
 def test_keys_in_an_errors_words_are_hidden():
-    decoder = Decoder(CALL, "test", [Secret("verysecretkey")])
+    decoder = made(Secret("verysecretkey"))
     with pytest.raises(UpstreamError) as caught:
         decoder.feed(error(11200, "app verysecretkey has no licence"))
     assert "verysecret" not in caught.value.message

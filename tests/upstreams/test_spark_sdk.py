@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from millstream.dialects.spark.request import MODELS
 from millstream.events import Call
 from millstream.upstreams.spark import Spark
-from millstream.upstreams.spark_request import MODELS
 from tests.upstreams.spark_server import API_SECRET, SparkServer, answer
 
 pytestmark = pytest.mark.system  # for its time, and the other programs it runs

@@ -2,7 +2,7 @@
 
 import pytest
 
-from millstream.upstreams.thinking import Thinking
+from millstream.dialects.chat.thinking import Thinking
 
 CASES = [
     # the answer → thoughts, answer

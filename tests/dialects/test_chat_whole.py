@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from millstream.dialects.chat.whole import assemble
 from millstream.events import End, Meta, Usage
-from millstream.formats.completion import assemble, written
 
 META = Meta(id="abc", owner="me", worker="w", created=17.5, model="m", api="openai")
 LEGACY = Meta(id="abc", owner="me", worker="w", created=17.5, model="m", api="completions")
@@ -161,16 +161,3 @@ def test_half_a_character_harms_nothing_else(broken):
 @pytest.mark.parametrize("odd", [{}, {"choices": [5]}, {"choices": {}}, {"choices": [{"index": "x", "delta": 5}]}])
 def test_odd_chunks_do_no_harm(odd):
     assert whole(odd, delta(content="a"), odd)["choices"][0]["message"]["content"] == "a"
-
-
-@pytest.mark.parametrize(
-    ("chunk", "text"),
-    [
-        (delta(role="assistant", content="a", reasoning_content="b"), "ab"),
-        (call(0, id="c1", type="function", function={"name": "f", "arguments": "{}"}), "{}"),
-        ({"choices": [{"text": "a"}, {"text": "b", "logprobs": {"content": [{"token": "b"}]}}]}, "ab"),
-        ({"choices": []}, ""),
-    ],
-)
-def test_what_the_model_wrote_can_be_counted(chunk, text):
-    assert written(json.dumps(chunk).encode()) == text
