@@ -26,9 +26,13 @@ def _nothing() -> None:
     pass
 
 
-class Body:
-    """The response's iterable. Unlike a generator it is closed properly even if it was never begun. It knows what it
-    `sent`, in bytes, when the `first` events went out, by the monotonic clock, and the terminal event, its `end`."""
+class Outlet:
+    """One client's way out, and the response's iterable. It encodes each batch once, and sends what the client takes
+    at once; the rest, a batch at most, is for whoever iterates. The bytes are the same over HTTP/1.1, where they go
+    straight to the socket, and where the server sends what is iterated.
+
+    Unlike a generator it is closed properly even if it was never begun. It knows what it `sent`, in bytes, when the
+    `first` events went out, by the monotonic clock, and the terminal event, its `end`."""
 
     __slots__ = (
         "_batches",
@@ -55,12 +59,12 @@ class Body:
         self.sent = 0
         self.first: float | None = None
         self.end: Event | None = None
+        self.wake: Callable[[], None] = _nothing  # has whoever iterates go on
         self._batches = batches
         self._format = format
         self._client = client
-        self._pieces: Iterator[bytes] = self._write()
+        self._pieces: Iterator[bytes] = self._iterate()
         self._rest: bytes | None = None  # that the client has not taken; None before the headers have gone out
-        self.wake: Callable[[], None] = _nothing
         self._left = left
         self._show = show
 
@@ -73,60 +77,67 @@ class Body:
         self._left()
         self._pieces, self._left, self.wake = iter(()), _nothing, _nothing  # no cycle is left behind
 
-    def write(self, batch: list[Event]) -> bool | None:
-        """Writes events that are not terminal without blocking, while nobody iterates: False where it can't be done,
-        None where the client did not take all. Then whoever iterates is to go on: with [], if there is no more. Under
-        load it is sent a moment later, and `wake` called where the client does not take all of it."""
-        if self._rest is None or self._rest or not self._client.chunks:
-            return False  # before it is encoded: formats have a state, and whoever iterates encodes it again
-        piece = self._format.encode(batch)
-        if not piece:
-            return True  # an empty chunk would be the last
-        frame = self._client.frame(piece)
-        self.sent += len(piece)
+    def write(self, batch: list[Event]) -> bool:
+        """Takes events that are not terminal, while nobody iterates; never blocks. False where it can't take more
+        now: then nothing is encoded."""
+        if self._rest is None or self._rest:
+            return False
+        self._put(self._format.encode(batch))
         self.first = self.first or monotonic()
-        self._rest = frame
-        return True if Gathering.later(self._send_later) or self._offered() else None
+        if not Gathering.later(self._flush):  # under load it is sent a moment later
+            self._flush()
+        return True
 
-    def _offered(self) -> bool:
-        """Sends what there is; whether that was all."""
-        with suppress(OSError):  # it has left: whoever iterates meets the same error
-            self._rest = self._client.offer(self._rest) if self._rest else b""
-        return not self._rest
+    def _put(self, piece: bytes) -> None:
+        self.sent += len(piece)
+        # An empty chunk would be the last.
+        self._rest = self._client.frame(piece) if piece and self._client.chunks else piece
 
-    def _send_later(self) -> None:
-        if not self._offered():
+    def _flush(self) -> None:
+        if self._rest and self._client.chunks:
+            with suppress(OSError):  # it has left: whoever iterates meets the same error
+                self._rest = self._client.offer(self._rest)
+        if self._rest:
             self.wake()
 
-    def _write(self) -> Iterator[bytes]:
+    def _drain(self) -> Iterator[bytes]:
+        """Sends the rest, blocking, or gives it to the server."""
+        rest, self._rest = self._rest, b""
+        if rest and self._client.chunks:
+            self._client.send_rest(self._client.offer(rest))
+        elif rest:
+            yield rest
+
+    def _iterate(self) -> Iterator[bytes]:
         piece = self._format.opening()  # an empty one makes the server send the headers
         self.sent = len(piece)
         yield piece
         self._rest = b""
         for batch in self._batches:
             if self._rest:
-                self._client.send_rest(self._rest)
-                self._rest = b""
+                yield from self._drain()
                 if not batch:
                     continue
-            terminal = bool(batch) and batch[-1].type in TERMINAL
-            if self.first is None and len(batch) > terminal:
-                self.first = monotonic()
-            piece = self._format.encode(batch[:-1] if terminal else batch) if batch else self._format.HEARTBEAT
-            if not terminal:
-                self.sent += len(piece)
-                if piece and not self._client.send(piece):
-                    yield piece
-                continue
-            self.end = batch[-1]
-            closing = self._format.closing(self._show(self.end) if self._show else self.end)
-            piece += closing.says if isinstance(closing, Abort) else closing
-            self.sent += len(piece)
-            yield piece
-            if not isinstance(closing, Abort):
+            if batch and batch[-1].type in TERMINAL:
+                yield from self._end(batch)
                 return
-            break
-        self._client.abort()  # no terminal event, or one that this format has no words for: never a clean end
+            if batch:
+                self.first = self.first or monotonic()
+            self._put(self._format.encode(batch) if batch else self._format.HEARTBEAT)
+            yield from self._drain()
+        self._client.abort()
+
+    def _end(self, batch: list[Event]) -> Iterator[bytes]:
+        self.end = batch[-1]
+        if len(batch) > 1:
+            self.first = self.first or monotonic()
+        piece = self._format.encode(batch[:-1])
+        closing = self._format.closing(self._show(self.end) if self._show else self.end)
+        piece += closing.says if isinstance(closing, Abort) else closing
+        self.sent += len(piece)
+        yield piece
+        if isinstance(closing, Abort):
+            self._client.abort()  # an end that this format has no words for: never a clean one
 
 
 def stream_response(
@@ -140,7 +151,7 @@ def stream_response(
     """Streams `batches` in a format. `left` is called when the response is over, however it ends. `show` makes of the
     terminal event what this client may read."""
     headers = {"Content-Type": format.CONTENT_TYPE, **HEADERS}
-    return Response(Body(batches, format, client, left, show), status=status, headers=headers)
+    return Response(Outlet(batches, format, client, left, show), status=status, headers=headers)
 
 
 def head(format: type[Format]) -> Response:

@@ -8,7 +8,7 @@ from millstream.events import End, Event, Meta
 from millstream.formats import Options
 from millstream.formats.html import Html
 from millstream.formats.text import Text
-from millstream.responses import Body
+from millstream.responses import Outlet
 from millstream.sockets.gathering import Gathering
 
 META = Meta("a" * 22, "", "", 0.0, "m")
@@ -35,12 +35,7 @@ class Client:
     def send_rest(self, rest: bytes) -> None:
         if self.takes is not None and self.takes < 0:
             raise ConnectionResetError
-        self.got.append(rest)
-
-    def send(self, piece: bytes) -> bool:
-        if self.chunks:
-            self.got.append(piece)
-        return self.chunks
+        self.got += [rest] if rest else []
 
     def unwatch(self) -> None:
         pass
@@ -52,7 +47,7 @@ def says(text: str) -> list[Event]:
 
 def test_nothing_is_written_before_the_headers_have_gone_out():
     client = Client()
-    body = Body(iter([[DONE]]), Text(META, Options()), client, lambda: None)
+    body = Outlet(iter([[DONE]]), Text(META, Options()), client, lambda: None)
     assert (body.write(says("early")), client.got) == (False, [])
 
 
@@ -61,33 +56,35 @@ def written():
     """A body whose iterator waits for its next batch, as it does when it is written to; and its client."""
 
     def make(takes: int | None):
-        client = Client(takes)
-        outcome: list[object] = []
+        client, woken = Client(takes), []
 
         def batches():
-            outcome.append(body.write(says("hello")))
-            yield []  # it is woken
+            assert body.write(says("hello"))
+            if woken:
+                assert not body.write(says("not yet"))  # and so it is not encoded
+                yield []
             yield [DONE]
 
-        body = Body(batches(), Text(META, Options()), client, lambda: None)
-        list(body)
-        return outcome[0], client.got, body
+        body = Outlet(batches(), Text(META, Options()), client, lambda: None)
+        body.wake = lambda: woken.append(1)
+        for piece in body:
+            client.got.append(piece)
+        return len(woken), b"".join(client.got), body
 
     return make
 
 
 def test_what_the_client_takes_at_once_is_all(written):
-    assert written(10)[:2] == (True, [b"hello"])
+    assert written(10)[:2] == (0, b"hello")
 
 
 def test_the_rest_is_sent_when_the_body_is_woken(written):
-    outcome, got, body = written(2)
-    assert (outcome, got, body.sent) == (None, [b"he", b"llo"], 5)
+    woken, got, body = written(2)
+    assert (woken, got, body.sent) == (1, b"hello", 5)
 
 
-def test_what_can_t_be_written_is_left_to_the_iterator(written):
-    outcome, got, _ = written(None)
-    assert (outcome, got) == (False, [])
+def test_what_does_not_go_in_chunks_is_left_to_the_server(written):
+    assert written(None)[:2] == (1, b"hello")
 
 
 @pytest.mark.parametrize("takes", [None, 3, 10_000], ids=["HTTP/1.0", "slow", "HTTP/1.1"])
@@ -95,14 +92,18 @@ def test_each_batch_is_encoded_once_whichever_way_it_goes_out(takes):
     client = Client(takes)
     texts = ["  indented ``", "`py\ncode\n```\n", "tail"]
 
+    woken = []
+
     def batches():
         for n, text in enumerate(texts, 1):
-            batch = [Event(text=text, n=n)]
-            if (done := body.write(batch)) is not True:
-                yield batch if done is False else []
+            assert body.write([Event(text=text, n=n)])
+            while woken:
+                woken.pop()
+                yield []
         yield [DONE]
 
-    body = Body(batches(), Html(META, Options(render=lambda name, values: name)), client, lambda: None)
+    body = Outlet(batches(), Html(META, Options(render=lambda name, values: name)), client, lambda: None)
+    body.wake = lambda: woken.append(1)
     for piece in body:
         client.got.append(piece)
     alone = Html(META, Options(render=lambda name, values: name))
@@ -123,7 +124,7 @@ def later(monkeypatch):
     return sends
 
 
-@pytest.mark.parametrize(("takes", "got"), [(10, [b"hello"]), (2, [b"he", b"llo"])])
+@pytest.mark.parametrize(("takes", "got"), [(10, [b"hello"]), (2, [b"he", b"ll", b"o"])])
 def test_under_load_it_is_sent_later_and_the_iterator_is_woken_for_the_rest(later, takes, got):
     client, woken, outcome = Client(takes), [], []
 
@@ -135,7 +136,7 @@ def test_under_load_it_is_sent_later_and_the_iterator_is_woken_for_the_rest(late
             yield []
         yield [DONE]
 
-    body = Body(batches(), Text(META, Options()), client, lambda: None)
+    body = Outlet(batches(), Text(META, Options()), client, lambda: None)
     body.wake = lambda: woken.append(1)
     list(body)
     assert (outcome, client.got, len(woken)) == ([True, []], got, takes < 5)
@@ -148,7 +149,7 @@ def test_what_was_to_be_sent_later_is_sent_before_the_end(later):
         body.write(says("hello"))
         yield [DONE]
 
-    body = Body(batches(), Text(META, Options()), client, lambda: None)
+    body = Outlet(batches(), Text(META, Options()), client, lambda: None)
     list(body)
     later.pop()()
     assert client.got == [b"hello"]
@@ -166,6 +167,6 @@ def test_a_piece_of_nothing_is_not_written_since_an_empty_chunk_is_the_last():
         outcome.append(body.write(says("half of a character")))
         yield [DONE]
 
-    body = Body(batches(), Half(META, Options()), client, lambda: None)
+    body = Outlet(batches(), Half(META, Options()), client, lambda: None)
     list(body)
     assert (outcome, client.got) == ([True], [])

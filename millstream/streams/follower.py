@@ -13,7 +13,7 @@ from millstream.events import TERMINAL, Event, Meta
 from millstream.stores import Reader
 from millstream.streams.live import Live
 
-INBOX = 64  # batches that may wait for a client; a slower one reads on from the log
+MOST = 64  # events that may wait for a client; a slower one reads on from the log
 
 
 def _nothing(*_: object) -> None:
@@ -35,9 +35,10 @@ class Follower:
     """Iterate it: each item is a batch of events; [] means that a heartbeat is due. It ends after the terminal
     event, or without one when `leave` or `dismiss` was called. While it exists, it counts as somebody who listens.
 
-    Where this worker owns the stream, batches come straight from the pump into a small inbox; a follower that
-    lags loses its inbox and reads on from the log, so that it never holds the pump up. Elsewhere `watch` wakes
-    it to read the log, and `orphaned` is tried where there is no news: it takes over a dead worker's stream.
+    Where this worker owns the stream, batches that are logged are pushed to it: straight to its client while it
+    sleeps, else they wait here for it. Who lags reads on from the log, so that it never holds the stream up.
+    Elsewhere `watch` wakes it to read the log, and `orphaned` is tried where there is no news: it takes over a dead
+    worker's stream.
     """
 
     def __init__(
@@ -55,15 +56,16 @@ class Follower:
         self.unwatch: Callable[[], None] = _nothing
         self.orphaned: Callable[[], bool] = _no
         self.gone: Callable[[Follower], None] = _nothing
-        self.write: Callable[[list[Event]], bool | None] = _no
+        self.write: Callable[[list[Event]], bool] = _no
         self._reader = reader
         self._live = live
         self._peer = peer
         self._heartbeat = heartbeat
         self._slow = slow
         self._signal = Signal()
-        self._inbox: list[tuple[int, list[Event]]] | None = None
-        self._current = False  # the log has been read to its end since the inbox began
+        self._next: list[Event] = []  # pushed, and not given yet; they follow on `after`
+        self._position = 0  # the log's behind them
+        self._behind = True  # the log has to be read first
         self._stalled = False  # the store is away: the log is tried again and again
         self._dismissed = False
         self._erased = False
@@ -74,8 +76,7 @@ class Follower:
         self._unsent: int | None = None
         if live is not None:
             live.join(self)
-            if live.n == after:  # the log has nothing more: all that comes now comes through the inbox
-                self._inbox, self._current = [], True
+            self._behind = live.n != after  # else the log has nothing more: all that comes now is pushed
 
     def __iter__(self) -> Iterator[list[Event]]:
         try:
@@ -93,7 +94,7 @@ class Follower:
         until = None if timeout is None else self._wrote + timeout
         while not self._left:
             try:
-                batch = self._from_inbox() or self._from_log() or self._unlogged()
+                batch = self._coming() or self._unlogged()
                 if not batch and self._live is None and self.orphaned():
                     continue
                 self._stalled = False
@@ -113,36 +114,31 @@ class Follower:
                 return [] if not self._left else None
         return None
 
-    def _from_inbox(self) -> list[Event]:
-        """What the pump brought since, all in one; [] where the log has to be read first."""
-        inbox = self._inbox
-        if not inbox:
-            return []
-        position, last = inbox[-1]
-        batch = last if len(inbox) == 1 else [event for _, part in inbox for event in part]
-        if batch[0].n <= self.after:
-            batch = [event for event in batch if event.n > self.after]
+    def _coming(self) -> list[Event]:
+        return (not self._behind and self._pushed()) or self._from_log()
+
+    def _pushed(self) -> list[Event]:
+        """What was pushed and comes next. Where something is missing before it, the log has to be read."""
+        batch = [event for event in self._next if event.n > self.after]
         if batch and batch[0].n != self.after + 1:
-            self._inbox = None  # the log has the rest: a pump that was stopped in mid-append pushes to nobody
+            self._behind = True
             return []
-        self._inbox = []
+        self._next = []
         if batch:
-            self._reader.seek(position)
+            self._reader.seek(self._position)
         return batch
 
     def _from_log(self) -> list[Event]:
-        if self._inbox is None:
-            # From here on live batches gather; what the log gives as well is dropped by its number.
-            self._inbox, self._current = [], False
-        if self._current:
+        if not self._behind:
             return []
         while read := self._reader.read():
             if batch := [event for event in read if event.n > self.after]:
                 return batch
-        if self._live is not None:
-            self._current = True  # all that comes now comes through the inbox: no descriptor is held for it
-            self._reader.close()
-        return []
+        if self._live is None:
+            return []
+        self._behind = False  # all that comes now is pushed: no descriptor is held for it
+        self._reader.close()
+        return self._pushed()
 
     def _unlogged(self) -> list[Event]:
         """The end of a stream whose log could not be written."""
@@ -161,22 +157,16 @@ class Follower:
     # -- called by others, from any greenlet and from the event loop; none of them blocks -----------------------
 
     def push(self, position: int, batch: list[Event]) -> None:
-        """The pump's delivery: `position` is the log's after this batch."""
-        # While the follower sleeps and has nothing to give, straight to the client. The end is always its own.
-        if self._parked and self._current and not self._inbox and batch[0].n == self.after + 1:
-            done = batch[-1].type not in TERMINAL and self.write(batch)
-            if done is not False:
-                self.after = batch[-1].n
-                self._wrote = monotonic()
-                self._reader.seek(position)
-                if done is None:
-                    self.nudge()
-                return
-        if self._inbox is not None:
-            if len(self._inbox) < INBOX:
-                self._inbox.append((position, batch))
-            else:
-                self._inbox = None
+        """What the log has taken: `position` is the log's behind it."""
+        ready = self._parked and not (self._behind or self._next) and batch[0].n == self.after + 1
+        if ready and batch[-1].type not in TERMINAL and self.write(batch):
+            self.after = batch[-1].n
+            self._wrote = monotonic()
+            self._reader.seek(position)
+            return
+        if self._next and (len(self._next) > MOST or batch[0].n != self._next[-1].n + 1):
+            self._next, self._behind = [], True
+        self._next, self._position = self._next + batch, position
         self._signal.set()
 
     def wake(self) -> None:

@@ -24,7 +24,7 @@ from millstream.events import TERMINAL, Call, Meta
 from millstream.formats import Format
 from millstream.formats.objects import to_json
 from millstream.question import Question
-from millstream.responses import HEADERS, Body
+from millstream.responses import HEADERS, Outlet
 from millstream.sockets.client import Client
 from millstream.streams import Follower
 from millstream.upstreams.estimate import estimate, prompt_tokens
@@ -147,7 +147,7 @@ def _worth(found: Recalled) -> bool:
     return time.time() - found.meta.created - (end.duration or 0) <= services().settings.grace
 
 
-def _closed(use: Services, body: Body, digest: str, id: str) -> None:
+def _closed(use: Services, body: Outlet, digest: str, id: str) -> None:
     if body.end is None:  # the client has left before it
         use.streams.former.name(digest, id)
 
@@ -163,7 +163,7 @@ def answer(dialect: Dialect, meta: Meta, streamed: bool, digest: str) -> Respons
             services().streams.accepted(meta.id, services().settings.status_wait)
             response = follow(dialect.write(meta), follower, client)
             body = response.response
-            assert isinstance(body, Body)
+            assert isinstance(body, Outlet)
             response.call_on_close(partial(_closed, services(), body, digest, meta.id))
             return response
         response = _whole(dialect, follower, digest)

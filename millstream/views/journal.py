@@ -15,7 +15,7 @@ from flask import Flask, Response, g, request
 from msgspec import Struct, json
 
 from millstream.events import Event, Failure, Usage
-from millstream.responses import Body
+from millstream.responses import Outlet
 from millstream.streams import Row
 
 log = logging.getLogger("millstream.requests")
@@ -94,7 +94,7 @@ def _await(write: Write, response: Response) -> Response:
 def _over(write: Write, line: Line, begun: float, response: Response, end: Event | None) -> None:
     line.time, line.ms = _now(), _ms(monotonic() - begun)
     body = response.response
-    if isinstance(body, Body):
+    if isinstance(body, Outlet):
         line.bytes = body.sent
         line.first_token_ms = None if body.first is None else _ms(body.first - begun)
         end = body.end

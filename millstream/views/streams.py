@@ -18,7 +18,7 @@ from millstream.formats import Format
 from millstream.formats.html import Html
 from millstream.formats.json import Json, events
 from millstream.formats.text import Text
-from millstream.responses import HEADERS, Body, head, stream_response
+from millstream.responses import HEADERS, Outlet, head, stream_response
 from millstream.sockets.client import Client
 from millstream.streams import Follower
 from millstream.views import intake
@@ -260,7 +260,7 @@ def streamed(follower: Follower, format: Format, client: Client) -> Response:
 
     response = stream_response(follower, format, client, left, show=to_operator if intake.by_operator() else None)
     body = response.response
-    assert isinstance(body, Body)
+    assert isinstance(body, Outlet)
     follower.write, body.wake = body.write, follower.nudge
     return response
 

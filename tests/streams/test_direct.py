@@ -67,17 +67,8 @@ def test_what_can_t_be_written_directly_comes_the_follower_s_way(following, upst
     reading.get(timeout=WAIT)
 
 
-def test_a_follower_is_woken_for_what_its_client_did_not_take(following, upstream):
-    _follower, write, taken, reading = following(None)
-    say(upstream, write, "a")
-    assert taken == [[]]  # to send the rest
-    upstream.finish()
-    reading.get(timeout=WAIT)
-    assert (write.batches, taken) == ([["a"]], [[], [""]])
-
-
 def test_after_direct_writes_a_slow_follower_reads_on_from_the_log_where_it_is(following, upstream, monkeypatch):
-    monkeypatch.setattr("millstream.streams.follower.INBOX", 2)
+    monkeypatch.setattr("millstream.streams.follower.MOST", 2)
     _follower, write, taken, reading = following(True, *[False] * 100)
     say(upstream, write, "a")
     for text in "bcdefg":  # in one turn: more than its inbox takes
