@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 
 import click
 
-from millstream.settings import INSTALLED, ROOT, SITE
+from millstream.commands.local_model import install
+from millstream.settings import INSTALLED, ROOT, SITE, SettingError, load
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.option("--host", help="Address to listen on.  [default: 127.0.0.1, or HOST]")
 @click.option("--port", help="Port to listen on.  [default: 8000, or PORT]")
 @click.option("--workers", help="Worker processes.  [default: 2, or WEB_CONCURRENCY]")
+@click.option("--no-install", is_flag=True, help="Don't install the local model where no upstream is configured.")
 @click.argument("gunicorn", nargs=-1, type=click.UNPROCESSED)
-def serve(host: str | None, port: str | None, workers: str | None, gunicorn: tuple[str, ...]) -> None:
+def serve(
+    host: str | None, port: str | None, workers: str | None, no_install: bool, gunicorn: tuple[str, ...]
+) -> None:
     """Start the server. Other options are passed on to gunicorn."""
     for variable, value in (("HOST", host), ("PORT", port), ("WEB_CONCURRENCY", workers)):
         if value is not None:
             os.environ[variable] = value
+    with suppress(SettingError):  # the server itself says what is wrong
+        if not no_install:
+            install(load())
     if not INSTALLED:  # gunicorn looks for our modules from the current folder on
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     # -P: a file in the current folder that has the name of a module must not be taken for it.

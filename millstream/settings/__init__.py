@@ -49,6 +49,7 @@ __all__ = [
     "UpstreamSettings",
     "config_path",
     "load",
+    "make_folder",
     "make_state",
 ]
 

