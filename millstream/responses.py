@@ -20,6 +20,8 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Vary": "Accept",
 }
+# Of a streamed one: proxies that know RFC 10036 pass on each piece as it comes.
+STREAMED = {**HEADERS, "Incremental": "?1"}
 
 
 def _nothing() -> None:
@@ -150,13 +152,13 @@ def stream_response(
 ) -> Response:
     """Streams `batches` in a format. `left` is called when the response is over, however it ends. `show` makes of the
     terminal event what this client may read."""
-    headers = {"Content-Type": format.CONTENT_TYPE, **HEADERS}
+    headers = {"Content-Type": format.CONTENT_TYPE, **STREAMED}
     return Response(Outlet(batches, format, client, left, show), status=status, headers=headers)
 
 
 def head(format: type[Format]) -> Response:
     """What HEAD gets: a stream's headers. An iterator, for of a list Flask would tell the length."""
-    return Response(iter(()), headers={"Content-Type": format.CONTENT_TYPE, **HEADERS})
+    return Response(iter(()), headers={"Content-Type": format.CONTENT_TYPE, **STREAMED})
 
 
 def jitter(milliseconds: int) -> int:

@@ -11,7 +11,7 @@ from itertools import pairwise
 from millstream.doctor.probe import ECHO, Probe, named
 from millstream.formats.json import Json
 from millstream.formats.table import FORMATS
-from millstream.responses import HEADERS
+from millstream.responses import HEADERS, STREAMED
 
 SOON = 0.3  # of the time between two marks: what comes sooner came together with the one before
 BURSTS = 0.5  # of all marks: so many that came together are no accident
@@ -123,7 +123,8 @@ def headers(probe: Probe) -> str:
     if probe.status != 200:
         return ""
     # nginx keeps X-Accel-Buffering for itself, and rightly so; compressing adds to Vary.
-    lost = [name for name, value in HEADERS.items() if name != "X-Accel-Buffering" and not _kept(probe, name, value)]
+    sent = HEADERS if probe.format == Json.NAME else STREAMED
+    lost = [name for name, value in sent.items() if name != "X-Accel-Buffering" and not _kept(probe, name, value)]
     echo = probe.headers.get(ECHO.lower())
     if echo is None:
         lost.append(f"{ECHO} (and with it all that is unknown to the proxy)")

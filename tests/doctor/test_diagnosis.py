@@ -10,14 +10,14 @@ from millstream.doctor.diagnosis import diagnose
 from millstream.doctor.marks import Plan
 from millstream.doctor.probe import Clock, Probe
 from millstream.formats.table import FORMATS
-from millstream.responses import HEADERS
+from millstream.responses import STREAMED
 
 PLAN = Plan()
 
 
 def probe(format: str = "sse", plan: Plan = PLAN, **changes: object) -> Probe:
     """One that saw nothing wrong, but for the changes."""
-    headers = {name.lower(): value for name, value in HEADERS.items()}
+    headers = {name.lower(): value for name, value in STREAMED.items()}
     headers |= {"content-type": FORMATS[format].CONTENT_TYPE}
     headers |= {"millstream-doctor": "HTTP/1.1 last-event-id idempotency-key accept"}
     marks = {n: plan.due(n) + 0.004 for n in range(plan.last() + 1)}
@@ -49,6 +49,7 @@ END = PLAN.due(PLAN.last())
         ({"plan": QUIET, "marks": {0: 0.8, 1: 0.95}, "ended": 31.0, "whole": False}, "cut", "after 30 s without"),
         ({"marks": {n: PLAN.due(n) for n in range(9)}, "whole": False}, "broken", "before the last mark"),
         ({"headers": with_headers(cache_control="no-store")}, "headers", "lost are Cache-Control"),
+        ({"headers": with_headers(incremental="")}, "headers", "lost are Incremental"),
         ({"headers": with_headers(millstream_doctor="HTTP/1.1 idempotency-key accept")}, "headers", "last-event-id"),
         ({"headers": with_headers(content_type="text/html")}, "type", "Content-Type is text/html and not text/event"),
     ],

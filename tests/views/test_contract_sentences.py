@@ -71,6 +71,7 @@ def test_head_tells_no_length(client, ask, address):
     assert response.status_code == 200
     assert "Content-Length" not in response.headers
     assert response.headers["Cache-Control"] == "no-store, no-transform"
+    assert response.headers["Incremental"] == "?1"
 
 
 @pytest.mark.parametrize("accept", ["application/json", "text/plain"])

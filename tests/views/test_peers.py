@@ -132,3 +132,26 @@ def test_who_logs_out_follows_to_the_end_and_begins_nothing_new(make_app):
     assert "event: done" in following.get(timeout=30)
     assert other.get(url, headers={**SSE, **cookie}).status_code == 401
     assert other.get(url, headers={**SSE, **with_key("anna")}).status_code == 200
+
+
+HI = [{"role": "user", "content": "Hi"}]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "streamed"),
+    [
+        *(
+            (f"/chat?format={name}", {"prompt": "Hi"}, name != "json")
+            for name in ("text", "sse", "ndjson", "html", "json")
+        ),
+        *(("/v1/chat/completions", {"messages": HI, "stream": stream}, stream) for stream in (True, False)),
+        ("/v1/completions", {"prompt": "Hi", "stream": True}, True),
+        ("/v1/messages", {"model": "demo", "messages": HI, "max_tokens": 9, "stream": True}, True),
+        ("/v1/responses", {"input": "Hi", "stream": True}, True),
+        ("/api/chat", {"model": "demo", "messages": HI}, True),
+    ],
+)
+def test_every_streamed_response_is_incremental(client, path, body, streamed):
+    """RFC 10036"""
+    with client.post(path, json=body) as response:
+        assert (response.status_code, response.headers.get("Incremental")) == (200, "?1" if streamed else None)
