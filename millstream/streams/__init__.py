@@ -28,7 +28,7 @@ from millstream.streams.writer import Writer
 from millstream.upstreams import Upstream
 from millstream.upstreams.estimate import prompt_tokens
 
-__all__ = ["Aside", "Ends", "Follower", "Meter", "Row", "Several", "Streams", "Writer"]
+__all__ = ["Aside", "Ends", "Follower", "Former", "Meter", "Row", "Several", "Streams", "Writer"]
 
 log = logging.getLogger("millstream")
 

@@ -26,10 +26,10 @@ from millstream.formats.objects import to_json
 from millstream.question import Question
 from millstream.responses import HEADERS, Outlet
 from millstream.sockets.client import Client
-from millstream.streams import Follower
+from millstream.streams import Follower, Former
 from millstream.upstreams.estimate import estimate, prompt_tokens
 from millstream.views import instructions, intake, streams
-from millstream.views.services import Services, services
+from millstream.views.services import services
 
 
 def register(app: Flask) -> None:
@@ -87,7 +87,8 @@ def ask(dialect: Dialect) -> Response:
     g.request_id = meta.id
     if dialect.detached(question) and not question.stream:
         return document(dialect.begun(meta))
-    return answer(dialect, meta, question.stream, digest)
+    name = dialect.chat(question)
+    return answer(dialect, meta, question.stream, digest, chat_name(caller, dialect, name) if name else "")
 
 
 def _begin(caller: Caller, dialect: Dialect, question: Question, digest: str) -> Meta:
@@ -147,33 +148,36 @@ def _worth(found: Recalled) -> bool:
     return time.time() - found.meta.created - (end.duration or 0) <= services().settings.grace
 
 
-def _closed(use: Services, body: Outlet, digest: str, id: str) -> None:
-    if body.end is None:  # the client has left before it
-        use.streams.former.name(digest, id)
+def closed(former: Former, body: Outlet, id: str, digest: str, chat: str) -> None:
+    """The client left before the end: it may ask the same again. Or it has all: there is nothing to resume."""
+    if body.end is None:
+        if digest:
+            former.name(digest, id)
+    elif chat and former.named(chat) == id:
+        former.named(chat, take=True)
 
 
 # -- an answer ----------------------------------------------------------------------------------------------------
 
 
-def answer(dialect: Dialect, meta: Meta, streamed: bool, digest: str) -> Response:
+def answer(dialect: Dialect, meta: Meta, streamed: bool, digest: str, chat: str) -> Response:
     client = Client(request.environ, direct=True)
     follower = services().streams.follow(meta, peer=client)
     with streams.watched(client, follower):
         if streamed or dialect.whole is None:
             services().streams.accepted(meta.id, services().settings.status_wait)
-            response = follow(dialect.write(meta), follower, client)
-            body = response.response
-            assert isinstance(body, Outlet)
-            response.call_on_close(partial(_closed, services(), body, digest, meta.id))
-            return response
+            return follow(dialect.write(meta), follower, client, digest, chat)
         response = _whole(dialect, follower, digest)
         client.unwatch()
         return response
 
 
-def follow(format: Format, follower: Follower, client: Client) -> Response:
+def follow(format: Format, follower: Follower, client: Client, digest: str = "", chat: str = "") -> Response:
     response = streams.streamed(follower, format, client)
     response.headers.update(g.dialect.headers)
+    body = response.response
+    assert isinstance(body, Outlet)
+    response.call_on_close(partial(closed, services().streams.former, body, follower.meta.id, digest, chat))
     return response
 
 

@@ -42,6 +42,7 @@ class Client:
     `events` are what the client saw, as (number, type, text), for those formats that have events."""
 
     ACCEPT: ClassVar[str]
+    NUMBERED: ClassVar[bool] = True  # its events are the log's, with their numbers
 
     def __init__(self, port: int, prompt: str, model: str = "emulated", key: str = "") -> None:
         self.port = port
@@ -185,6 +186,82 @@ class Ndjson(Client):
                     self._saw(value["n"], value["type"], value)
 
 
+class Responses(Sse):
+    """OpenAI's, in background: it resumes by `starting_after`. Its own numbers count its own events."""
+
+    NUMBERED = False
+
+    def _ask(self, connection: HTTPConnection) -> HTTPResponse:
+        question = {
+            "model": self.question["model"],
+            "input": self.question["prompt"],
+            "background": True,
+            "stream": True,
+        }
+        headers = {"Content-Type": "application/json", "Idempotency-Key": self.key}
+        connection.request("POST", "/v1/responses", json.dumps(question), headers)
+        return _expect(connection.getresponse())
+
+    def _resume(self, connection: HTTPConnection) -> HTTPResponse:
+        connection.request("GET", f"/v1/responses/{self.id}?stream=true&starting_after={self.last}")
+        return _expect(connection.getresponse())
+
+    def _hear(self, block: str) -> None:
+        if block.startswith(":"):
+            return
+        data = json.loads(block.partition("\ndata: ")[2])
+        if data["type"] == "keepalive":
+            return
+        number = data["sequence_number"]
+        if not self.id:
+            self.id = data["response"]["id"]
+        elif number == 0:
+            return  # the same answer, from its start: its id came before the cut
+        assert number == (self.last + 1 if self.events else 0), (number, self.events[-3:])
+        self.events.append((number, "message" if "delta" in data else data["type"], data.get("delta", "")))
+        self.ended = data["type"] in ("response.completed", "response.failed")
+        self.failure = "failed" if data["type"] == "response.failed" else ""
+
+
+class Chat(Sse):
+    """The AI SDK's useChat, which begins anew with each resume, and puts what comes in the place of what it has."""
+
+    NUMBERED = False
+
+    def _ask(self, connection: HTTPConnection) -> HTTPResponse:
+        said = [{"role": "user", "parts": [{"type": "text", "text": self.question["prompt"]}]}]
+        question = {"id": self.key, "messages": said, "model": self.question["model"]}
+        connection.request("POST", "/ui/chat", json.dumps(question), {"Content-Type": "application/json"})
+        return _expect(connection.getresponse())
+
+    def once(self) -> None:
+        """Whether its question has arrived, it can learn by resuming alone."""
+        self.id = self.key if self.connections else ""
+        super().once()
+
+    def _resume(self, connection: HTTPConnection) -> HTTPResponse:
+        connection.request("GET", f"/ui/chat/{self.key}/stream")
+        response = connection.getresponse()
+        if response.status != 204:
+            return _expect(response)
+        response.read()
+        return self._ask(connection)
+
+    def _hear(self, block: str) -> None:
+        if block.startswith(":") or block == "data: [DONE]":
+            return
+        data = json.loads(block.removeprefix("data: "))
+        if data["type"] == "start":
+            self.message = getattr(self, "message", data["messageId"])
+            assert data["messageId"] == self.message
+            self.events = []
+        self.events.append(
+            (self.last + 1, "message" if data["type"] == "text-delta" else data["type"], data.get("delta", ""))
+        )
+        self.ended = data["type"] in ("finish", "error")
+        self.failure = "failed" if data["type"] == "error" else ""
+
+
 class Polling(Client):
     """Starts with POST /streams and asks for what is new, again and again."""
 
@@ -222,6 +299,7 @@ class Text(Client):
     """Counts bytes. Every other time it asks with Range, as `curl -C -`, else with `offset`."""
 
     ACCEPT = "text/plain"
+    NUMBERED = False
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)

@@ -47,7 +47,9 @@ def test_a_chat_that_is_left_is_resumed_from_its_start_and_stopped(client):
     resumed = client.get(f"{address}/stream", buffered=False)
     assert next(iter(resumed.response)) == begun
     assert client.post(f"{address}/stop").status_code == 204
-    assert sse(b"".join(resumed.response))[-2:] == [
+    rest = b"".join(resumed.response)
+    resumed.close()
+    assert sse(rest)[-2:] == [
         ("message", {"type": "abort", "reason": "stopped"}),
         ("message", "[DONE]"),
     ]
