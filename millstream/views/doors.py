@@ -16,7 +16,7 @@ from millstream.access import Caller
 from millstream.dialects import Dialect, Object, Recall, Recalled
 from millstream.dialects.blocks import Blocks
 from millstream.dialects.chat import question as chat
-from millstream.dialects.fields import Fields, decode
+from millstream.dialects.fields import Fields, decode, wrong
 from millstream.dialects.messages.door import MESSAGES
 from millstream.dialects.table import DOORS
 from millstream.errors import MillstreamError, NotFound
@@ -81,11 +81,14 @@ def ask(dialect: Dialect) -> Response:
         intake.find(caller, model(caller, dialect, Fields(body).model()))
         return document(said)
     question = dialect.read(dialect.expand(body, recall(caller)))
+    alone = dialect.detached(question) and not question.stream
+    if alone and not intake.may_keep(caller):
+        raise wrong("background", "can't be had here: the operator lets no answer go on though nobody follows")
     instructions.require_open()
     digest = _digest(caller, dialect, body)
     meta = _again(caller, digest) or _begin(caller, dialect, question, digest)
     g.request_id = meta.id
-    if dialect.detached(question) and not question.stream:
+    if alone:
         return document(dialect.begun(meta))
     name = dialect.chat(question)
     return answer(dialect, meta, question.stream, digest, chat_name(caller, dialect, name) if name else "")
@@ -99,7 +102,7 @@ def _begin(caller: Caller, dialect: Dialect, question: Question, digest: str) ->
         messages=chat.messages(question),
         options=chat.options(question),
         caller=caller.name,
-        grace=inf if dialect.detached(question) else services().settings.grace,
+        grace=inf if dialect.detached(question) and intake.may_keep(caller) else services().settings.grace,
         api=dialect.name,
         question=question,
         echo=dialect.echo(question),

@@ -77,3 +77,10 @@ def test_tokens_are_estimated(client):
     tool = {"type": "function", "name": "w", "parameters": {"type": "object", "description": "x" * 400}}
     assert client.post(f"{PATH}/input_tokens", json=HI | {"tools": [tool]}).json["input_tokens"] > 100
     assert client.post(f"{PATH}/compact", json=HI).status_code == 404
+
+
+def test_a_background_answer_is_refused_where_none_may_go_on_alone(make_app):
+    client = make_app(keep=False).test_client()
+    refused = client.post(PATH, json=HI | {"background": True})
+    assert (refused.status_code, refused.json["error"]["param"]) == (400, "background")
+    assert client.post(PATH, json=HI | {"background": True, "stream": True}).status_code == 200

@@ -15,6 +15,7 @@ UI = Dialect(
     write=Writer,
     refuse=refuse,
     echo=echo,
+    detached=lambda question: question.body.get("keep") is True,
     chat=lambda question: str(question.body.get("id") or ""),
     headers={"x-vercel-ai-ui-message-stream": "v1"},
 )
