@@ -35,7 +35,7 @@
 
   function draw() {
     page.thread.draw(talk.turns, make);
-    document.title = (talk.title ? talk.title + ' – ' : '') + page.say('name');
+    page.title.draw();
     page.rail.draw();
     page.composer.draw();
     page.progress.draw(now());
@@ -200,6 +200,14 @@
     else found(null);
   }
 
+  function reveal(turn) {
+    if (talk.turns.indexOf(turn) < 0) {
+      page.talks.turn(talk, page.branches.latest(talk.nodes, turn));
+      draw();
+    }
+    page.thread.reveal(turn);
+  }
+
   function removed(ids) {
     page.running.drop(ids);
     if (ids.indexOf(talk.id) < 0) return;
@@ -233,10 +241,10 @@
       });
     },
 
-    /** Opens a conversation, or a new one where there is none with this id. */
-    open: function (id, then) {
+    /** Opens a conversation, or a new one where there is none with this id; `turn` is the id of what is to be seen. */
+    open: function (id, turn) {
       page.address.set(id, false);
-      open(id, then);
+      open(id, function () { if (talk.nodes[turn]) reveal(talk.nodes[turn]); });
     },
 
     fresh: function () {

@@ -27,6 +27,9 @@
     while (element.firstChild) element.removeChild(element.firstChild);
   };
 
+  /** The key that commands begin with. */
+  page.command = /Mac|iPhone|iPad/.test(navigator.platform) ? '⌘' : 'Ctrl';
+
   /** `element.hidden` where that is only an attribute. */
   page.show = function (element, shown) {
     if (shown) element.removeAttribute('hidden');

@@ -2,14 +2,13 @@
 (function (page) {
   'use strict';
   var sheet = null, before = null;
-  var command = /Mac|iPhone|iPad/.test(navigator.platform) ? '⌘' : 'Ctrl';
 
   function rows() {
     var enter = page.prefers('enter');
     return [
-      [enter ? 'Enter' : command + '+Enter', 'key_send'], [enter ? 'Shift+Enter' : 'Enter', 'key_line'],
-      [command + '+Enter', 'key_always'], ['Esc', 'key_stop'], ['↑', 'key_edit'],
-      [command + '+Shift+O', 'new'], ['/', 'key_focus'], ['?', 'key_list']
+      [enter ? 'Enter' : page.command + '+Enter', 'key_send'], [enter ? 'Shift+Enter' : 'Enter', 'key_line'],
+      [page.command + '+Enter', 'key_always'], ['Esc', 'key_stop'], ['↑', 'key_edit'],
+      [page.command + '+Shift+O', 'new'], [page.command + '+K', 'search'], ['F2', 'rename'], ['Del', 'delete'], ['/', 'key_focus'], ['?', 'key_list']
     ];
   }
 

@@ -2,10 +2,10 @@
 (function (page) {
   'use strict';
 
-  function inField(element) { return /^(textarea|select)$/i.test(element.tagName) || /^(text|password)$/.test(element.type || ''); }
+  function inField(element) { return /^(textarea|select)$/i.test(element.tagName) || /^(text|password|search|number)$/.test(element.type || ''); }
 
   function escape() {
-    if (page.keylist.close() || page.panel.closeAny()) return;
+    if (page.menu.close() || page.keylist.close() || page.panel.closeAny()) return;
     if (page.conversation.isRunning()) page.conversation.stop();
     else page.composer.leave();
   }
@@ -19,6 +19,8 @@
           escape();
         } else if (command && event.shiftKey && (event.keyCode === 79 || key === 'O' || key === 'o')) {
           page.conversation.fresh();
+        } else if (command && !event.shiftKey && (event.keyCode === 75 || key === 'k')) {
+          page.rail.search();
         } else if (!command && !inField(event.target) && key === '/') {
           page.composer.focus();
         } else if (!command && !inField(event.target) && key === '?') {

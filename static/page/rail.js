@@ -1,57 +1,50 @@
-/* The list of conversations: at the left where there is room, else a drawer. */
+/* Beside the conversation, where there is room, else a drawer: search, the conversations, and where they are kept. */
 (function (page) {
   'use strict';
-  var DAY = 86400000; // ms
-  var list = page.make('div', {'class': 'talks'});
   var foot = page.make('div', {'class': 'kept'});
   var rail = page.make('nav', {id: 'rail', 'class': 'rail', 'aria-label': page.say('conversations')});
   var shade = page.make('div', {'class': 'shade', hidden: true});
-  var hooks = {}, panel = null;
+  var menu = page.iconButton('menu', page.say('conversations'), null, {'class': 'tool menu'});
+  var hooks = {}, panel = null, asking = false, drawn = '';
 
-  function group(at) {
-    var midnight = new Date().setHours(0, 0, 0, 0);
-    if (at >= midnight) return 'today';
-    return at >= midnight - 6 * DAY ? 'week' : 'older';
-  }
-
-  function remove(talk) {
-    var back = page.talks.remove([talk.id]);
-    hooks.removed([talk.id]);
+  function undo(back) {
     draw();
     page.undo.offer(rail, page.say('deleted'), function () { back(draw); });
     rail.querySelector('.new').focus();
   }
 
-  function item(talk) {
-    var open = page.make('button', {type: 'button', 'class': 'talk', text: talk.title, onclick: function () {
-      panel.close();
-      hooks.open(talk.id);
-    }});
-    if (talk.id === hooks.current()) open.setAttribute('aria-current', 'true');
-    page.markLanguage(open, talk.title);
-    return page.make('li', {}, [open,
-      page.iconButton('close', page.say('delete_this', {title: talk.title}), function () { remove(talk); })]);
+  function remove(ids) {
+    var back = page.talks.remove(ids);
+    hooks.removed(ids);
+    undo(back);
   }
 
-  var asking = false, drawn = '';
+  function open(id, turn) {
+    panel.close();
+    hooks.open(id, turn);
+  }
 
   function drawFoot(asks) {
-    var all = page.talks.list();
+    var all = page.talks.list(), full = page.archive.isFull();
     asking = asks;
     page.clear(foot);
     if (asks) {
       foot.appendChild(page.make('p', {text: page.say('sure_all')}));
       foot.appendChild(page.make('p', {'class': 'answers'}, [
-        page.button(null, page.say('delete'), removeAll, 'outline danger'),
+        page.button(null, page.say('delete'), function () {
+          asking = false;
+          remove(all.map(function (talk) { return talk.id; }));
+        }, 'outline danger'),
         page.button(null, page.say('cancel'), function () { drawFoot(false); focusFoot(); }, 'outline')
       ]));
       focusFoot();
       return;
     }
-    foot.appendChild(page.make('p', {}, [
-      page.make('span', {text: page.say(page.archive.lasts() ? 'kept' : page.archive.isFull() ? 'storage_full' : 'not_kept') + ' '}),
+    foot.appendChild(page.make('p', {'class': full ? 'warned' : ''}, [
+      page.make('span', {text: page.say(page.archive.lasts() ? 'kept' : full ? 'storage_full' : 'not_kept') + ' '}),
       all.length ? page.make('button', {type: 'button', 'class': 'link', text: page.say('delete_all'), onclick: function () { drawFoot(true); }}) : null
     ]));
+    if (full && page.canExport) foot.appendChild(page.button(null, page.say('export_all'), function () { page.exportJson(null); }, 'outline'));
   }
 
   function focusFoot() {
@@ -59,44 +52,28 @@
     if (button) button.focus();
   }
 
-  function removeAll() {
-    var ids = page.talks.list().map(function (talk) { return talk.id; });
-    asking = false;
-    var back = page.talks.remove(ids);
-    hooks.removed(ids);
-    draw();
-    page.undo.offer(rail, page.say('deleted'), function () { back(draw); });
-    rail.querySelector('.new').focus();
-  }
-
   function draw() {
-    var groups = {today: [], week: [], older: []};
-    var now = JSON.stringify([page.talks.list(), hooks.current(), page.archive.lasts(), new Date().getDate()]);
-    if (now === drawn) return; // a button that is about to be pressed stays
+    var now = [page.talks.list().length, page.archive.lasts(), page.archive.isFull()].join();
+    page.talklist.draw();
+    if (asking || now === drawn) return;
     drawn = now;
-    page.talks.list().forEach(function (talk) { groups[group(talk.at)].push(talk); });
-    page.clear(list);
-    ['today', 'week', 'older'].forEach(function (name) {
-      if (!groups[name].length) return;
-      list.appendChild(page.make('h2', {text: page.say(name)}));
-      list.appendChild(page.make('ul', {role: 'list'}, groups[name].map(item)));
-    });
-    if (!asking) drawFoot(false);
+    drawFoot(false);
   }
 
   function covers() { return window.getComputedStyle(menu).display !== 'none'; }
 
-  var menu = page.iconButton('menu', page.say('conversations'), null, {'class': 'tool menu'});
-
   page.rail = {
-    /** hooks: current() → id, open(id), fresh(), removed(ids). */
+    /** hooks: current() → id, open(id, turn), fresh(), removed(ids). */
     begin: function (bar, given) {
       hooks = given;
+      page.talklist.begin({current: hooks.current, open: open, remove: function (talk) { remove([talk.id]); }});
+      rail.appendChild(page.search.box);
       rail.appendChild(page.button('plus', page.say('new'), function () {
         panel.close();
         hooks.fresh();
       }, 'outline new'));
-      rail.appendChild(list);
+      rail.appendChild(page.search.results);
+      rail.appendChild(page.talklist.element);
       rail.appendChild(foot);
       bar.insertBefore(menu, bar.firstChild);
       bar.parentNode.insertBefore(rail, bar.nextSibling);
@@ -106,8 +83,16 @@
         page.show(shade, shown);
         if (shown) rail.querySelector('.new').focus();
       });
+      page.search.begin({open: open, searching: function (on) { page.show(page.talklist.element, !on); }});
       page.archive.onchange = draw;
       draw();
+    },
+
+    /** To the search field. */
+    search: function () {
+      if (covers() && !panel.isOpen()) panel.open();
+      page.search.field.focus();
+      page.search.field.select();
     },
     draw: draw
   };

@@ -70,7 +70,7 @@
     keep: function () {
       var left = Object.keys(running).map(function (id) {
         var talk = running[id].talk, record = running[id].record;
-        return {talk: id, set: {title: talk.title, at: talk.at, tip: talk.tip}, turns: [talk.nodes[record.parent], record]};
+        return {talk: id, set: {at: talk.at, tip: talk.tip}, turns: [talk.nodes[record.parent], record]};
       });
       if (left.length) page.store.set('left', (page.store.get('left') || []).concat(left));
     }

@@ -35,25 +35,25 @@
     return page.make('label', {'class': 'line'}, [page.make('span', {text: page.say('enter_sends')}), check]);
   }
 
-  function account() {
-    if (!page.thread.element.getAttribute('data-signed-in')) return null;
-    return page.make('p', {'class': 'line'}, [
-      page.make('a', {href: page.root + '/usage', text: page.say('usage')}),
-      page.make('button', {type: 'button', 'class': 'link', text: page.say('signout'), onclick: page.signin.out})
+  function links() {
+    var account = page.main.getAttribute('data-signed-in');
+    return page.make('p', {'class': 'section links'}, [
+      page.make('button', {type: 'button', 'class': 'link', text: page.say('keys'), onclick: page.keylist.open}),
+      account ? page.make('a', {href: page.root + '/usage', text: page.say('usage')}) : null,
+      account ? page.make('button', {type: 'button', 'class': 'link', text: page.say('signout'), onclick: page.signin.out}) : null
     ]);
   }
 
   page.settings = {
     begin: function (bar) {
-      var button = page.iconButton('settings', page.say('settings'));
+      var button = page.iconButton('settings', page.say('settings')), storage = page.storageMenu();
       var menu = page.make('div', {id: 'settings', 'class': 'panel', role: 'group', 'aria-label': page.say('settings'), hidden: true}, [
-        theme(), language(), enter(),
-        page.make('p', {'class': 'line'}, [page.make('button', {type: 'button', 'class': 'link', text: page.say('keys'), onclick: page.keylist.open})]),
-        account()
+        theme(), language(), enter(), storage.element, links()
       ]);
       bar.appendChild(page.make('div', {'class': 'with-panel'}, [button, menu]));
       page.panel(button, menu, function () { return false; }, function (shown) {
         page.show(menu, shown);
+        if (shown) storage.tell();
         if (shown) menu.querySelector('input:checked, input').focus();
       });
     }

@@ -81,7 +81,7 @@
           }
         });
         had.forEach(function (id) { if (!kept[id]) delete talk.nodes[id]; });
-        ['title', 'named', 'own'].forEach(function (field) { if (entry) talk[field] = entry[field]; });
+        ['title', 'own'].forEach(function (field) { if (entry) talk[field] = entry[field]; });
         page.talks.turn(talk, talk.tip);
         then(fresh);
       });
@@ -105,13 +105,12 @@
     /** Keeps these of its turns, with `more` of {files, drop, quiet}; `then(isGone)`. */
     save: function (talk, turns, more, then) {
       more = more || {};
-      var set = {at: talk.at, tip: talk.tip}, entry;
-      if (!talk.named) set.title = talk.title = titleOf(talk) || talk.title;
+      var set = {at: talk.at, tip: talk.tip}, entry = page.talks.entry(talk.id) || {id: talk.id};
+      if (!entry.named) set.title = titleOf(talk) || talk.title;
       if (talk.own) set.own = talk.own;
       page.archive.write({talk: talk.id, set: set, turns: turns, files: more.files, drop: more.drop, quiet: more.quiet}, then);
-      entry = page.talks.entry(talk.id) || {id: talk.id};
       entries = entries.filter(function (other) { return other !== entry; });
-      if (talk.title) entries.push(page.changed(entry, set));
+      if (set.title || entry.title) entries.push(page.changed(entry, set));
       entries.sort(later);
     },
 
@@ -119,6 +118,18 @@
     set: function (id, fields) {
       entries = entries.map(function (entry) { return entry.id === id ? page.changed(entry, fields) : entry; });
       page.archive.write({talk: id, set: fields});
+    },
+
+    /** Gives it a title; with '' the one that its first question makes. */
+    rename: function (id, title, then) {
+      if (title) {
+        page.talks.set(id, {title: title, named: true});
+        return then();
+      }
+      page.talks.load(id, function (talk) {
+        if (talk) page.talks.set(id, {title: titleOf(talk), named: null});
+        then();
+      });
     },
 
     /** Deletes these conversations; `back(then)` lifts that for as long as Undo is offered. */

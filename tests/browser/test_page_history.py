@@ -75,6 +75,7 @@ def test_conversations_are_opened_from_the_list_and_their_answers_go_on_unseen(c
 def test_a_deleted_conversation_comes_back_with_undo(chat: Chat) -> None:
     chat.asked_and_ended("First?")
     chat.click("nav li .tool")
+    chat.click(".item.danger")
     assert chat.texts(TITLES) == []
     assert chat.texts(".bubble") == []
     chat.said("Deleted.")

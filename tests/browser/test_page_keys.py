@@ -128,8 +128,9 @@ def test_everything_can_be_reached_with_tab(chat: Chat) -> None:
         "Settings",
         "New conversation",
         "First?",
-        "Delete: First?",
+        "More: First?",
         "Delete all…",
+        "Search",
     ]
     expected += ["Edit", "Copy", "Ask again", "message", "Send"]
     assert [name for name in expected if name not in reached] == []

@@ -125,6 +125,7 @@ def test_a_mark_of_deletion_can_not_be_undone_by_a_tab_that_has_missed_it(chat: 
     chat.run("MillstreamPage.talks.refresh = function () {};")
     tabs.to(0)
     chat.click("nav li .tool")
+    chat.click(".item.danger")
     tabs.to(1)
     chat.run(
         """var id = MillstreamPage.conversation.id();
