@@ -53,7 +53,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     writer = Writer(ledger.write, aside)
     metrics = Metrics(settings)
     models = Router(settings, failed=metrics.failed)
-    metrics.take(settings, models.models())
+    metrics.take(settings, models.knows)
     ends = Several(writer, journal.Unheard(settings.log), limits, metrics)
     use = Services(
         settings=settings,
@@ -82,6 +82,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     if hops := settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_prefix=hops)  # type: ignore[method-assign]
     use.streams.open()
+    models.warm()
     return app
 
 
@@ -99,6 +100,7 @@ def _change(app: Flask, settings: Settings, storage: Storage) -> None:
     models = Router(settings, failed=use.metrics.failed, before=use.models)
     access = _access(settings, storage)  # the last that may raise
     use.limits.take(settings)
-    use.metrics.take(settings, models.models())
+    use.metrics.take(settings, models.knows)
+    models.warm()
     use.streams.settings = settings
     app.extensions["millstream"] = replace(use, settings=settings, models=models, access=access)

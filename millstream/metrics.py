@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from bisect import bisect_left
 from collections import Counter as Numbers
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -45,11 +45,11 @@ class _Pace:
 
 
 class Metrics:
-    """Counts for this worker. Is both ports: a Meter of what runs, and Ends. `models` are the names that tokens are
-    counted under."""
+    """Counts for this worker. Is both ports: a Meter of what runs, and Ends. `knows` tells the names of models that
+    tokens are counted under."""
 
     def __init__(self, settings: Settings, models: Iterable[str] = ()) -> None:
-        self.take(settings, models)
+        self.take(settings, frozenset(models).__contains__)
         self._paces: dict[str, _Pace] = {}
         self._seen: set[str] = set()
         self.registry = CollectorRegistry()
@@ -75,9 +75,9 @@ class Metrics:
         self._refused = self._counter("refused", "Requests answered with an error, limits among them.", "code")
         self._lag = self._histogram("loop_lag_seconds", "How late the event loop wakes.", LATENCIES)
 
-    def take(self, settings: Settings, models: Iterable[str]) -> None:
+    def take(self, settings: Settings, knows: Callable[[str], bool]) -> None:
         """From now on these are the names of keys and models."""
-        self.models = frozenset(models)
+        self.knows = knows
         self._keys = frozenset({ANYONE, *(key.name for key in settings.keys)})
 
     # -- told by the views ------------------------------------------------------------------------------------------
@@ -159,8 +159,8 @@ class Metrics:
 
     def _model(self, name: str) -> str:
         """One of the settings' names; the demo's may have parameters behind it."""
-        name = name if name in self.models else name.partition("?")[0]
-        return name if name in self.models else OTHER
+        name = name if self.knows(name) else name.partition("?")[0]
+        return name if self.knows(name) else OTHER
 
     # -- read by the operator ---------------------------------------------------------------------------------------
 

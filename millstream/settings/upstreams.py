@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 from urllib.parse import urlsplit
 
+from millstream.settings.providers import PROVIDERS, stands_for
 from millstream.settings.values import Secret, SettingError, from_environment, names, number, tables
 
 
@@ -18,7 +19,7 @@ class UpstreamSettings:
 
     name: str
     kind: str
-    models: tuple[str, ...] = ()  # "*" takes every name that no other upstream has
+    models: tuple[str, ...] = ()  # "*" takes every name that no other upstream has; none: those of its own list
     base_url: str = ""
     api_key: Secret = field(default_factory=Secret)
     fallback: tuple[str, ...] = ()  # names of other upstreams, tried in order while no token has come
@@ -42,6 +43,7 @@ CONVENTIONAL = {
     "IFLYTEK_SPARK_API_KEY": ("spark", "api_key"),
     "IFLYTEK_SPARK_API_SECRET": ("spark", "api_secret"),
 }
+LISTED = ("openai", "completions", "anthropic", "ollama")  # kinds whose servers say what models they have
 LIMITS = ("connect", "first_token", "silence", "total")  # s; also settings of the whole server
 SECRETS = {"api_key", "api_secret", "proxy"}  # a proxy's address may hold a password
 
@@ -61,9 +63,10 @@ def _upstream(
     name: str, table: dict[str, Any], limits: Mapping[str, float], environ: Mapping[str, str]
 ) -> UpstreamSettings:
     where = f"upstreams.{name}"
+    table = _with_provider(where, table, environ)
     kind = table.get("kind")
     if not isinstance(kind, str) or not kind:
-        raise SettingError(f'{where} has no kind; write for example kind = "openai"')
+        raise SettingError(f'{where} has no kind; write for example kind = "openai", or provider = "deepseek"')
     values: dict[str, Any] = {}
     extra: dict[str, Any] = {}
     for key, value in table.items():
@@ -85,6 +88,20 @@ def _upstream(
     return UpstreamSettings(name=name, kind=kind, extra=extra, **{**limits, **values})
 
 
+def _with_provider(where: str, table: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    """What the table says itself comes before what its provider stands for."""
+    provider = table.get("provider")
+    if provider is None:
+        return table
+    if not isinstance(provider, str) or provider not in PROVIDERS:
+        raise SettingError(f"{where}.provider is {provider!r}; it has to be one of {', '.join(PROVIDERS)}")
+    known = stands_for(provider, environ)
+    own = {key: value for key, value in table.items() if key != "provider"}
+    if own.get("kind", known["kind"]) != known["kind"]:  # the quirks are settings of its kind
+        known = {key: known[key] for key in ("base_url", "api_key") if key in known}
+    return {**known, **own}
+
+
 def _base_url(name: str, value: Any) -> str:
     if isinstance(value, str) and re.match(r"(\w+:)?(//)?[^/?#]*@", value):
         raise SettingError(f"{name} carries a user name or password; put the key into api_key")
@@ -104,10 +121,10 @@ def _is_address(value: str) -> bool:
 def _conventional(
     environ: Mapping[str, str], model: str, limits: Mapping[str, float]
 ) -> tuple[UpstreamSettings, ...]:
-    """The upstream that the variables of a provider's own clients stand for."""
+    """The upstream that the variables of a provider's own clients stand for. It is asked for its models."""
     found = {name: CONVENTIONAL[name] for name in CONVENTIONAL if environ.get(name)}
     if not found:
-        return ()
+        return _by_key(environ, limits)
     has = f"the environment has {', '.join(found)}"
     kind, *others = dict.fromkeys(kind for kind, _ in found.values())
     if others:
@@ -115,16 +132,27 @@ def _conventional(
     missing = [name for name, (of, _) in CONVENTIONAL.items() if of == kind and name not in found]
     if missing and kind != "openai":  # whose address is known, and whose likes need no key
         raise SettingError(f"{has}, but no {' and no '.join(missing)}")
-    if not model:
+    if not model and kind == "azure":  # whose deployments have names that only its owner knows
         raise SettingError(f"{has}, but no model: set MILLSTREAM_MODEL to the one that answers")
-    # Spark's models are a closed list.
-    table: dict[str, Any] = {"kind": kind, "models": [model if kind == "spark" else "*"]}
+    table: dict[str, Any] = {"kind": kind}
+    if model:  # Spark's models are a closed list
+        table["models"] = [model if kind == "spark" else "*"]
     if kind == "openai":
         table["base_url"] = "https://api.openai.com/v1"
     if kind == "azure" and environ.get("OPENAI_API_VERSION"):
         table["api_version"] = environ["OPENAI_API_VERSION"]
     table |= {setting: environ[name] for name, (_, setting) in found.items()}
     return (_upstream(kind, table, limits, {}),)
+
+
+def _by_key(environ: Mapping[str, str], limits: Mapping[str, float]) -> tuple[UpstreamSettings, ...]:
+    """The provider whose key is in the environment; nobody where there are several, or none."""
+    known = [(provider.key, name) for name, provider in PROVIDERS.items() if provider.base_url.startswith("https:")]
+    found = {key: name for key, name in reversed(known) if environ.get(key)}
+    if len(found) != 1:
+        return ()
+    (name,) = found.values()
+    return (_upstream(name, {"provider": name}, limits, environ),)
 
 
 def _check_fallbacks(upstreams: tuple[UpstreamSettings, ...]) -> None:

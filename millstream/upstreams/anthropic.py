@@ -9,6 +9,7 @@ from typing import Any
 from millstream.dialects.messages.question import NAME
 from millstream.dialects.messages.reader import Events
 from millstream.dialects.messages.request import write
+from millstream.dialects.models import Model
 from millstream.events import Call, Event
 from millstream.settings import SettingError, UpstreamSettings
 from millstream.upstreams import Deadlines, asked, table
@@ -53,6 +54,10 @@ class Anthropic:
             raise refusal(self.name, refused.status, refused.headers, refused.said, self._secrets) from refused
         decoder = Decoder(Events(), call, self.name, self._secrets, passing=call.api == NAME)
         yield from self._exchange.read(accepted, decoder)
+
+    def listed(self) -> list[Model]:
+        """The models that it says it has. Raises UpstreamError."""
+        return self._exchange.models("/v1/models?limit=1000")
 
 
 def _thinking(settings: UpstreamSettings) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from millstream.dialects import models
+from millstream.dialects.models import Model
 from millstream.errors import RequestError, UpstreamError
 from millstream.events import Event
 from millstream.settings import UpstreamSettings
@@ -18,6 +20,7 @@ from millstream.upstreams.http import Client
 from millstream.upstreams.refusals import Refused
 
 ERROR_BODY = 65536, 5.0  # bytes and seconds of a refusal that are read
+LIST = 16 << 20, 10.0  # the same of a list of models: OpenRouter's has a megabyte
 
 
 class Exchange:
@@ -46,6 +49,18 @@ class Exchange:
         raise UpstreamError(
             "upstream_protocol", f'upstream "{self._name}" answered with a web page ({kind}); check its base_url.'
         )
+
+    def models(self, path: str) -> list[Model]:
+        """The server's own list, from this path. Raises UpstreamError."""
+        response = self._client.get(path, LIST[1])
+        said = response.body.beginning(*LIST)
+        try:
+            if response.status != 200:
+                raise ValueError(f"HTTP {response.status}")
+            return models.read(said)
+        except ValueError as error:
+            says = f'upstream "{self._name}" gave no list of its models at {path} ({error}); name them in `models`.'
+            raise UpstreamError("upstream_protocol", says) from error
 
     def read(self, body: Body, decoder: Decoder, source: answers.Payloads | None = None) -> Generator[list[Event]]:
         """What Upstream.stream gives. The connection is kept if the answer was whole, else closed."""

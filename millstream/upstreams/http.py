@@ -58,18 +58,20 @@ class Client:
         length = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
         return self._send(path, f"POST {self._path}{path} HTTP/1.1\r\n{self._lines}{length}\r\n".encode() + body)
 
-    def get(self, path: str) -> Response:
-        """As `post`."""
-        return self._send(path, f"GET {self._path}{path} HTTP/1.1\r\n{self._lines}\r\n".encode())
+    def get(self, path: str, seconds: float) -> Response:
+        """As `post`; the head has to come within so many seconds."""
+        return self._send(path, f"GET {self._path}{path} HTTP/1.1\r\n{self._lines}\r\n".encode(), seconds)
 
-    def _send(self, path: str, message: bytes) -> Response:
+    def _send(self, path: str, message: bytes, seconds: float | None = None) -> Response:
         reader = Reader()
         try:
             sock = self._pool.take() or self._connector.connect()
         except OSError as error:
             raise unreached(self._name, self._url + path, self._connector.limit, error) from error
         try:
+            sock.settimeout(seconds)
             head = ask(sock, message, reader.feed)
+            sock.settimeout(None)
             if head.status == 200 and (coding := head.headers.get("content-encoding", "identity")) != "identity":
                 raise ValueError(f"the response has the Content-Encoding {coding}, although we asked for none")
             shape = framing(head.status, "POST", head.headers.items())

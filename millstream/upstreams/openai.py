@@ -7,6 +7,7 @@ from typing import Any
 
 from millstream.dialects.chat import question as chat
 from millstream.dialects.chat.reader import Chunks, answers_asked
+from millstream.dialects.models import Model
 from millstream.errors import UpstreamError
 from millstream.events import Api, Call, Event
 from millstream.settings import UpstreamSettings
@@ -55,6 +56,10 @@ class OpenAI:
         passing = call.api in self.passes
         reader = Chunks(answers_asked(call.options) if passing else 1, self._think)
         yield from self._exchange.read(accepted, Decoder(reader, call, self.name, self._secrets, passing))
+
+    def listed(self) -> list[Model]:
+        """The models that it says it has. Raises UpstreamError."""
+        return self._exchange.models("/models")
 
     def headers(self, key: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {key}"} if key else {}

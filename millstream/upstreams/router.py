@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
-from typing import Protocol
+from contextlib import suppress
+from threading import Thread
+from typing import Protocol, runtime_checkable
 
+from millstream.dialects.models import Model
 from millstream.errors import MillstreamError
 from millstream.settings import SettingError, Settings, UpstreamSettings
+from millstream.settings.upstreams import LISTED
 from millstream.upstreams import Upstream, local
 from millstream.upstreams.anthropic import Anthropic
 from millstream.upstreams.azure import Azure
+from millstream.upstreams.catalogue import Catalogue
 from millstream.upstreams.demo import Demo
 from millstream.upstreams.fallback import Chain, Failed, Member
 from millstream.upstreams.legacy import Legacy
@@ -17,7 +23,16 @@ from millstream.upstreams.local import Local
 from millstream.upstreams.openai import OpenAI
 from millstream.upstreams.spark import Spark
 
+log = logging.getLogger("millstream")
+
 SHOWN = 10  # models named in an error
+
+
+@runtime_checkable
+class Lists(Protocol):
+    """An upstream whose server says which models it has. Raises UpstreamError."""
+
+    def listed(self) -> list[Model]: ...
 
 
 class Routed(Upstream, Protocol):
@@ -71,7 +86,10 @@ def check_prepared(settings: Settings) -> None:
 class Router:
     """Raises SettingError for upstreams that are configured wrong. `failed` hears of every error of one, also of
     those that a retry or a fallback hides from the client. Upstreams that are as they were come from `before`, with
-    their connections."""
+    their connections.
+
+    An upstream without `models`, or with "*", is asked for its list, when that is needed for the first time.
+    """
 
     def __init__(
         self,
@@ -83,22 +101,18 @@ class Router:
         self._failed = failed
         self._upstreams: dict[str, Routed] = {}  # by model
         self._named: dict[str, Routed] = {}
+        self._catalogues: dict[str, Catalogue] = {}  # by upstream
         self._tables = {table.name: table for table in tables(settings)}
         for table in self._tables.values():
-            kept = before._named[table.name] if before and before._tables.get(table.name) == table else None
-            upstream = self._named[table.name] = kept or build(table, settings)
-            for model in upstream.models:
-                if model in self._upstreams:
-                    raise SettingError(
-                        f"upstreams.{table.name}.models has {model!r}, which upstreams.{self._upstreams[model].name} "
-                        "has already; a model belongs to one upstream"
-                    )
-                self._upstreams[model] = upstream
-            if not upstream.models:
-                raise SettingError(f'upstreams.{table.name} has no models; name them, or write models = ["*"]')
-        self.default = settings.model or next(iter(self.models()), "")
-        if not self.default:
+            kept = before if before and before._tables.get(table.name) == table else None
+            self._add(table, kept._named[table.name] if kept else build(table, settings))
+            if kept and table.name in kept._catalogues:
+                self._catalogues[table.name] = kept._catalogues[table.name]
+        self._default = settings.model or next(iter(self._explicit()), "")
+        if not (self._default or self._catalogues):
             raise SettingError("no model is named in the settings; set MILLSTREAM_MODEL to the one that answers")
+        if self._catalogues:
+            return  # which models there are is not known yet
         self._check("model is", self.default)
         for preset in settings.presets:
             self._check(f"presets.{preset.name}.model is", preset.model or self.default)
@@ -106,20 +120,49 @@ class Router:
             for model in key.models:
                 self._check(f"keys.{key.name}.models has", model)
 
+    def _add(self, table: UpstreamSettings, upstream: Routed) -> None:
+        self._named[table.name] = upstream
+        for model in upstream.models:
+            if model in self._upstreams:
+                raise SettingError(
+                    f"upstreams.{table.name}.models has {model!r}, which upstreams.{self._upstreams[model].name} "
+                    "has already; a model belongs to one upstream"
+                )
+            self._upstreams[model] = upstream
+        if table.kind in LISTED and isinstance(upstream, Lists) and set(upstream.models) <= {"*"}:
+            self._catalogues[table.name] = Catalogue(upstream.listed)
+        elif not upstream.models:
+            raise SettingError(f'upstreams.{table.name} has no models; name them, or write models = ["*"]')
+
     def _check(self, says: str, model: str) -> None:
         try:
             self.find(model)
         except MillstreamError as error:
             raise SettingError(f"{says} {model!r}, which no upstream has: {error.message}") from error
 
+    @property
+    def default(self) -> str:
+        """The model that answers where none is named: the settings' one, else the first that answers chats of the
+        first list. Waits for that. Raises UpstreamError where there is no list."""
+        if not self._default:
+            for catalogue in self._catalogues.values():
+                catalogue.renew()
+            found = self.models()
+            if not found:
+                trouble = next((one.trouble for one in self._catalogues.values() if one.trouble), None)
+                says = "No model is known yet; name one, or set MILLSTREAM_MODEL."
+                raise trouble or MillstreamError("model_not_found", says, param="model")
+            self._default = found[0]
+            log.info("No model is set: asking %s, the first of the list. MILLSTREAM_MODEL chooses one.", found[0])
+        return self._default
+
     def find(self, model: str) -> Upstream:
-        """By the whole name, then by the demo's name with parameters behind it, then whoever takes any name.
+        """By the whole name, then by the demo's name with parameters behind it, then by the upstreams' own lists,
+        then whoever takes any name. An unknown name has the lists asked for again.
 
         Raises MillstreamError (model_not_found).
         """
-        exact = self._upstreams.get(model)
-        demo = self._upstreams.get(model.partition("?")[0])
-        found = exact or (demo if isinstance(demo, Demo) else None) or self._upstreams.get("*")
+        found = self._find(model)
         if found is None:
             names = self.models()
             listed = ", ".join(names[:SHOWN]) + (" …" if len(names) > SHOWN else "")
@@ -127,15 +170,59 @@ class Router:
                 "model_not_found", f"There is no model {model[:100]!r} here; there is {listed}.", param="model"
             )
         table = self._tables[found.name]
-        others = [self._member(name) for name in table.fallback]
+        others = [self._member(name, model) for name in table.fallback]
         return Chain([Member(found, table.retries), *others], self._failed)
 
-    def _member(self, name: str) -> Member:
-        """A fallback: it is asked for its own first model, the one asked for where it takes any."""
+    def _find(self, model: str) -> Routed | None:
+        exact = self._upstreams.get(model)
+        demo = self._upstreams.get(model.partition("?")[0])
+        if exact is not None or isinstance(demo, Demo):
+            return exact or demo
+        others = self._upstreams.get("*")
+        if others is not None and {others.name}.issuperset(self._catalogues):
+            return others  # whatever its list says
+        if (found := self._listing(model) or others) is not None:
+            return found
+        for catalogue in self._catalogues.values():
+            catalogue.renew()
+        unknown = (self._named[name] for name, catalogue in self._catalogues.items() if not catalogue.models)
+        return self._listing(model) or next(unknown, None)  # one whose list can't be had may have it
+
+    def _listing(self, model: str) -> Routed | None:
+        return next((self._named[name] for name, one in self._catalogues.items() if model in one.look()), None)
+
+    def _member(self, name: str, asked: str) -> Member:
+        """A fallback: it is asked for its own first model, the one asked for where it has that, or takes any."""
         upstream = self._named[name]
         model = next((model for model in upstream.models if model != "*"), "")
+        if not model and name in self._catalogues:
+            listed = self._catalogues[name].look()
+            model = "" if asked in listed else next((one.id for one in listed.values() if one.chats), "")
         return Member(upstream, self._tables[name].retries, model)
 
     def models(self) -> list[str]:
-        """The names that can be asked for; an upstream for any name shows none."""
+        """The names that can be asked for, those that answer no chats left out. Waits for first lists."""
+        listed = [one.id for catalogue in self._catalogues.values() for one in catalogue.look().values() if one.chats]
+        return list(dict.fromkeys([*self._explicit(), *listed]))
+
+    def knows(self, name: str) -> bool:
+        """Whether it is one of the names, as far as they are known now."""
+        return name != "*" and (name in self._upstreams or self.model(name) is not None)
+
+    def model(self, name: str) -> Model | None:
+        """What an upstream's list says of it. Waits for nothing."""
+        return next((one.models[name] for one in self._catalogues.values() if name in one.models), None)
+
+    def warm(self) -> None:
+        """Asks for the lists that will be needed, without waiting: so no client has to wait for them."""
+        if self._catalogues and not (self._default and "*" in self._upstreams):
+            Thread(target=self._warm, daemon=True).start()
+
+    def _warm(self) -> None:
+        with suppress(MillstreamError):
+            names = self.models()
+            log.info("%d models: %s", len(names), ", ".join(names[:SHOWN]) + (" …" if len(names) > SHOWN else ""))
+            _ = self.default
+
+    def _explicit(self) -> list[str]:
         return [model for model in self._upstreams if model != "*"]

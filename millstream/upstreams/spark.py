@@ -39,7 +39,7 @@ class Spark:
     def __init__(self, settings: UpstreamSettings) -> None:
         _check(settings)
         self.name = settings.name
-        self.models = settings.models
+        self.models = settings.models or tuple(MODELS)
         self.deadlines = Deadlines(settings.connect, settings.first_token, settings.silence, settings.total)
         self._app_id = _key(settings, "app_id")
         self._api_key = _key(settings, "api_key")

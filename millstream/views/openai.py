@@ -69,7 +69,12 @@ def model(id: str) -> Response:
 
 def _model(caller: Caller, name: str) -> dict[str, Any]:
     """Raises MillstreamError (model_not_found, model_not_allowed). When a model was made is not known: 0."""
-    return {"id": name, "object": "model", "created": 0, "owned_by": intake.find(caller, name).name}
+    found: dict[str, Any] = {"id": name, "object": "model", "created": 0, "owned_by": intake.find(caller, name).name}
+    if (listed := services().models.model(name)) is not None:
+        can = {"tools": listed.tools, "vision": listed.vision}
+        if known := {what: value for what, value in can.items() if value is not None}:
+            found["capabilities"] = known
+    return found
 
 
 def _answer(api: Api) -> Response:

@@ -9,6 +9,7 @@ from typing import Protocol, cast
 from flask import current_app
 
 from millstream.access import Access
+from millstream.dialects.models import Model
 from millstream.limits import Limits
 from millstream.metrics import Metrics
 from millstream.settings import Settings
@@ -20,13 +21,20 @@ from millstream.usage import Ledger
 class Models(Protocol):
     """Which upstream answers to a model's name."""
 
-    default: str
+    @property
+    def default(self) -> str:
+        """Raises MillstreamError where none is known."""
+        ...
 
     def find(self, model: str) -> Upstream:
         """Raises MillstreamError (model_not_found)."""
         ...
 
     def models(self) -> list[str]: ...
+
+    def model(self, name: str) -> Model | None:
+        """What its upstream says of it."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,9 @@ class Fake:
 
     def __init__(self, *replies, tls=False, mute=False):
         self.replies = list(replies)
+        self.models = whole("404 Not Found")  # what a GET gets
         self.requests = []
+        self.listed = []  # requests for the list of models
         self.connections = 0
         self.asked = Event()  # a request has come, or with `mute` a connection
         self.said = Event()  # a HOLD was reached
@@ -78,6 +80,10 @@ class Fake:
         if not request:
             self.left.set()
             return False
+        if request.startswith(b"GET "):
+            self.listed.append(request)
+            sock.sendall(self.models)
+            return True
         self.requests.append(request)
         reply = self.replies.pop(0)
         self.asked.set()
@@ -112,6 +118,8 @@ class Fake:
             if not more:
                 return b""
             data += more
+        if data.startswith(b"GET "):
+            return data
         length = int(data.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
         while len(data.partition(b"\r\n\r\n")[2]) < length:
             data += sock.recv(65536)

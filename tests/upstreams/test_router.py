@@ -1,11 +1,14 @@
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from millstream.errors import MillstreamError
 from millstream.settings import SettingError, Settings, UpstreamSettings
-from millstream.upstreams import local
+from millstream.upstreams import catalogue, local
 from millstream.upstreams.router import Router
+from tests.upstreams.fake import whole
 
 
 def table(name, kind="openai", *models, **values):
@@ -59,8 +62,8 @@ def test_an_unknown_model_gets_a_list():
         ([table("a", "opneai", "m")], "", "demo, local, openai"),
         ([table("a", "openai", "m"), table("b", "openai", "m")], "", r"upstreams\.b\.models has 'm'.*upstreams\.a"),
         ([table("a", "openai", "*"), table("b", "openai", "*")], "m", r"has '\*'"),
-        ([table("a", "openai")], "", r"upstreams\.a has no models"),
-        ([table("a", "openai", "*")], "", "MILLSTREAM_MODEL"),
+        ([table("a", "azure", base_url="https://a.example")], "", r"upstreams\.a has no models"),
+        ([table("a", "azure", "*", base_url="https://a.example")], "", "MILLSTREAM_MODEL"),
         ([table("a", "openai", "m")], "other", "'other'"),
         ([table("a", "openai", "m", extra={"pace": 3})], "", "pace"),
         ([table("a", "demo", extra={"ca_file": "x"})], "", "ca_file"),
@@ -110,3 +113,55 @@ def test_a_local_model_that_is_not_there_is_named():
 def test_the_local_model_has_no_other_settings(tmp_path):
     with pytest.raises(SettingError, match="base_url, pace"):
         router(table("l", "local", base_url="http://127.0.0.1", extra={"pace": 1}))
+
+
+# -- discovered models ---------------------------------------------------------------------------------------------
+
+
+def listing(fake, *names, **values):
+    """An upstream that says it has these models, and its settings."""
+    server = fake()
+    server.models = whole(body=json.dumps({"data": [{"id": name} for name in names]}).encode())
+    return server, replace(server.settings(), name=values.pop("name", "auto"), models=(), **values)
+
+
+def test_an_upstream_without_models_is_asked_for_its_list(fake):
+    server, settings = listing(fake, "text-embedding-3-small", "gpt-x", "gpt-y")
+    routed = router(settings, table("b", "openai", "gpt-y"))
+    assert routed.models() == ["gpt-y", "gpt-x"]
+    assert [routed.find(name).name for name in ("gpt-x", "gpt-y", "text-embedding-3-small")] == ["auto", "b", "auto"]
+    assert (routed.default, routed.knows("gpt-x"), routed.knows("gpt-z")) == ("gpt-y", True, False)
+    assert len(server.listed) == 1 and server.listed[0].startswith(b"GET /v1/models HTTP/1.1")
+
+
+def test_with_a_key_alone_the_lists_first_chat_model_answers_and_the_log_says_which(fake, caplog):
+    caplog.set_level("INFO", "millstream")
+    _, settings = listing(fake, "whisper-1", "gpt-x")
+    assert router(settings).default == "gpt-x"
+    assert "asking gpt-x, the first of the list" in caplog.text
+
+
+def test_an_unknown_name_has_the_list_asked_for_again(fake, monkeypatch):
+    server, settings = listing(fake, "old")
+    routed = router(settings)
+    assert routed.find("old").name == "auto"
+    monkeypatch.setattr(catalogue, "SOON", -1.0)
+    server.models = whole(body=b'{"data":[{"id":"new"}]}')
+    assert routed.find("new").name == "auto"
+    with pytest.raises(MillstreamError, match="there is new"):
+        routed.find("newest")
+
+
+def test_a_list_that_cannot_be_had_is_no_reason_not_to_start(fake):
+    server = fake()  # 404 for the list
+    routed = router(replace(server.settings(), models=()))
+    assert (routed.find("any").name, routed.models()) == ("fake", [])
+    with pytest.raises(MillstreamError, match="gave no list of its models"):
+        _ = routed.default
+
+
+def test_a_fallback_is_asked_for_the_same_model_if_its_list_has_it_else_for_its_first(fake):
+    _, other = listing(fake, "b-1", "shared", name="other")
+    first = table("first", "openai", "a-1", "shared", fallback=("other",))
+    routed = router(first, other)
+    assert [routed.find(name)._members[1].model for name in ("a-1", "shared")] == ["b-1", ""]

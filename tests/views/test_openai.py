@@ -147,6 +147,17 @@ def test_models(native):
         assert client.get(f"/v1/models/{one['id']}").json == one
         assert (one["object"], one["owned_by"]) == ("model", "up")
     assert client.get("/v1/models/a%2Fb").json["id"] == "a/b"
+
+
+def test_discovered_models_say_what_they_can(make_app):
+    server = Fake()
+    listed = {"data": [{"id": "x", "capabilities": {"function_calling": True}}, {"id": "embed-1"}, {"id": "y"}]}
+    server.models = whole(body=json.dumps(listed).encode())
+    client = make_app(upstreams=(UpstreamSettings("up", "openai", (), server.address),)).test_client()
+    first, second = client.get("/v1/models").json["data"]
+    assert (first["id"], first["capabilities"], second["id"]) == ("x", {"tools": True}, "y")
+    assert "capabilities" not in second
+    server.close()
     missing = client.get("/v1/models/none/such")
     assert (missing.status_code, missing.json["error"]["code"]) == (404, "model_not_found")
 
