@@ -25,6 +25,8 @@ READ = 1
 NOTHING_YET = (BlockingIOError, ssl.SSLWantReadError)
 
 Read = TypeVar("Read")
+Take = Callable[[bytes], None]
+Ended = Callable[[Exception | None], None]
 
 
 class Whole(Framing, Protocol):
@@ -51,7 +53,19 @@ class Body:
     """Of a response whose head has been read; `first` came with the head. With a `pool`, the connection may serve
     another question after this. Whoever has a body must `close` or `release` it."""
 
-    __slots__ = ("_first", "_framing", "_over", "_pending", "_pool", "_sock", "_trouble", "_watcher")
+    __slots__ = (
+        "_ended",
+        "_first",
+        "_framing",
+        "_over",
+        "_pending",
+        "_pool",
+        "_sock",
+        "_take",
+        "_timer",
+        "_trouble",
+        "_watcher",
+    )
 
     def __init__(self, sock: socket.socket, framing: Whole, first: bytes = b"", pool: Pool | None = None) -> None:
         self._sock = sock
@@ -60,10 +74,82 @@ class Body:
         self._over = False  # closed or given back
         self._trouble: Exception | None = None  # that pouring met, for `read`
         self._watcher: Any = None
+        self._timer: Any = None
+        self._take: Take | None = None
+        self._ended: Ended | None = None
         self._pending: Callable[[], int] | None = getattr(sock, "pending", None)  # TLS
         if self._pending is not None and self._pending():
             first += sock.recv(self._pending())
         self._first = first
+
+    def begin(self, take: Take, ended: Ended) -> None:
+        """From now on calls `take` with each payload, and at last `ended`, once: with None at the body's end, with
+        ConnectionError where it was cut, ValueError where its framing is broken, or what `take` raised. All that in
+        the event loop, where nothing may block, or in here, if something is there already. Either may `close` or
+        `release` the body, after which nothing is called."""
+        self._take, self._ended = take, ended
+        self._sock.settimeout(0)
+        # What came with the head, and what TLS has decrypted, make no socket readable.
+        while self._ended is not None and self._is_there():
+            self._turn()
+        if self._ended is not None:
+            self._watcher = get_hub().loop.io(self._sock.fileno(), READ)
+            self._watcher.start(self._turn)
+
+    def hurry(self, seconds: float) -> None:
+        """The rest has to come within so many seconds from now: else `ended` is called with TimeoutError."""
+        if self._ended is not None and self._timer is None:
+            self._timer = get_hub().loop.timer(seconds)
+            self._timer.start(self._tell, TimeoutError(f"the end did not come within {seconds:g} s"))
+
+    def _is_there(self) -> bool:
+        return bool(self._first) or self._framing.done or (self._pending is not None and self._pending() > 0)
+
+    def _turn(self) -> None:
+        """One read."""
+        trouble: Exception | None = None
+        over = self._framing.done
+        try:
+            if not over and (payload := self._payload()) and self._take is not None:
+                self._take(payload)
+        except NOTHING_YET:
+            return
+        except EOFError:
+            over = True
+        except Exception as error:
+            trouble = error
+        if over or trouble is not None or self._framing.done:
+            self._tell(trouble)
+
+    def _payload(self) -> bytes:
+        """Raises EOFError at the body's end where the connection's end is that."""
+        try:
+            data = self._received()
+        except NOTHING_YET:
+            raise
+        except OSError as error:  # TLS has errors of its own
+            raise ConnectionError(str(error)) from error
+        if not data:
+            self._end()
+            raise EOFError
+        return self._framing.feed(data)
+
+    def _tell(self, trouble: Exception | None) -> None:
+        ended = self._ended
+        self.cease()
+        if ended is not None:
+            ended(trouble)
+
+    def _received(self) -> bytes:
+        if self._first:
+            data, self._first = self._first, b""
+        elif self._pending is None:
+            data = os.read(self._sock.fileno(), SIZE)  # past gevent's wrapper
+        else:
+            data = self._sock.recv(SIZE)
+            if data and (more := self._pending()):
+                data += self._sock.recv(more)
+        return data
 
     def read(self, seconds: float | None = None) -> bytes:
         """What is there; waits if nothing is; b"" at the end.
@@ -104,12 +190,15 @@ class Body:
         return True
 
     def cease(self) -> None:
-        """Pours no more. Idempotent."""
+        """Calls nothing any more. Idempotent."""
+        self._take = self._ended = None  # whose body this is: no cycle is left
+        for watcher in (self._watcher, self._timer):
+            if watcher is not None:
+                watcher.stop()
+                watcher.close()
         if self._watcher is not None:
-            self._watcher.stop()
-            self._watcher.close()
-            self._watcher = None
             self._sock.settimeout(None)
+        self._watcher = self._timer = None
 
     def _readable(self, take: Callable[[bytes], bool], over: Callable[[BaseException | None], None]) -> None:
         try:
@@ -125,14 +214,7 @@ class Body:
     def _pass_on(self, take: Callable[[bytes], bool]) -> bool:
         """One read. False where `read` is to be asked for more."""
         try:
-            if self._first:
-                data, self._first = self._first, b""
-            elif self._pending is None:
-                data = os.read(self._sock.fileno(), SIZE)  # past gevent's wrapper
-            else:
-                data = self._sock.recv(SIZE)
-                if data and (more := self._pending()):
-                    data += self._sock.recv(more)
+            data = self._received()
             payload = self._framing.feed(data)
         except NOTHING_YET:
             return True
