@@ -5,6 +5,7 @@
 /** In ms if not said otherwise; may be changed before `open`. */
 var LIMITS = {
 	start: 4000, // until `start`, which the server sends within 2 s
+	beside: 1500, // until a way that shows nothing is polled beside
 	silence: 35000, // heartbeats come every 15 s
 	burst: 2500, // what comes at once after so long was held back
 	renew: 262144, // characters an XMLHttpRequest keeps
@@ -99,6 +100,7 @@ function send(ask, on) {
 	xhr.withCredentials = !!ask.withCredentials;
 	for (name in ask.headers) xhr.setRequestHeader(name, ask.headers[name]);
 	xhr.onreadystatechange = xhr.onprogress = look; // Internet Explorer tells of more text by the second
+	xhr.onabort = function () { xhr.stopped = true; }; // window.stop(): told after readyState 4
 	xhr.send(ask.body || null);
 	return function () {
 		over = true;
@@ -236,6 +238,17 @@ function call(callback, self, value) {
 	try { callback.call(self, value); } catch (error) { setTimeout(function () { throw error; }); }
 }
 
+/** A header's value is bytes: an id goes back as the UTF-8 that it came in. */
+function bytes(text) {
+	return encodeURIComponent(text).replace(/%(..)/g, function (all, hex) { return String.fromCharCode(parseInt(hex, 16)); });
+}
+
+function refusal(name, message) {
+	var error = new Error(message);
+	try { return new DOMException(message, name); } catch (old) { error.name = name; }
+	return error;
+}
+
 /**
  * For browsers where the standard's is missing or broken.
  * @constructor
@@ -247,20 +260,30 @@ function Source(url, options) {
 	var link = document.createElement('a');
 
 	function fire(type, facts) {
-		var event = merged({type: type, target: self}, facts), own = self['on' + type];
-		(own ? [own] : []).concat(heard[type] || []).forEach(function (listener) { call(listener, self, event); });
+		var event = merged({type: type, target: self, currentTarget: self, bubbles: false, cancelable: false, defaultPrevented: false}, facts);
+		var own = self['on' + type];
+		(own ? [own] : []).concat(heard[type] || []).forEach(function (listener) {
+			call(listener.handleEvent || listener, listener.handleEvent ? listener : self, event);
+		});
+	}
+
+	function fail(state) {
+		self.readyState = state;
+		fire('error');
+		if (!self.readyState) timer = setTimeout(connect, pause);
 	}
 
 	function connect() {
-		var parser = new Parser(function (event) {
+		var origin, parser = new Parser(function (event) {
 			self.lastEventId = event.id;
-			if (self.readyState < 2) fire(event.type, {data: event.data, lastEventId: event.id, origin: url.split('/', 3).join('/')});
+			if (self.readyState < 2) fire(event.type, {data: event.data, lastEventId: event.id, origin: origin, ports: [], source: null});
 		}, self.lastEventId);
 		self.readyState = 0;
-		if (self.lastEventId) headers['Last-Event-ID'] = self.lastEventId;
+		if (self.lastEventId) headers['Last-Event-ID'] = bytes(self.lastEventId);
 		else delete headers['Last-Event-ID'];
 		abort = send({method: 'GET', url: url, headers: headers, withCredentials: self.withCredentials}, {
-			open: function () {
+			open: function (xhr) {
+				origin = (xhr.responseURL || url).split('/', 3).join('/'); // after redirects
 				self.readyState = 1;
 				fire('open');
 			},
@@ -270,15 +293,16 @@ function Source(url, options) {
 				if (parser.retry !== null) pause = parser.retry;
 			},
 			end: function (xhr, opened) {
-				self.readyState = opened || !xhr.status ? 0 : 2;
-				fire('error');
-				if (!self.readyState) timer = setTimeout(connect, pause);
+				timer = setTimeout(function () { fail((opened || !xhr.status) && !xhr.stopped ? 0 : 2); });
 			}
 		});
 	}
 
-	link.href = url;
-	url = self.url = link.href;
+	link.href = url + '';
+	url = self.url = link.href || location.href; // Internet Explorer has "" for ""
+	if (/^https?:\/*(?:[^\/]*[\s%<>^|]|$)/.test(url)) throw refusal('SyntaxError', 'Millstream: no address: "' + url + '"');
+	// No cache may answer; but over origins this header would need the server's leave.
+	if (url.split('/', 3).join('/') === location.protocol + '//' + location.host) headers['Cache-Control'] = 'no-cache';
 	self.withCredentials = !!more.withCredentials;
 	self.lastEventId = '';
 	self.onopen = self.onmessage = self.onerror = null;
@@ -292,9 +316,11 @@ function Source(url, options) {
 	self.close = function () {
 		self.readyState = 2;
 		clearTimeout(timer);
-		abort();
+		if (abort) abort();
 	};
-	connect();
+	self.readyState = 0;
+	if (/^(https?|blob|data|file):/.test(url)) connect();
+	else timer = setTimeout(function () { fail(2); });
 }
 
 ['CONNECTING', 'OPEN', 'CLOSED'].forEach(function (name, state) { Source[name] = Source.prototype[name] = state; });
@@ -338,7 +364,7 @@ function open(options) {
 	var own = options.headers || {}, names = usable(own), forced = options.transport || 'auto', resume = options.resume || {};
 	var url = options.url || '/chat', base = url.replace(/\/chat$/, ''), slot = OPEN + now() + Math.random();
 	var attempt = 0, way, sink, abort, timer, asked, first, started; // of this connection
-	var beat = 0, begun, missed, stopping, crowded, over; // of the stream
+	var beat = 0, begun, missed, stopping, crowded, over, aside, side, helped; // of the stream
 	var stream = {id: '', url: '', after: +resume.after || 0, transport: '', state: 'connecting', stop: stop,
 		close: function () { if (!over) end('closed'); },
 		key: options.key || slot + Math.random()};
@@ -398,21 +424,52 @@ function open(options) {
 		asked = now();
 		first = started = 0;
 		watch(LIMITS.start);
+		clearTimeout(aside);
+		if (names[way + 1] && !crowded) aside = setTimeout(pollBeside, LIMITS.beside);
 		try {
 			abort = stream.url ? TRANSPORTS[name](request('GET', at('sse', stream.after), {Accept: SSE}), mine)
-				: /^[ep]/.test(name) ? begin(mine) : TRANSPORTS[name](question(url, SSE), mine);
+				: /^[ep]/.test(name) ? begin(mine, connect) : TRANSPORTS[name](question(url, SSE), mine);
 		} catch (error) { mine.blocked(); } // PhantomJS 1.9 at an EventSource of another origin
 		down = '';
 	}
 
 	/** For transports that can only GET. */
-	function begin(mine) {
+	function begin(mine, then) {
 		return send(question(base + '/streams', 'application/json'), {end: function (xhr) {
 			var answer = xhr.status === 201 && parse(xhr.responseText);
 			if (!answer) return refused(xhr, mine);
 			hears.locate(answer.url);
-			connect();
+			then();
 		}});
+	}
+
+	/** Something withholds what this way brings, it seems: polls give the words until a way is found that brings them. */
+	function pollBeside() {
+		var mine = {lost: endBeside, refuse: endBeside}, ending;
+		function follow() { if (side) ending = TRANSPORTS.poll(request('GET'), mine); }
+		if (over || first || side) return;
+		mine.byte = function () {};
+		mine.event = function (type, n, data) {
+			if (!side) return;
+			if (type === 'start') return begins(data);
+			helped = true;
+			hears.event(type, n, data);
+		};
+		mine.over = function (status) { if (side) hears.over(status); };
+		side = function () { if (ending) ending(); };
+		if (stream.url) follow();
+		else ending = begin(mine, follow);
+	}
+
+	function endBeside() {
+		if (side) side();
+		side = null;
+	}
+
+	function begins(data) {
+		stream.state = 'open';
+		if (!begun) tell('onstart', {id: stream.id, url: stream.url, model: data.model || null});
+		begun = true;
 	}
 
 	function watch(time) {
@@ -435,6 +492,8 @@ function open(options) {
 			abort = null;
 		}
 		drop();
+		clearTimeout(aside);
+		endBeside();
 		listen('remove');
 		leave();
 	}
@@ -458,6 +517,7 @@ function open(options) {
 	var hears = {
 		byte: function () {
 			first = first || now();
+			endBeside();
 			if (started) watch(LIMITS.silence);
 			if (now() - beat < 1000) return;
 			beat = now();
@@ -487,16 +547,14 @@ function open(options) {
 			started = true;
 			watch(LIMITS.silence);
 			if (stream.state === 'open') return;
-			stream.state = 'open';
-			if (!begun) tell('onstart', {id: stream.id, url: stream.url, model: data.model || null});
-			begun = true;
+			begins(data);
 			if (missed) tell('onback');
 			missed = false;
 		},
 		over: function (status, facts) {
 			if (status === 'failed') return fail(status);
 			// In one burst: not this way again.
-			if (!crowded && names[way + 1] && first - asked > LIMITS.burst && now() - first < 200) {
+			if (!crowded && names[way + 1] && (helped || first - asked > LIMITS.burst) && (!first || now() - first < 200)) {
 				choice(names[way + 1]);
 				down = names[way];
 			}
@@ -522,7 +580,7 @@ function open(options) {
 		renew: connect,
 		/** The next transport follows the same stream. */
 		blocked: function () {
-			if (!names[way + 1] || navigator.onLine === false) return hears.lost();
+			if (!names[way + 1]) return hears.lost();
 			down = names[way++];
 			connect();
 		}

@@ -194,6 +194,21 @@ def test_words_come_one_by_one_through_a_proxy_that_withholds(
         assert wait(every_browser, "seen.end")["transports"] == ["poll"]
 
 
+def test_a_first_answer_is_polled_beside_a_way_that_shows_nothing(
+    every_browser: Any, nginx: Nginx, upstream: Emulator
+) -> None:
+    upstream.tokens = turns = InTurn(WORDS)
+    with Holder(nginx.port) as holder:
+        load(every_browser, holder.port)
+        every_browser.execute_script("Millstream.limits.start = 90000; Millstream.limits.beside = 300;")
+        go(every_browser)
+        seen = assert_word_by_word(every_browser, upstream, turns)
+        assert (len(seen["transports"]), seen["retries"], len(seen["starts"])) == (1, 0, 1)
+        upstream.tokens = WORDS
+        go(every_browser)
+        assert wait(every_browser, "seen.end")["transports"] != seen["transports"]
+
+
 def test_words_come_one_by_one_through_an_nginx_that_buffers(
     browser: Chrome, backend: Server, upstream: Emulator
 ) -> None:

@@ -1,6 +1,6 @@
 // What every browser loads is ES5, and names no global that is not in old browsers, but behind a test for it.
 const browser = ["window", "document", "navigator", "performance", "setTimeout", "clearTimeout", "XMLHttpRequest", "fetch",
-  "TextDecoder", "AbortController", "Response"];
+  "TextDecoder", "AbortController", "Response", "DOMException", "location"];
 
 export default [
   {

@@ -1,0 +1,149 @@
+"""Millstream.EventSource as https://html.spec.whatwg.org/multipage/server-sent-events.html has it: the interface, its
+events and its requests, in four browsers. What the parser reads is in test_client_eventsource.py."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from tests.browser.stage import Stage
+from tests.browser.test_client import wait
+
+pytestmark = pytest.mark.browser
+
+STREAM = {"Content-Type": "text/event-stream"}
+LATE = threading.Event()  # what is behind /late comes when this is set
+
+# A name; what runs in the page: it ends with `end(value)`, and `open(address)` makes a source; and the value.
+CASES: list[tuple[str, str, Any]] = json.loads(Path(__file__).with_name("eventsource.json").read_text("utf-8"))
+RUN = """
+window.seen = {};
+var there = location.protocol + '//127.0.0.1:' + location.port, left = arguments[0].length;
+arguments[0].forEach(function (one) {
+  var made = [];
+  function end(value) {
+    if (one.name in seen) return;
+    seen[one.name] = value === undefined ? null : value;
+    made.forEach(function (source) { source.close(); });
+    if (!--left) seen.over = true;
+  }
+  function Source(url, options) {
+    var source = new Millstream.EventSource(url, options);
+    made.push(source);
+    return source;
+  }
+  ['CONNECTING', 'OPEN', 'CLOSED'].forEach(function (name) { Source[name] = Millstream.EventSource[name]; });
+  Source.prototype = Millstream.EventSource.prototype;
+  function open(url) { return new Source(url); }
+  function says(url) { open(url).onmessage = function (event) { end(event.data === 'true' || event.data); }; }
+  function errors(url) {
+    var source = open(url), states = [], data = false;
+    source.onerror = function (event) {
+      states.push(source.readyState);
+      data = 'data' in event;
+      setTimeout(function () { end([states, data]); }, 300);
+    };
+    source.onopen = source.onmessage = function () { end('opened'); };
+  }
+  function fail() { end('ran'); }
+  try {
+    new Function('Source', 'open', 'end', 'says', 'errors', 'there', 'fail', 'var s, a, f, n, o, seen;' + one.run)(
+      Source, open, end, says, errors, there, fail);
+  } catch (error) { end(String(error)); }
+});
+"""
+
+
+def answer(method: str, path: str, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
+    url = urlsplit(path)
+    name, query = url.path[1:], url.query
+    text, status, sent = "data", 200, dict(STREAM)
+    if name == "status":
+        status = int(query)
+    elif name == "redirect":
+        status, sent = int(query), {"Location": "/moved"}
+    elif name == "type":
+        sent = {"Content-Type": query.replace("%20", " ")}
+    elif name == "id":
+        last = headers.get("last-event-id", "none").encode("latin-1").decode("utf-8")
+        text = f"{last}\nretry: 20\nid: {next(iter(parse_qs('i=' + query).get('i', [''])))}"
+    elif name == "twice":
+        last = headers.get("last-event-id")
+        text = "opened\nretry: 20\nid: 1" if last is None else "reconnected\nid: 2"
+        status = 204 if last == "2" else 200
+    elif name == "cached":
+        counted.append(path)
+        text = f"{len(counted)} {headers.get('cache-control')}\nretry: 20"
+        sent["Cache-Control"] = "max-age=600"
+    elif name == "cors" and query == "leave":
+        sent |= {"Access-Control-Allow-Origin": headers.get("origin", ""), "Access-Control-Allow-Credentials": "true"}
+    elif name == "charset":
+        text, sent = "…é", {"Content-Type": "text/event-stream;charset=windows-1252"}
+    elif name == "late":
+        LATE.wait(20)
+    else:
+        text = {"a": "a", "moved": "moved", "accept": headers.get("accept", ""), "cookie": "true"}.get(name, text)
+        text = str("mill=1" in headers.get("cookie", "")).lower() if name == "cookie" else text
+    return status, sent, b"" if status in (204, 205) else f"data: {text}\n\n".encode()
+
+
+counted: list[str] = []
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    with Stage(answer) as stage:
+        yield stage
+
+
+# WebKit 538 doesn't listen to a type told after the headers, and Qt's cache to no request.
+UNABLE = {"phantomjs": {"UTF-8, whatever the server says", "no cache answers"}, "qtwebkit": {"no cache answers"}}
+MEANT = ("millstream.js", "Access-Control-Allow-Origin")  # what QtWebKit says of it on its console
+
+
+def told(browser: Any, condition: str) -> Any:
+    """What the page has seen in the end, or when it was to have ended."""
+    try:
+        return wait(browser, condition)
+    except AssertionError:
+        return browser.execute_script("return seen")
+    except RuntimeError as error:
+        if not all(any(word in line for word in MEANT) for line in str(error).splitlines() if line):
+            raise
+        return told(browser, condition)
+
+
+def test_it_does_what_the_standard_says(every_browser: Any, stage: Stage, request: pytest.FixtureRequest) -> None:
+    every_browser.get(f"http://localhost:{stage.port}/")
+    counted.clear()
+    every_browser.execute_script(RUN, [{"name": name, "run": run} for name, run, _ in CASES])
+    seen = told(every_browser, "seen.over")
+    unable = UNABLE.get(request.node.callspec.params["every_browser"], set())
+    wrong = {
+        name: (seen.get(name, "nothing"), value) for name, _, value in CASES if seen.get(name, "nothing") != value
+    }
+    assert {name: found for name, found in wrong.items() if name not in unable} == {}
+
+
+@pytest.mark.parametrize("every_browser", ["browser", "qtwebkit"], indirect=True)  # Firefox lets a request go on
+def test_a_page_that_was_stopped_asks_no_more(every_browser: Any, stage: Stage) -> None:
+    LATE.clear()
+    every_browser.get(f"http://localhost:{stage.port}/")
+    stage.asked.clear()
+    every_browser.execute_script("""
+        var source = new Millstream.EventSource('/late');
+        window.seen = [];
+        source.onopen = source.onmessage = function () { seen.push('came'); };
+        source.onerror = function () { seen.push(source.readyState); };
+    """)
+    while not any(path == "/late" for _, path, _ in stage.asked):
+        wait(every_browser, "true")
+    every_browser.execute_script("window.stop();")
+    assert told(every_browser, "seen.length") == [2]
+    LATE.set()
