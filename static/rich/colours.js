@@ -30,7 +30,7 @@ export function colours(code, language) {
 }
 
 function collect(node, outer, runs) {
-  const own = CLASSES[(node.scope ?? "").split(".")[0]] ?? outer;
+  const own = CLASSES[(node.scope || "").split(".")[0]] || outer;
   for (const child of node.children) {
     if (typeof child !== "string") collect(child, own, runs);
     else if (runs.length && runs[runs.length - 1][0] === own) runs[runs.length - 1][1] += child;

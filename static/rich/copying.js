@@ -18,7 +18,7 @@ async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);
     return true;
-  } catch {
+  } catch (error) {
     return copyByCommand(text); // a page over plain HTTP has no clipboard
   }
 }
@@ -32,6 +32,6 @@ function copyByCommand(text) {
   field.select();
   const done = document.execCommand("copy");
   field.remove();
-  focused?.focus({ preventScroll: true });
+  if (focused) focused.focus({ preventScroll: true });
   return done;
 }

@@ -7,9 +7,9 @@ const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\u{10800}-\u{10ff
 /** "rtl", "ltr", or "" where no letter has come. Code doesn't count. */
 export function direction(nodes) {
   for (const node of nodes) {
-    const letter = LETTER.exec(node.text ?? "")?.[0];
-    if (letter) return RIGHT_TO_LEFT.test(letter) ? "rtl" : "ltr";
-    const inside = node.attributes?.dir !== "ltr" && node.children ? direction(node.children) : "";
+    const letter = LETTER.exec(node.text || "");
+    if (letter) return RIGHT_TO_LEFT.test(letter[0]) ? "rtl" : "ltr";
+    const inside = node.children && node.attributes.dir !== "ltr" ? direction(node.children) : "";
     if (inside) return inside;
   }
   return "";

@@ -10,7 +10,7 @@ function closes(markup) {
 
 /** Whether the last line of a fence's `lines` closes it, in whatever list or quotation it stands. */
 export function isClosed(token, lines) {
-  const last = lines[token.map[1] - 1] ?? "";
+  const last = lines[token.map[1] - 1] || "";
   return token.map[1] - token.map[0] > 1 && closes(token.markup).test(last.replace(/^[ \t>]+/, ""));
 }
 

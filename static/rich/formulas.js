@@ -25,12 +25,12 @@ export function formulaAt(text, at) {
 
 /* A dollar opens nothing behind a letter or before a space, nor over a line's end: "US$5", "$ 5". */
 function mayOpen(text, at, tex) {
-  return !/[\p{L}\p{N}$]/u.test(text[at - 1] ?? "") && !/^\s|\n/.test(tex);
+  return !/[\p{L}\p{N}$]/u.test(text[at - 1] || "") && !/^\s|\n/.test(tex);
 }
 
 /* Nor does it close behind a space, or before a figure: "$5 and $10", "$5-$10"; $HOME:$PATH. */
 function mayClose(text, to, tex) {
-  const after = text[to + 1] ?? "";
+  const after = text[to + 1] || "";
   return !/\s$/.test(tex) && !/\p{N}/u.test(after) && (!/\p{L}/u.test(after) || tex.length < 4 || TEX.test(tex));
 }
 
@@ -71,7 +71,7 @@ function block(state, startLine, endLine, silent) {
   if ((mark !== "$$" && mark !== "\\[") || state.sCount[startLine] - state.blkIndent >= 4) return false;
   let line = startLine + 1;
   while (line < endLine && !state.isEmpty(line) && state.sCount[line] >= state.blkIndent) line += 1;
-  const text = state.getLines(startLine, line, state.blkIndent, false).trimStart();
+  const text = state.getLines(startLine, line, state.blkIndent, false).trimLeft();
   const found = formulaAt(text, 0);
   if (!found || (found.half && !(state.env.more && line >= endLine))) return false;
   const rest = found.half ? "" : /^[ \t]*(?:([.,;:])[ \t]*)?(?:\n|$)/.exec(text.slice(found.end));

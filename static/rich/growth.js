@@ -29,7 +29,7 @@ export class Growth {
   /** Draws what has come. Raises TooDeep. */
   add(piece) {
     this._tail += piece;
-    const code = this._fence?.open.take(this._tail) ?? null;
+    const code = this._fence ? this._fence.open.take(this._tail) : null;
     if (code !== null) {
       this._fence.leaf.text += code;
       this._fence.leaf.drawn.appendData(code);
@@ -41,7 +41,7 @@ export class Growth {
     this._patch(this._shown, [...final, ...shown]);
     this._final.push(...final);
     this._shown = shown;
-    this._moveTip(lastOf(shown) ?? this._element);
+    this._moveTip(lastOf(shown) || this._element);
   }
 
   /** Draws what was held back; nothing comes any more. `whole` is the answer. */
@@ -97,7 +97,7 @@ export class Growth {
 
   _parse(source, how) {
     const tokens = parse(source, how);
-    this._references ||= tokens.references;
+    this._references = this._references || tokens.references;
     return tokens;
   }
 
@@ -119,7 +119,7 @@ export class Growth {
       if (!this._tip.className) this._tip.removeAttribute("class");
     }
     this._tip = to;
-    to?.classList.add("tip");
+    if (to) to.classList.add("tip");
   }
 }
 
@@ -127,7 +127,7 @@ export class Growth {
 function lastOf(shown) {
   let node;
   for (let next = shown; next.length; next = node.children.filter(canHold)) node = next[next.length - 1];
-  return node?.drawn;
+  return node && node.drawn;
 
   function canHold(child) {
     if (child.tag === "td") return child.children.length > 0; // cells that have not come are there, too

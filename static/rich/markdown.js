@@ -24,7 +24,7 @@ parser.inline.State = class extends parser.inline.State {
   scanDelims(start, canSplitWord) {
     const standard = super.scanDelims(start, canSplitWord);
     const before = lastCharacter(this.src.slice(Math.max(0, start - 2), start));
-    const after = String.fromCodePoint(this.src.codePointAt(start + standard.length) ?? 0x20);
+    const after = String.fromCodePoint(this.src.codePointAt(start + standard.length) || 0x20);
     const besideCJK = CJK.test(before) || CJK.test(after);
     if (!besideCJK || !canSplitWord || start + standard.length >= this.posMax) return standard;
     const opens = !/\s/.test(after) && (!isMark(after) || /\s/.test(before) || beside(before));
@@ -42,7 +42,7 @@ function beside(character) {
 }
 
 function lastCharacter(text) {
-  return [...text].pop() ?? "";
+  return [...text].pop() || "";
 }
 
 /**
@@ -52,7 +52,7 @@ function lastCharacter(text) {
 export function parse(source, { growing, more }) {
   const env = { growing, more };
   const tokens = parser.parse(source, env);
-  tokens.references = Object.keys(env.references ?? {}).length > 0;
+  tokens.references = Object.keys(env.references || {}).length > 0;
   return tokens;
 }
 

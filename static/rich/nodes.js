@@ -61,10 +61,10 @@ function open(token) {
   }
   if (type === "link_open") return link(token.attrGet("href"));
   if (type === "table_open") return element("table");
-  const node = element(TAGS[type] ?? "", {});
+  const node = element(TAGS[type] || "", {});
   const start = type === "ordered_list_open" && token.attrGet("start");
   if (start) node.attributes.start = String(start);
-  if (type === "th_open" || type === "td_open") node.align = (token.attrGet("style") ?? "").split(":")[1];
+  if (type === "th_open" || type === "td_open") node.align = (token.attrGet("style") || "").split(":")[1];
   return token.hidden ? element("") : node;
 }
 
@@ -89,7 +89,7 @@ function link(href) {
   let address = "";
   try {
     address = new URL(href).protocol;
-  } catch {
+  } catch (error) {
     // Relative to nothing.
   }
   if (!ADDRESSES.has(address)) return element("");
@@ -98,14 +98,15 @@ function link(href) {
 
 /* For the longest number. Two digits have room in every list. */
 function makeRoom(list) {
-  const digits = String(Number(list.attributes.start ?? 1) + list.children.length - 1).length;
+  const digits = String(Number(list.attributes.start === undefined ? 1 : list.attributes.start) + list.children.length - 1).length;
   if (digits > 2) list.attributes.class = "digits-" + digits;
 }
 
 /* "- [x] Done" is an item with a box. */
 function drawTask(item) {
-  const line = item.children[0]?.tag === "p" ? item.children[0].children : item.children;
-  const box = /^\[([ xX])\]\s+/.exec(line[0]?.text ?? "");
+  const [first] = item.children;
+  const line = first && first.tag === "p" ? first.children : item.children;
+  const box = /^\[([ xX])\]\s+/.exec((line[0] && line[0].text) || "");
   if (!box) return;
   line[0].text = line[0].text.slice(box[0].length);
   const what = line.filter((node) => node.tag !== "ul" && node.tag !== "ol").map(textOf).join("");

@@ -10,7 +10,8 @@ export function element(tag, attributes = {}, children = []) {
 }
 
 export function textOf(node) {
-  return node.tag === undefined ? node.text : node.source ?? node.children.map(textOf).join("");
+  if (node.tag === undefined) return node.text;
+  return node.fill ? node.source : node.children.map(textOf).join("");
 }
 
 /** Makes `parent`'s children, which were drawn from the nodes `before`, those of the nodes `after`. */

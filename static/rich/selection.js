@@ -13,7 +13,7 @@ export function keepSelection(element, step) {
   const { anchorNode, anchorOffset, focusNode, focusOffset } = selection; // a node that is taken away takes its end along
   const now = [[anchorNode, anchorOffset], [focusNode, focusOffset]];
   if (now.every(([node, offset], n) => node === ends[n][0] && offset === ends[n][1])) return;
-  const [anchor, focus] = ends.map((end, n) => (places[n] === null ? end : endAt(element, places[n]) ?? end));
+  const [anchor, focus] = ends.map((end, n) => (places[n] !== null && endAt(element, places[n])) || end);
   selection.setBaseAndExtent(...anchor, ...focus);
 }
 

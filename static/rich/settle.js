@@ -20,7 +20,7 @@ export function settle(text) {
   for (let i = 0; i < end.length; ) {
     const character = end[i];
     const formula = formulaAt(end, i);
-    if (formula?.half || (formula?.end === end.length && character === "$" && !formula.display)) {
+    if (formula && (formula.half || (formula.end === end.length && character === "$" && !formula.display))) {
       end = end.slice(0, i); // a figure behind it would make it two amounts of money
       break;
     } else if (formula) {
@@ -127,11 +127,11 @@ function emphasis(text, at, length, open) {
 }
 
 function closed(text, open) {
-  let end = text.trimEnd();
+  let end = text.trimRight();
   let closers = "";
   for (const { mark, length, at } of open.reverse()) {
     if (at + length < end.length) closers += mark.repeat(length);
-    else end = end.slice(0, at).trimEnd();
+    else end = end.slice(0, at).trimRight();
   }
   return end + closers;
 }

@@ -6,14 +6,14 @@ const NUMBER = /^[-+−±~≈<>≤≥(]*\s?\p{Sc}?\s?\d[\d\s.,:'’]*(?:%|‰|\p
 
 /** `table`'s children are thead and tbody, whose cells know their `align`. */
 export function drawTable(table, words) {
-  const rows = table.children.flatMap((part) => part.children);
-  const columns = rows[0]?.children.length ?? 0;
-  for (let column = 0; column < columns; column += 1) {
+  const rows = [].concat(...table.children.map((part) => part.children));
+  const heads = rows.length ? rows[0].children : [];
+  for (let column = 0; column < heads.length; column += 1) {
     const [head, ...cells] = rows.map((row) => row.children[column]).filter(Boolean);
-    const side = head.align ?? (areNumbers(cells) ? "right" : undefined);
+    const side = head.align || (areNumbers(cells) ? "right" : undefined);
     if (side) for (const cell of [head, ...cells]) cell.attributes.class = side;
   }
-  for (const cell of rows[0]?.children ?? []) {
+  for (const cell of heads) {
     // A screen reader would announce an empty heading for each cell below.
     if (cell.children.length) cell.attributes.scope = "col";
     else cell.tag = "td";

@@ -17,9 +17,9 @@ EVERYWHERE = [CLIENT]  # what old browsers load, too
 NODE = ROOT / "tests/node"
 
 
-def lint(script: str) -> subprocess.CompletedProcess[str]:
-    eslint, config = NODE / "node_modules/eslint/bin/eslint.js", NODE / "eslint.config.js"
-    command = ["node", str(eslint), "--config", str(config), "--stdin", "--stdin-filename", "static/any.js"]
+def lint(script: str, config: str = "eslint.config.js") -> subprocess.CompletedProcess[str]:
+    eslint = NODE / "node_modules/eslint/bin/eslint.js"
+    command = ["node", str(eslint), "--config", str(NODE / config), "--stdin", "--stdin-filename", "static/any.js"]
     return subprocess.run(command, cwd=ROOT, input=script, capture_output=True, text=True, timeout=60)
 
 
@@ -43,6 +43,12 @@ def test_every_regular_expression_is_linear_over_its_worst_case() -> None:
 def test_what_all_browsers_load_is_es5_and_needs_no_newer_global(script: Path) -> None:
     ran = lint(script.read_text("utf-8"))
     assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_what_draws_markdown_is_read_by_chromium_64() -> None:
+    for script in [ROOT / "static/rich.js", *(ROOT / "static/rich").glob("*.js")]:
+        ran = lint(script.read_text("utf-8"), "eslint.rich.js")
+        assert (ran.returncode == 0) == (script.name != "mathml.js"), f"{script}: {ran.stdout}"
 
 
 @pytest.mark.parametrize("newer", ["[].map(a => a);", "new Promise(open);"])
