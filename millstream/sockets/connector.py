@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import ssl
 import time
 from urllib.parse import unquote, urlsplit
 
+from millstream.sockets.accepting import keep_alive
 from millstream.sockets.names import NAMES, Names
 from millstream.sockets.tunnel import tunnel
-
-# A connection that something on the way has dropped without a word is noticed after a minute.
-KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}  # s, s; Linux's names
 
 
 class ProxyError(OSError):
@@ -86,7 +83,8 @@ class Connector:
                 # Each gets its share of what is left: the first one may be an IPv6 address that leads nowhere.
                 sock.settimeout(left(deadline) / (len(addresses) - n))
                 sock.connect(address)
-                _keep_alive(sock)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                keep_alive(sock)
                 return sock
             except OSError as error:
                 sock.close()
@@ -95,15 +93,6 @@ class Connector:
                 sock.close()
                 raise
         raise trouble
-
-
-def _keep_alive(sock: socket.socket) -> None:
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in KEEPALIVE.items():
-        if hasattr(socket, name):
-            with contextlib.suppress(OSError):
-                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def left(deadline: float) -> float:
