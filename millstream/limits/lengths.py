@@ -43,8 +43,8 @@ def held(may: Bounds, call: Call) -> Call:
     """The call, asking for no longer an answer than it may. Raises RequestError (prompt_too_long, bad_field)."""
     if may.max_prompt:
         size = _size(call.messages[call.hidden :], NAMES)
-        if call.api != "chat":
-            size += _size([value for name, value in call.options.items() if name not in LENGTHS])
+        more = ("tools",) if call.api == "chat" else set(call.options) - set(LENGTHS)
+        size += _size([call.options[name] for name in more if name in call.options])
         if size > may.max_prompt:
             raise RequestError(
                 "prompt_too_long",

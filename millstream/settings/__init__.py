@@ -103,8 +103,8 @@ class Settings:
         "bytes",
         0,
     )
-    max_body: int = _setting(1 << 20, "largest request body of /chat and /streams", "bytes", 1)
-    max_body_v1: int = _setting(20 << 20, "largest request body of /v1, where images come within it", "bytes", 1)
+    max_body: int = _setting(1 << 20, "largest form or text sent to /chat and /streams", "bytes", 1)
+    max_body_v1: int = _setting(20 << 20, "largest request body in JSON, where images come within it", "bytes", 1)
     body_timeout: float = _setting(10.0, "the limit for receiving a request body, for each MiB of it", "s", 0.1)
     graceful_timeout: int = _setting(120, "how long a worker that is told to leave stays for its streams", "s", 1)
     drain_margin: int = _setting(5, "so long before that limit running streams are ended as interrupted", "s", 0)

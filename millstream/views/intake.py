@@ -90,9 +90,15 @@ def query() -> dict[str, str]:
 def fields(most: int | None = None) -> dict[str, Any]:
     """The fields of the body, of at most so many bytes; {} where there is none."""
     if "fields" not in g:
-        g.fields = read_fields(request.content_type or "", body(most or services().settings.max_body))
+        g.fields = read_fields(request.content_type or "", body(most or _most()))
         g.format = g.fields.get("format")  # errors that follow go out in it, too
     return dict(g.fields)
+
+
+def _most() -> int:
+    """Bytes of a body: JSON may have pictures in it."""
+    use = services().settings
+    return use.max_body_v1 if request.is_json else use.max_body
 
 
 def body(most: int) -> bytes:

@@ -9,9 +9,12 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from millstream.dialects.chat import request as chat
 from millstream.errors import RequestError
 
-FIELDS = ("messages", "prompt", "system", "model", "preset", "temperature", "top_p", "max_tokens", "stop")
+TOOLS = ("tools", "tool_choice")
+FIELDS = ("messages", "prompt", "system", "model", "preset", "temperature", "top_p", "max_tokens", "stop", *TOOLS)
+SAYS = ("role", "content", "tool_calls", "tool_call_id")  # what a message may have, in OpenAI's words
 RESUMING = ("last_event_id", "lastEventId", "after", "offset", "wait")
 CONTROLS = (
     "format",
@@ -26,7 +29,7 @@ CONTROLS = (
 )
 IGNORED = ("stream", "_")  # `_` is what jQuery and others add against caches
 NUMBERS: dict[str, tuple[float, float]] = {"temperature": (0, 2), "top_p": (0, 1), "max_tokens": (1, 1_000_000)}
-ROLES = ("system", "developer", "user", "assistant")
+ROLES = ("system", "developer", "user", "assistant", "tool")
 YES, NO = ("true", "1", "on"), ("false", "0", "")
 MODEL_MOST = 200  # characters of a model's name
 
@@ -79,8 +82,11 @@ def question(fields: dict[str, Any]) -> Question:
     options: dict[str, Any] = {name: value for name in NUMBERS if (value := _number(fields, name)) is not None}
     if (stop := _stop(fields.get("stop"))) is not None:
         options["stop"] = stop
+    options |= {name: fields[name] for name in TOOLS if fields.get(name) is not None}
     preset = None if fields.get("preset") is None else _string(fields, "preset")
-    return Question(_messages(fields), _model(fields), options, controls(fields), preset)
+    messages = _messages(fields)
+    chat.read({"messages": messages, **{name: options[name] for name in TOOLS if name in options}})
+    return Question(messages, _model(fields), options, controls(fields), preset)
 
 
 def controls(fields: Mapping[str, Any]) -> dict[str, str]:
@@ -156,10 +162,13 @@ def _messages(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _message(number: int, message: Any) -> dict[str, Any]:
     where = f"messages[{number}]"
-    if not isinstance(message, dict) or set(message) != {"role", "content"}:
+    if not isinstance(message, dict) or not {"role", "content"} <= set(message) <= set(SAYS):
         raise RequestError("bad_field", f"{where} has to be an object with role and content.", param=where)
     if message["role"] not in ROLES:
         raise RequestError("bad_field", f"{where}.role has to be one of {', '.join(ROLES)}.", param=f"{where}.role")
-    if not isinstance(message["content"], str):
-        raise RequestError("bad_field", f"{where}.content has to be text.", param=f"{where}.content")
-    return {"role": message["role"], "content": message["content"]}
+    content = message["content"]
+    if not isinstance(content, str | list) and not (content is None and message.get("tool_calls")):
+        raise RequestError(
+            "bad_field", f"{where}.content has to be text, or a list of parts.", param=f"{where}.content"
+        )
+    return {name: message[name] for name in SAYS if name in message}

@@ -31,6 +31,8 @@ FORMATS = [
     clients.Ndjson,
     clients.Polling,
     clients.Text,
+    clients.Responses,
+    clients.Chat,
 ]
 # The halves of "🌊" come in two pieces, as they do from models that think in bytes.
 PIECES = (
