@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from decimal import Decimal
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -11,6 +12,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from millstream.access import Access
 from millstream.access.keyring import Keyring
 from millstream.access.sessions import Sessions, open_secret
+from millstream.errors import Unavailable
 from millstream.limits import Limits
 from millstream.limits.marks import Marks
 from millstream.limits.storage import Storage
@@ -20,7 +22,8 @@ from millstream.settings import SITE, Settings, load, make_state
 from millstream.stores.table import open_store
 from millstream.streams import Aside, Several, Streams, Writer
 from millstream.upstreams.router import Router, check_prepared
-from millstream.usage import Ledger
+from millstream.usage import Ledger, Unwritable
+from millstream.usage.sums import total
 from millstream.views import cors, doors, failures, intake, journal, policy, preferences
 from millstream.views.chat import chat
 from millstream.views.doctor import doctor
@@ -48,8 +51,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     workers = int(os.environ.get("WEB_CONCURRENCY") or 1)
     store = open_store(settings.store, ttl=settings.ttl, workers=workers, size=settings.store_size)
     storage = open_storage(settings.limits_store)
-    limits = Limits(settings, storage)
     ledger, aside = Ledger(settings.database), Aside()
+    limits = Limits(settings, storage, lambda *of: _spent(app, *of))
     writer = Writer(ledger.write, aside)
     metrics = Metrics(settings)
     models = Router(settings, failed=metrics.failed)
@@ -84,6 +87,16 @@ def create_app(settings: Settings | None = None) -> Flask:
     use.streams.open()
     models.warm()
     return app
+
+
+def _spent(app: Flask, name: str, since: str) -> Decimal:
+    """What a caller, or "" for all, has spent since a day. Raises Unavailable."""
+    use: Services = app.extensions["millstream"]
+    try:
+        sums = use.aside.run(use.ledger.sums, (), since, name or None)
+    except Unwritable:
+        raise Unavailable("store_unavailable", "The ledger can't be read now; try again.") from None
+    return total(sums).costs.get(use.settings.currency, Decimal(0))
 
 
 def _access(settings: Settings, storage: Storage) -> Access:

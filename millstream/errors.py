@@ -34,7 +34,9 @@ CODES: dict[str, tuple[int, str]] = {
     "bad_range": (416, "invalid_request_error"),
     "idempotency_key_reused": (422, "invalid_request_error"),
     "headers_too_large": (431, "invalid_request_error"),
-    **dict.fromkeys(("requests", "tokens", "streams", "login", "upstream_limited"), (429, "rate_limit_error")),
+    **dict.fromkeys(
+        ("requests", "tokens", "streams", "budget", "login", "upstream_limited"), (429, "rate_limit_error")
+    ),
     "internal": (500, "server_error"),
     "bad_gateway": (502, "server_error"),  # this and gateway_timeout only nginx says: we are away, or too late
     "gateway_timeout": (504, "server_error"),

@@ -80,6 +80,8 @@ GOOD = {
     "streams": ("3", "3", 3),
     "streams_total": ("100", "100", 100),
     "tokens_per_day": ("200000", "200_000", 200_000),
+    "budget": ("10/month", '"10/month"', "10/month"),
+    "budget_total": ("5 per day", '"5 per day"', "5 per day"),
     "max_prompt": ("4000", "4000", 4000),
     "max_tokens": ("500", "500", 500),
     "database": ("sqlite:///a.db", '"sqlite:///a.db"', "sqlite:///a.db"),

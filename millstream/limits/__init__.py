@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from math import floor
 from time import time
 from typing import Protocol, TypeVar, cast
@@ -19,9 +20,11 @@ from millstream.events import Call
 from millstream.limits import lengths, refusals
 from millstream.limits.book import LEASE, Book
 from millstream.limits.bounds import Bounds, bounds, network
+from millstream.limits.purses import Purse, Purses, Spent, nothing
 from millstream.limits.refusals import Window
 from millstream.limits.storage import Storage, StorageDown
 from millstream.settings import Settings
+from millstream.settings.prices import plain
 from millstream.streams import Row
 
 T = TypeVar("T")
@@ -46,10 +49,17 @@ class Limits:
     """One a worker, and an `Ends`. Where the storage can't count, nobody who has limits gets through: Unavailable
     (store_unavailable). What runs goes on, and is counted when the storage is back."""
 
-    def __init__(self, settings: Settings, storage: Storage) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        storage: Storage,
+        spent: Callable[[str, str], Decimal] = nothing,
+    ) -> None:
+        """`spent` gives what the ledger has of a caller ("" of all) since a day. Raises Unavailable."""
         self._storage = storage
         self._windows = MovingWindowRateLimiter(cast(Countable, storage))
         self._book = Book(storage)
+        self._purses = Purses(storage, self._book, spent)
         self._down = False
         self.take(settings)
 
@@ -59,6 +69,7 @@ class Limits:
         self._others = bounds(settings, None)
         self._by_address = settings.requests_per_minute_address
         self._total = settings.streams_total
+        self._purses.take(settings)
 
     def close(self) -> None:
         """Writes what is left to be counted, if the storage takes it now."""
@@ -68,8 +79,8 @@ class Limits:
     def trouble(self) -> bool:
         """Whether there are limits and they can't be counted now: then nobody who has any gets through."""
         all_ = (self._others, *self._keys.values())
-        counted = any(may.requests_per_minute or may.streams or may.tokens_per_day for may in all_)
-        if not (counted or self._by_address or self._total):
+        counted = any(may.requests_per_minute or may.streams or may.tokens_per_day or may.budget for may in all_)
+        if not (counted or self._by_address or self._total or self._purses.total):
             return False
         try:
             self._run(lambda: self._storage.incr("ready", MINUTE))  # it must be written: a full disk can be read
@@ -101,18 +112,20 @@ class Limits:
     def admit(self, caller: Caller, id: str) -> dict[str, str]:
         """Counts a new answer in, until `record` or `void` ends it, and gives the headers that say what is left.
 
-        Refused is all or nothing: what is refused isn't counted. Raises RequestError (requests, tokens, streams),
-        Unavailable (full, store_unavailable).
+        Refused is all or nothing: what is refused isn't counted. Raises RequestError (requests, tokens, budget,
+        streams), Unavailable (full, store_unavailable).
         """
         may = self._may(caller.name)
         windows = self._windows_of(caller, may)
         places = self._places(caller.name, may)
-        if not (windows or places or may.tokens_per_day):
+        purses = self._purses.of(caller.name, may.budget)
+        if not (windows or places or purses or may.tokens_per_day):
             return {}
+        self._purses.fill(purses, self._run)
         pauses = iter(SETTLING)
         while True:
             try:
-                headers = self._run(lambda: self._count(caller.name, may, windows, places, id))
+                headers = self._run(lambda: self._count(caller.name, may, windows, places, purses, id))
                 break
             except MillstreamError as error:
                 pause = next(pauses, None)
@@ -133,6 +146,15 @@ class Limits:
         self._book.end(row.id, self._places(row.caller, may))
         if may.tokens_per_day and row.usage:
             self._book.count(_today(row.caller), row.usage.input + row.usage.output)
+        if row.cost is not None and row.currency == self._purses.currency:
+            begun = datetime.fromtimestamp(row.created, UTC)
+            self._purses.pay(self._purses.of(row.caller, may.budget, begun), row.cost)
+
+    def spent(self, name: str) -> list[Spent]:
+        """What is gone of each budget that this caller's answers are paid from. Raises Unavailable."""
+        purses = self._purses.of(name, self._may(name).budget)
+        self._purses.fill(purses, self._run)
+        return self._run(lambda: self._purses.read(purses)) if purses else []
 
     def _may(self, name: str) -> Bounds:
         return self._keys.get(name, self._others)
@@ -154,24 +176,32 @@ class Limits:
     # -- what runs in a job -------------------------------------------------------------------------------------
 
     def _count(
-        self, name: str, may: Bounds, windows: list[Window], places: dict[str, int], id: str
+        self, name: str, may: Bounds, windows: list[Window], places: dict[str, int], purses: list[Purse], id: str
     ) -> dict[str, str]:
         with self._storage.atomic():
             today = self._storage.get(_today(name)) if may.tokens_per_day else 0
+            spent = self._purses.read(purses)
+
+            def headers() -> dict[str, str]:
+                return self._headers(may, windows, today, spent)
+
             if may.tokens_per_day and today >= may.tokens_per_day:
-                raise refusals.tokens(may.tokens_per_day, _to_midnight(), self._headers(may, windows, today))
+                raise refusals.tokens(may.tokens_per_day, _to_midnight(), headers())
+            for one in spent:
+                if not one.remaining:
+                    raise refusals.budget(one, self._purses.currency, headers())
             for window in windows:  # before anything is taken, for not all storages take it back
                 if not self._windows.test(window.item, window.who):
-                    raise self._too_many(window, self._headers(may, windows, today))
+                    raise self._too_many(window, headers())
             if places and (full := self._storage.lease(id, places, LEASE)):
                 if full == EVERYBODY:
                     raise Unavailable("full", f"The server is full ({self._total} answers run). Try again.")
-                raise refusals.streams(may.streams, self._headers(may, windows, today))
+                raise refusals.streams(may.streams, headers())
             for window in windows:
                 if not self._windows.hit(window.item, window.who):  # somebody else came between, in Redis
                     self._storage.end({place: [id] for place in places})
-                    raise self._too_many(window, self._headers(may, windows, today))
-            return self._headers(may, windows, today)
+                    raise self._too_many(window, headers())
+            return headers()
 
     def _too_many(self, window: Window, headers: dict[str, str]) -> MillstreamError:
         return refusals.requests(window, self._wait(window), headers)
@@ -180,16 +210,21 @@ class Limits:
         reset = self._windows.get_window_stats(window.item, window.who).reset_time
         return max(1, floor(reset - time()) + 1)  # what is exactly a minute old still counts
 
-    def _headers(self, may: Bounds, windows: list[Window], today: int) -> dict[str, str]:
-        """As OpenAI's API has them; of two windows the one with less left."""
+    def _headers(self, may: Bounds, windows: list[Window], today: int, spent: list[Spent]) -> dict[str, str]:
+        """As OpenAI's API has them; of two windows the one with less left. What all may spend together is no caller's
+        business."""
         found: dict[str, str] = {}
         if windows:
             stats = [(self._windows.get_window_stats(window.item, window.who), window.item) for window in windows]
             least, item = min(stats, key=lambda both: both[0].remaining)
             found |= refusals.headers("requests", item.amount, least.remaining, least.reset_time - time())
         if may.tokens_per_day:
-            left = may.tokens_per_day - today
+            left = max(0, may.tokens_per_day - today)
             found |= refusals.headers("tokens", may.tokens_per_day, left, _to_midnight())
+        for one in spent:
+            if one.purse.owner:
+                amounts = plain(one.purse.budget.amount), plain(one.remaining)
+                found |= refusals.headers("budget", *amounts, one.purse.left)
         return found
 
     def _run(self, job: Callable[[], T]) -> T:

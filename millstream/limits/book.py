@@ -33,6 +33,7 @@ class Book:
         self.held: dict[str, tuple[str, ...]] = {}  # the names that each lease of this worker has a place of
         self._ended: list[tuple[str, tuple[str, ...]]] = []
         self._counts: Counter[str] = Counter()
+        self._kept: dict[str, int] = {}  # s that each of them is kept
         self._storage = storage
         self._news = Event()
         self._writer: Greenlet | None = None
@@ -51,9 +52,10 @@ class Book:
             self._ended.append((id, tuple(names)))
             self._tell()
 
-    def count(self, key: str, amount: int) -> None:
-        """Adds to a sum."""
+    def count(self, key: str, amount: int, seconds: int = DAYS) -> None:
+        """Adds to a sum, which is kept for so long."""
         self._counts[key] += amount
+        self._kept[key] = seconds
         self._tell()
 
     def close(self) -> None:
@@ -97,6 +99,7 @@ class Book:
             self._trouble = True
             return False
         self._trouble = False
+        self._kept = {key: self._kept[key] for key in self._counts}
         self._renewed = now if renewed or not self.held else self._renewed
         self._swept = now if sweep else self._swept
         return True
@@ -112,7 +115,7 @@ class Book:
             if ended:
                 self._storage.end(ended)
             for key, amount in counts.items():
-                self._storage.incr(key, DAYS, amount)
+                self._storage.incr(key, self._kept[key], amount)
             if renewed:
                 self._storage.renew(renewed, LEASE)
             if sweep:

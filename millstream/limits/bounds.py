@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Any
 
 from msgspec import Struct
 
 from millstream.settings import KeySettings, Settings
+from millstream.settings.budgets import Budget, parse
 
 
 class Bounds(Struct, frozen=True):
@@ -17,15 +19,16 @@ class Bounds(Struct, frozen=True):
     tokens_per_day: int
     max_prompt: int
     max_tokens: int
+    budget: Budget | None = None
 
 
 def bounds(settings: Settings, key: KeySettings | None) -> Bounds:
-    def of(name: str) -> int:
+    def of(name: str) -> Any:
         own = getattr(key, name, None)
-        found: int = getattr(settings, name) if own is None else own
-        return found
+        return getattr(settings, name) if own is None else own
 
-    return Bounds(*(of(name) for name in Bounds.__struct_fields__))
+    *numbers, _ = Bounds.__struct_fields__
+    return Bounds(**{name: of(name) for name in numbers}, budget=parse(of("budget")))
 
 
 def network(address: str) -> str:

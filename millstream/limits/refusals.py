@@ -12,6 +12,8 @@ from limits import RateLimitItem
 from msgspec import Struct
 
 from millstream.errors import RequestError
+from millstream.limits.purses import Spent
+from millstream.settings.prices import plain
 
 WHEN_ONE_ENDS = 5  # s; nobody knows when that is
 
@@ -36,6 +38,13 @@ def tokens(most: int, seconds: float, headers: dict[str, str]) -> RequestError:
     return _refusal("tokens", says, ceil(seconds), headers)
 
 
+def budget(spent: Spent, currency: str, headers: dict[str, str]) -> RequestError:
+    purse, period = spent.purse, spent.purse.budget.period
+    what = f"Your budget of {plain(purse.budget.amount)} {currency}" if purse.owner else "The budget of this server"
+    says = f"{what} for this {period} is used up. A new {period} begins in {duration(purse.left)}, at midnight UTC."
+    return _refusal("budget", says, ceil(purse.left), headers)
+
+
 def streams(most: int, headers: dict[str, str]) -> RequestError:
     says = f"{_count(most)} can run at the same time. Try again when one has ended, or stop one."
     return _refusal("streams", says, WHEN_ONE_ENDS, headers)
@@ -49,10 +58,12 @@ def _count(most: int) -> str:
     return f"Only {most} answer{'s' if most > 1 else ''}"
 
 
-def headers(of: Literal["requests", "tokens"], most: int, left: int, seconds: float) -> dict[str, str]:
+def headers(
+    of: Literal["requests", "tokens", "budget"], most: int | str, left: int | str, seconds: float
+) -> dict[str, str]:
     return {
         f"x-ratelimit-limit-{of}": str(most),
-        f"x-ratelimit-remaining-{of}": str(max(0, left)),
+        f"x-ratelimit-remaining-{of}": str(left),
         f"x-ratelimit-reset-{of}": duration(seconds),
     }
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from millstream.settings.budgets import as_budget
 from millstream.settings.keys import KeySettings, read_keys
 from millstream.settings.lines import line_of
 from millstream.settings.places import BASE, INSTALLED, ROOT, SITE, config_path, make_folder, state_folder
@@ -134,6 +135,12 @@ class Settings:
     streams: int = _setting(0, "answers of a key that may run at the same time; also per key; 0: any number", "", 0)
     streams_total: int = _setting(0, "the same for all keys together, over all workers: then 503", "", 0)
     tokens_per_day: int = _setting(0, "tokens that a key may use up in a day; also per key; 0: any number", "", 0)
+    budget: str = _setting(
+        "",
+        "what a key may cost in a day, week or month, in `currency`: `10/month`; also per key",
+        check=as_budget,
+    )
+    budget_total: str = _setting("", "the same for all keys together", check=as_budget)
     max_prompt: int = _setting(
         0, "longest question with its conversation; also per key; 0: `max_body`", "characters", 0
     )

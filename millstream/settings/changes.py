@@ -13,6 +13,7 @@ from millstream.settings.upstreams import LIMITS
 
 # What a running server takes up; all else is read at the start alone.
 CHANGEABLE = {*TABLES, *LIMITS, *NUMBERS, "requests_per_minute_address", "streams_total", "model", "currency"}
+CHANGEABLE |= {"budget", "budget_total", "keep"}
 
 
 class Changes:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from millstream.settings.budgets import as_budget
 from millstream.settings.values import SettingError, boolean, names, number, tables
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")
@@ -27,6 +28,7 @@ class KeySettings:
     tokens_per_day: int | None = None
     max_prompt: int | None = None  # characters of a question with its conversation
     max_tokens: int | None = None  # of an answer
+    budget: str | None = None  # 10/month; "" is none
     keep: bool | None = None  # whether its answers may go on though nobody follows
 
 
@@ -55,6 +57,8 @@ def _key(name: str, table: dict[str, Any]) -> KeySettings:
             values[key] = boolean(f"{where}.{key}", value)
         elif key == "models":
             values[key] = names(f"{where}.{key}", value)
+        elif key == "budget":
+            values[key] = as_budget(f"{where}.{key}", value)
         elif key in NUMBERS:
             values[key] = number(f"{where}.{key}", value, int, 0, "")
         else:

@@ -15,7 +15,8 @@ EXPOSED = (
     "Accept-Post, Content-Disposition, Content-Location, Content-Range, Location, Retry-After, WWW-Authenticate, "
     "x-request-id, "
     "x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, "
-    "x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens"
+    "x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens, "
+    "x-ratelimit-limit-budget, x-ratelimit-remaining-budget, x-ratelimit-reset-budget"
 )
 METHODS = "GET, HEAD, POST, DELETE"
 NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+( *, *[A-Za-z0-9!#$%&'*+.^_`|~-]+)*")

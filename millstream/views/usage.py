@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from math import ceil
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, render_template, request
 
 from millstream.errors import RequestError, Unavailable
+from millstream.limits.purses import Spent
 from millstream.negotiation import negotiate
+from millstream.settings.prices import plain
 from millstream.usage import Sum, Unwritable
 from millstream.usage.report import cost_of, to_object, to_text
 from millstream.usage.sums import first_day, regroup, total
@@ -38,6 +41,8 @@ def show() -> Response:
         parts = use.aside.run(use.ledger.sums, ("day", "model"), since, caller.name)
     except Unwritable:
         raise Unavailable("store_unavailable", "The ledger can't be read now; try again.") from None
+    # What all may spend together is the operator's business.
+    budgets = [one for one in use.limits.spent(caller.name) if one.purse.owner or intake.by_operator()]
     used = regroup(parts, 0)
     by_day = [used.get(day, Sum((day,))) for day in (str(today - timedelta(days=n)) for n in reversed(range(days)))]
     by_model = sorted(regroup(parts, 1).values(), key=lambda part: (-part.input - part.output, part.by))
@@ -49,18 +54,36 @@ def show() -> Response:
             total=to_object(total(parts)),
             days=[{"day": part.by[0], **to_object(part)} for part in used.values()],
             models=[{"model": part.by[0], **to_object(part)} for part in by_model],
+            budgets=[_budget(one) for one in budgets],
         )
     elif media_type == "text/plain":
         text = f"{caller.name}, {since} to {today} (UTC)\n\n" + "\n".join(
-            (to_text(list(used.values()), ["day"]), to_text(by_model, ["model"]))
+            (to_text(list(used.values()), ["day"]), to_text(by_model, ["model"]), *map(_in_words, budgets))
         )
         response = Response(text, content_type="text/plain; charset=utf-8")
     else:
         response = Response(
-            _page(caller.name, by_day, by_model, total(parts)), content_type="text/html; charset=utf-8"
+            _page(caller.name, by_day, by_model, total(parts), budgets), content_type="text/html; charset=utf-8"
         )
     response.headers.update({"Cache-Control": "no-store", "Vary": "Accept", "X-Content-Type-Options": "nosniff"})
     return response
+
+
+def _budget(one: Spent) -> dict[str, Any]:
+    budget = one.purse.budget
+    return {
+        "of": "key" if one.purse.owner else "all",
+        "limit": plain(budget.amount),
+        "period": budget.period,
+        "spent": plain(one.amount),
+        "remaining": plain(one.remaining),
+        "resets_in": ceil(one.purse.left),
+    }
+
+
+def _in_words(one: Spent) -> str:
+    said, whose = _budget(one), "" if one.purse.owner else " of all keys"
+    return f"budget{whose} for this {said['period']}: {said['spent']} of {said['limit']} spent\n"
 
 
 def _media_type() -> str:
@@ -73,7 +96,7 @@ def _media_type() -> str:
     return found
 
 
-def _page(name: str, by_day: list[Sum], by_model: list[Sum], whole: Sum) -> str:
+def _page(name: str, by_day: list[Sum], by_model: list[Sum], whole: Sum, budgets: list[Spent]) -> str:
     values: dict[str, Any] = {
         "root": request.script_root,
         "name": name,
@@ -84,5 +107,7 @@ def _page(name: str, by_day: list[Sum], by_model: list[Sum], whole: Sum) -> str:
         "cost_of": cost_of,
         "choices": (7, DAYS, 90),
         "days": len(by_day),
+        "budgets": [_budget(one) for one in budgets],
+        "currency": services().settings.currency,
     }
     return render_template("usage.html", **values)

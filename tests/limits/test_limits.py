@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from decimal import Decimal
 
 import gevent
 import pytest
+from msgspec.structs import replace
 
 from millstream import limits as room
 from millstream.access import Caller
@@ -59,7 +62,7 @@ def passes(what) -> None:
     while True:
         try:
             return what()
-        except MillstreamError:
+        except (MillstreamError, ZeroDivisionError):
             assert time.monotonic() < until
             gevent.sleep(0.02)
 
@@ -161,14 +164,71 @@ def test_tokens_of_a_day_are_counted_when_answers_end(workers, monkeypatch):
     assert other.admit(ME, "5")["x-ratelimit-remaining-tokens"] == "100"
 
 
-def refused_by_tokens(limits) -> None:
+def refused_by_tokens(limits, code: str = "tokens", who: Caller = ME) -> None:
     """Raises as long as it is not."""
     try:
-        limits.admit(ME, "x")
+        limits.admit(who, "x")
     except MillstreamError as error:
-        if error.code == "tokens":
+        if error.code == code:
             return
     raise MillstreamError("internal", "it passed")
+
+
+def paid(id: str, cost: str, caller: str = "me", currency: str = "USD") -> Row:
+    return replace(row(id, caller), cost=cost, currency=currency, created=time.time())
+
+
+def test_money_is_counted_to_the_last_place_over_all_workers(workers):
+    one, other = workers(budget="0.3/month")
+    told = one.admit(ME, "1")
+    assert (told["x-ratelimit-limit-budget"], told["x-ratelimit-remaining-budget"]) == ("0.3", "0.3")
+    for n in range(100):
+        (one, other)[n % 2].record(paid(str(n), "0.002999999999"))
+    other.record(paid("x", "5", currency="EUR"))  # of former prices
+    passes(lambda: other.admit(ME, "2")["x-ratelimit-remaining-budget"] == "0.0000000001" or 1 / 0)
+    one.record(paid("101", "0.0000000001"))
+    passes(lambda: refused_by_tokens(other, "budget"))
+    error = refusal(one.admit, ME, "3")
+    assert (error.status, error.headers["x-ratelimit-remaining-budget"]) == (429, "0")
+    assert re.fullmatch(r"Your budget of 0.3 USD for this month is used up. A new month begins in .*", error.message)
+    assert 1 <= int(error.headers["Retry-After"]) <= 31 * 86400
+    one.admit(YOU, "4")
+
+
+def test_a_budget_of_all_keys_beside_those_of_each(workers):
+    keys = (KeySettings("me", "x", budget="1/day"), KeySettings("you", "y", budget=""))
+    one, other = workers(budget="2/week", budget_total="3/month", keys=keys)
+    one.record(paid("1", "1"))
+    passes(lambda: refused_by_tokens(other, "budget"))
+    assert "x-ratelimit-limit-budget" not in other.admit(YOU, "2")
+    other.record(paid("3", "2", "you"))
+    passes(lambda: refused_by_tokens(one, "budget", YOU))
+    assert "The budget of this server for this month is used up." in refusal(one.admit, YOU, "4").message
+
+
+def test_a_budget_that_is_set_late_counts_what_the_ledger_has(open_, url):
+    asked: list[tuple[str, str]] = []
+    settings = Settings(budget="1/month", budget_total="5/day")
+
+    def spent(name: str, since: str) -> Decimal:
+        asked.append((name, since))
+        return Decimal("0.75")
+
+    one, other = (Limits(settings, open_(url), spent) for _ in range(2))
+    for limits in (one, other, one):
+        assert limits.admit(ME, "1")["x-ratelimit-remaining-budget"] == "0.25"
+    assert [name for name, _ in asked] == ["me", ""]
+    assert asked[0][1].endswith("-01") and [len(since) for _, since in asked] == [10, 10]
+    assert [str(found.amount) for found in other.spent("me")] == ["0.750000000000"] * 2
+    one.close()
+    other.close()
+
+
+def test_an_answer_is_paid_from_the_period_that_it_began_in(workers):
+    one, _ = workers(budget="1/month")
+    one.record(replace(paid("1", "1"), created=time.time() - 40 * 86400))
+    one.record(paid("2", "0.5"))
+    passes(lambda: one.admit(ME, "2")["x-ratelimit-remaining-budget"] == "0.5" or 1 / 0)
 
 
 def test_a_worker_that_leaves_tells_what_it_has_counted(workers):

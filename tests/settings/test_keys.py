@@ -23,8 +23,12 @@ def test_a_key_is_read_with_all_it_may(tmp_path):
         streams = 2
         tokens_per_day = 3
         max_prompt = 4
-        max_tokens = 5"""
-    assert read(tmp_path, text).keys == (KeySettings("a.b-c_1", DIGEST, True, ("m",), 1, 2, 3, 4, 5),)
+        max_tokens = 5
+        budget = "6/week"
+        keep = false"""
+    assert read(tmp_path, text).keys == (
+        KeySettings("a.b-c_1", DIGEST, True, ("m",), 1, 2, 3, 4, 5, "6/week", keep=False),
+    )
 
 
 @pytest.mark.parametrize(

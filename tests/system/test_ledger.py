@@ -227,13 +227,19 @@ FORM = "application/x-www-form-urlencoded"
         ),
         (["--by", "colour"], "'colour' is none of day, key, model, upstream, reason"),
         (["--days", "0"], "0 is not in the range"),
+        ([], "budget of anyone for this month: 0 of 10 USD spent"),
     ],
 )
 def test_flask_usage_tells_the_operator_while_the_server_runs(counted, arguments, says):
     ran = subprocess.run(
         [sys.executable, "-m", "flask", "usage", *arguments],
         cwd=ROOT,
-        env={**os.environ, "MILLSTREAM_DATABASE": counted, "MILLSTREAM_STORE": "memory:"},
+        env={
+            **os.environ,
+            "MILLSTREAM_DATABASE": counted,
+            "MILLSTREAM_STORE": "memory:",
+            "MILLSTREAM_BUDGET": "10/month",
+        },
         capture_output=True,
         timeout=DEADLINE,
         text=True,

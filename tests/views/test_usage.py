@@ -57,6 +57,30 @@ def test_sums_by_day_and_by_model_of_the_caller_alone(client, write):
     assert client.get("/usage?days=1&format=json").json["total"]["answers"] == 2
 
 
+def test_a_budget_is_spent_at_every_door_and_shown(make_app):
+    client = make_app(
+        budget="0.03/day", budget_total="5/month", prices=(Price("demo", Decimal(0), Decimal(1000)),)
+    ).test_client()
+    for spent in ("0.02", "0.04"):  # 20 tokens at 1000 a million
+        assert client.post("/chat", json={"prompt": "Hi"}).status_code == 200
+        with gevent.Timeout(WAIT):
+            while (said := client.get("/usage?format=json").json["budgets"])[0]["spent"] != spent:
+                gevent.sleep(0.02)
+    assert [(one["of"], one["limit"], one["period"], one["remaining"]) for one in said] == [
+        ("key", "0.03", "day", "0"),
+        ("all", "5", "month", "4.96"),
+    ]
+    assert "budget for this day: 0.04 of 0.03 spent" in client.get("/usage?format=text").text
+    assert "Budget for today: 0.04 / 0.03 USD" in client.get("/usage?format=html").text
+    for path in ("/chat", "/streams", "/v1/completions"):
+        refused = client.post(path, json={"prompt": "Hi"})
+        assert (refused.status_code, refused.json["error"]["code"]) == (429, "budget")
+        assert refused.headers["x-ratelimit-remaining-budget"] == "0"
+    elsewhere = {"environ_base": {"REMOTE_ADDR": "192.0.2.7"}}
+    client.application.extensions["millstream"].access._open = True
+    assert [one["of"] for one in client.get("/usage?format=json", **elsewhere).json["budgets"]] == ["key"]
+
+
 def test_what_has_just_been_answered_is_there(make_app):
     client = make_app().test_client()
     client.post("/chat", json={"prompt": "Hi"}, headers={"Accept": "text/plain"}).get_data()
