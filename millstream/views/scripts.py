@@ -15,19 +15,7 @@ ORDER = (
     *("elements", "icons", "words", "language", "store", "preferences", "speech", "scrolling", "plain", "undo"),
     *("webstorage", "indexeddb", "tabs", "archive", "older", "branches", "talks", "address", "title"),
     *("failure", "facts", "clipboard", "notice", "versions", "question", "answer", "thread", "stateline", "composer"),
-    *(
-        "picks",
-        "panel",
-        "menu",
-        "keylist",
-        "signin",
-        "exporting",
-        "importing",
-        "search",
-        "talklist",
-        "rail",
-        "storage",
-    ),
+    *("panel", "menu", "own", "keylist", "signin", "exporting", "importing", "search", "talklist", "rail", "storage"),
     *("settings", "answering", "progress", "asking", "running", "carrying", "conversation", "keys", "start"),
 )
 YEAR = 31536000  # s

@@ -126,7 +126,7 @@
   /** Asks with the turns as they are now; the last one is the question. `files` are the contents of what it carries. */
   function answer(base, files) {
     var record = page.talks.add(talk, page.newRecord(base));
-    record.asks = page.picks.fields();
+    record.asks = page.own.fields();
     talk.at = record.asked;
     page.talks.save(talk, [questionOf(talk, record), record], {files: files});
     page.scrolling.stick();
@@ -181,6 +181,7 @@
     page.undo.gone();
     talk = given;
     page.composer.open(talk.turns.length ? talk.id : 'new');
+    page.own.open(talk.own);
     page.scrolling.stick();
     draw();
     page.scrolling.stick();
@@ -222,6 +223,7 @@
       removed(page.running.ids().concat(talk.turns.length ? [talk.id] : []).filter(function (id) { return !page.talks.entry(id); }));
       if (message.talk === talk.id) page.talks.merge(talk, function (fresh) {
         if (fresh && !now() && !page.composer.isEditing()) page.talks.turn(talk, page.talks.entry(talk.id).tip);
+        page.own.open(talk.own);
         if (!now() || fresh) draw();
         resume(talk, true);
       });
@@ -250,6 +252,12 @@
     fresh: function () {
       page.conversation.open(null);
       page.composer.focus();
+    },
+
+    /** Its own settings have been changed. */
+    set: function (own) {
+      talk.own = own;
+      if (talk.turns.length) page.talks.set(talk.id, {own: own});
     },
 
     /** These were deleted. */

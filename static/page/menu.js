@@ -1,5 +1,5 @@
-/* A menu that a button opens: https://www.w3.org/WAI/ARIA/apg/patterns/menu-button/. It is a child of `body`: what scrolls
-   would clip it. */
+/* A menu that a button opens: https://www.w3.org/WAI/ARIA/apg/patterns/menu-button/. It is `fixed`, since what scrolls would
+   clip it. */
 (function (page) {
   'use strict';
   var EDGE = 8; // px
@@ -20,6 +20,12 @@
     if (top + menu.height > window.innerHeight - EDGE) top = Math.max(EDGE, button.top - menu.height - 4);
     shown.style.left = Math.max(EDGE, left) + 'px';
     shown.style.top = top + 'px';
+  }
+
+  /** Where screen readers look for it. */
+  function landmark(element) {
+    while (element.parentNode !== document.body && element.tagName !== 'NAV') element = element.parentNode;
+    return element;
   }
 
   function pressed(event) {
@@ -49,7 +55,7 @@
       if (same) return;
       from = button;
       shown = page.make('div', {'class': 'menu-list', role: 'menu', 'aria-label': label}, items.map(item));
-      document.body.appendChild(shown);
+      landmark(button).appendChild(shown);
       button.setAttribute('aria-expanded', 'true');
       place();
       shown.addEventListener('keydown', pressed);

@@ -4,7 +4,7 @@
   var open = null;
 
   function hold(event) { // Tab stays inside while it covers the page
-    var all = open.element.querySelectorAll('button, a[href], input, select');
+    var all = open.element.querySelectorAll('button, a[href], input, select, textarea');
     var first = all[0], last = all[all.length - 1];
     if (event.keyCode !== 9 || !open.covers()) return;
     if (event.shiftKey && document.activeElement === first) {
@@ -17,7 +17,7 @@
   }
 
   document.addEventListener('click', function (event) {
-    if (open && document.body.contains(event.target) && !open.element.contains(event.target) && !open.button.contains(event.target)) open.close();
+    if (open && !open.stays() && document.body.contains(event.target) && !open.element.contains(event.target) && !open.button.contains(event.target)) open.close();
   });
   document.addEventListener('keydown', function (event) { if (open) hold(event); });
 
@@ -26,6 +26,8 @@
   page.panel = function (button, element, covers, changed) {
     var panel = {
       element: element, button: button, covers: covers,
+      /** Whether it is no matter what is done beside it. */
+      stays: function () { return false; },
       open: function () {
         if (open) open.close();
         open = panel;
@@ -48,7 +50,7 @@
       else panel.open();
     });
     element.addEventListener('focusout', function (event) {
-      if (panel.isOpen() && !covers() && event.relatedTarget && !element.contains(event.relatedTarget) && event.relatedTarget !== button) panel.close();
+      if (panel.isOpen() && !panel.stays() && !covers() && event.relatedTarget && !element.contains(event.relatedTarget) && event.relatedTarget !== button) panel.close();
     });
     return panel;
   };

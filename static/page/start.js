@@ -11,7 +11,7 @@
     return;
   }
   bar.appendChild(tools);
-  page.picks.begin(tools);
+  page.own.begin(tools, {changed: page.conversation.set, begun: page.conversation.id});
   page.speech.begin(dock);
   page.scrolling.begin(dock);
   page.composer.begin({

@@ -122,9 +122,34 @@ def settings(chat: Chat) -> None:
     chat.wait("document.querySelector('.panel:not([hidden])')")
 
 
+def own(chat: Chat) -> None:
+    chat.asked_and_ended(WHY)
+    chat.click("#own-button")
+    chat.find("#own-system").send_keys("Answer briefly.")
+    chat.find("#own-temperature").send_keys("2.5")
+
+
+def menu(chat: Chat) -> None:
+    drawer(chat)
+    chat.run("document.querySelector('nav li .tool').click()")
+
+
+def search(chat: Chat) -> None:
+    drawer(chat)
+    chat.find("#search").send_keys("mill")
+    chat.wait("document.querySelector('.hit')")
+
+
+def too_long(chat: Chat) -> None:
+    chat.asked_and_ended(WHY)
+    chat.door.says("/chat", 413, "body_too_large")
+    chat.ask("And a windmill?")
+    chat.wait("document.querySelector('.notice.failed')")
+
+
 def keys(chat: Chat) -> None:
     settings(chat)
-    chat.click(".panel .link")
+    chat.click(".panel .links .link")
     chat.wait("document.querySelector('.sheet')")
 
 
@@ -152,6 +177,10 @@ STATES: dict[str, Callable[[Chat], None]] = {
         deleted,
         unstuck,
         settings,
+        own,
+        menu,
+        search,
+        too_long,
         keys,
         drawer,
     )

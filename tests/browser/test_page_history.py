@@ -281,14 +281,6 @@ def test_theme_and_language_are_kept_and_drawn_by_the_server(chat: Chat) -> None
     assert chat.text("nav .new") == "Новая беседа"
 
 
-def test_the_model_that_was_picked_is_asked(chat: Chat) -> None:
-    chat.run("var m = document.getElementById('model'); m.value = 'second'; m.dispatchEvent(new Event('change'));")
-    chat.browser.refresh()
-    chat.wait("document.querySelector('.go')")
-    chat.asked_and_ended()
-    assert chat.upstream.asked[-1]["model"] == "second"
-
-
 @pytest.mark.parametrize("transport", ["fetch", "eventsource", "xhr", "poll"])
 def test_the_page_answers_over_each_transport(chat: Chat, transport: str) -> None:
     chat.fresh(f"/?transport={transport}")

@@ -124,7 +124,7 @@ def test_everything_can_be_reached_with_tab(chat: Chat) -> None:
         ), name
     expected = [
         "Skip to the message box",
-        "model",
+        "own-button",
         "Settings",
         "New conversation",
         "First?",
