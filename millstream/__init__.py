@@ -1,6 +1,6 @@
 """Millstream: asks a language model and streams the answer to every client.
 
-For other Flask applications: `millstream.stream(generator)`, see embed.py.
+For other Flask applications, with Flask and msgspec alone: `millstream.stream(generator)`, `millstream.client_js()`.
 """
 
 from __future__ import annotations
@@ -8,15 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from millstream.embed import stream
+    from millstream.embed import client_js, stream
 
-__all__ = ["stream"]
+__all__ = ["client_js", "stream"]
 
 
 def __getattr__(name: str) -> Any:
-    # Imported when it is used: the settings alone must not load Flask and gevent into gunicorn's arbiter.
-    if name == "stream":
-        from millstream.embed import stream
+    # Imported when it is used: the settings alone must not load Flask into gunicorn's arbiter.
+    if name in __all__:
+        from millstream import embed
 
-        return stream
+        return getattr(embed, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Iterator
 from threading import Thread
 
-from flask import Response, jsonify, request
+from flask import Response, jsonify, request, send_file
 
 from millstream.errors import MillstreamError, RequestError, body
 from millstream.events import TERMINAL, End, Event, Meta, number
@@ -17,6 +17,7 @@ from millstream.formats import Options
 from millstream.formats.table import BY_MEDIA_TYPE
 from millstream.negotiation import negotiate
 from millstream.responses import jitter, stream_response
+from millstream.settings.places import SITE
 from millstream.sockets.client import Client
 
 log = logging.getLogger("millstream")
@@ -44,6 +45,13 @@ def stream(source: Iterable[str | Event], *, heartbeat: float = 15.0, retry: int
     client.watch(relay.leave)
     format = BY_MEDIA_TYPE[media_type](meta, Options(retry=jitter(retry)))
     return stream_response(relay, format, client, relay.leave)
+
+
+def client_js() -> Response:
+    """A response with millstream.js, the browser's client: `app.add_url_rule("/millstream.js", view_func=…)`."""
+    response = send_file(SITE / "static/millstream.js", "text/javascript", conditional=True)
+    response.headers["Cache-Control"] = "no-cache"  # asked for again, and then mostly "not modified"
+    return response
 
 
 def _refused(source: Iterable[str | Event]) -> Response:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import socket
 import struct
 import sys
-import termios
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from time import sleep
 from typing import Any
-
-import gevent
-from gevent import get_hub
 
 READ = 1
 SO_NWRITE = 0x1024  # macOS: bytes not yet sent
@@ -59,6 +55,8 @@ class Client:
         """Calls `left` once, from the event loop, as soon as the client closes or resets the connection."""
         if self._socket is None or not hasattr(self._socket, "_sock") or hasattr(self._socket, "pending"):
             return  # no gevent socket, or TLS on it, where nothing can be peeked at
+        from gevent import get_hub  # not above: other applications stream with no gevent at all
+
         self._watcher = get_hub().loop.io(self._socket.fileno(), READ)
         self._watcher.start(self._readable, left)
 
@@ -106,8 +104,11 @@ class Client:
         try:
             if sys.platform == "darwin":
                 return int(self._socket.getsockopt(socket.SOL_SOCKET, SO_NWRITE))
+            import fcntl  # which Windows lacks
+            import termios
+
             return int(struct.unpack("i", fcntl.ioctl(self._socket.fileno(), termios.TIOCOUTQ, b"\0" * 4))[0])
-        except (OSError, ValueError):  # ValueError: it is closed
+        except (ImportError, OSError, ValueError):  # ValueError: it is closed
             return None
 
     def cut(self) -> None:
@@ -130,7 +131,7 @@ class Client:
             return self.cut()
         waited = 0.0
         while self.unsent() and waited < FLUSH_LIMIT:
-            gevent.sleep(FLUSH_STEP)
+            sleep(FLUSH_STEP)
             waited += FLUSH_STEP
         with suppress(OSError):
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -150,7 +151,9 @@ def limit_stall(sock: socket.socket, seconds: float) -> None:
 @contextmanager
 def deadline(seconds: float) -> Iterator[None]:
     """Bounds reading a request's body: BodyTimeout after so many seconds."""
-    timer = gevent.Timeout(seconds, BodyTimeout)
+    from gevent import Timeout
+
+    timer = Timeout(seconds, BodyTimeout)
     timer.start()
     try:
         yield

@@ -12,14 +12,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from gevent import get_hub, getcurrent
-from gevent.monkey import get_original
-
 PAUSE = 0.002  # s
 BUSY = 0.25  # of a core
 LOOK = 0.25  # s between two looks at how busy it is
-
-_sleep = get_original("time", "sleep")
 
 
 class Gathering:
@@ -28,6 +23,9 @@ class Gathering:
     _here: Gathering | None = None
 
     def __init__(self) -> None:
+        from gevent import get_hub, getcurrent  # other applications stream with no gevent at all
+
+        self._current = getcurrent
         self._hub = get_hub()
         self._timer: Any = self._hub.loop.timer(LOOK, LOOK, ref=False)
         self._prepare: Any = self._hub.loop.prepare(ref=False)
@@ -42,7 +40,7 @@ class Gathering:
         """Calls `send`, which must not raise, when this turn of the event loop has read all that was there. False
         where nothing is gathered: then the caller is to do it, at once."""
         here = cls._here
-        if here is None or not here._prepare.active or getcurrent() is not here._hub:
+        if here is None or not here._prepare.active or here._current() is not here._hub:
             return False
         here._later.append(send)
         return True
@@ -75,3 +73,10 @@ class Gathering:
         later, self._later = self._later, []
         for send in later:
             send()
+
+
+def _sleep(seconds: float) -> None:
+    """Really: the event loop sleeps, too."""
+    from gevent.monkey import get_original
+
+    get_original("time", "sleep")(seconds)
