@@ -9,12 +9,13 @@ from gevent import monkey
 
 COMMANDS = {
     "serve": "millstream.commands.serve",
+    "setup": "millstream.commands.setup",
     "keys": "millstream.commands.keys",
     "usage": "millstream.commands.usage",
     "models": "millstream.commands.models",
     "doctor": "millstream.doctor.command",
 }
-WAIT = ("doctor", "models")  # for upstreams, on gevent's sockets
+WAIT = ("setup", "doctor", "models")  # for upstreams, on gevent's sockets
 OWN = ("--help", "-h", "--version")
 
 

@@ -27,10 +27,26 @@ def add_key(path: Path, name: str, table: Mapping[str, Any]) -> None:
         if name in document.get("keys", {}):
             raise SettingError(f"{path} has [keys.{name}] already; take another name, or revoke that one first")
         read_keys({name: dict(table)})
-        lines = [f"{key} = {_value(value)}" for key, value in table.items()]
-        gap = "" if not text else "\n" if text.endswith("\n") else "\n\n"
         wanted = {**document, "keys": {**document.get("keys", {}), name: dict(table)}}
-        _write(path, _checked(path, "\n".join([f"{text}{gap}[keys.{name}]", *lines, ""]), wanted))
+        _write(path, _checked(path, _with_table(text, f"keys.{name}", table), wanted))
+
+
+def add_upstream(path: Path, name: str, table: Mapping[str, Any], model: str) -> None:
+    """Put `[upstreams.NAME]` at the end, and `model` at the top if none is set. Raises SettingError."""
+    with _locked(path):
+        text, document = _read(path)
+        if name in document.get("upstreams", {}):
+            raise SettingError(f"{path} has [upstreams.{name}] already; change that table, or remove it first")
+        top = {"model": model} if model and "model" not in document else {}
+        head = "".join(f"{key} = {_value(value)}\n" for key, value in top.items())
+        wanted = {**document, **top, "upstreams": {**document.get("upstreams", {}), name: dict(table)}}
+        _write(path, _checked(path, head + _with_table(text, f"upstreams.{name}", table), wanted))
+
+
+def _with_table(text: str, header: str, table: Mapping[str, Any]) -> str:
+    lines = [f"{key} = {_value(value)}" for key, value in table.items()]
+    gap = "" if not text else "\n" if text.endswith("\n") else "\n\n"
+    return "\n".join([f"{text}{gap}[{header}]", *lines, ""])
 
 
 def remove_key(path: Path, name: str) -> None:
@@ -89,7 +105,7 @@ def _checked(path: Path, text: str, wanted: dict[str, Any]) -> str:
 
 def _read(path: Path) -> tuple[str, dict[str, Any]]:
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = path.read_bytes().decode("utf-8-sig")
         return text, tomllib.loads(text)
     except FileNotFoundError:
         return "", {}

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import time
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from hashlib import sha256
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
 
 import pytest
 
+from tests.commands.ollama import Ollama
 from tests.system.nginx import free_port
 from tests.system.package import DEADLINE, ROOT, UV, bare_environ, environment, run, wheel
 
@@ -24,11 +27,12 @@ DEMO = "[upstreams.demo]\nkind = 'demo'\n"
 
 
 @contextmanager
-def serving(home: Path, *command: str | Path, settings: str = DEMO, **environ: str) -> Iterator[str]:
+def serving(home: Path, *command: str | Path, settings: str | None = DEMO, **environ: str) -> Iterator[str]:
     """Runs a command for a user with nothing but an empty home, and gives the server's address."""
     port = free_port()
     (home / ".config/millstream").mkdir(parents=True, exist_ok=True)
-    (home / ".config/millstream/millstream.toml").write_text(settings, "utf-8")
+    if settings is not None:
+        (home / ".config/millstream/millstream.toml").write_text(settings, "utf-8")
     (home / "work").mkdir(exist_ok=True)
     environ = bare_environ(HOME=str(home), PORT=str(port), UV_CACHE_DIR=run(UV, "cache", "dir").strip(), **environ)
     with (home / "log").open("w") as log:
@@ -82,6 +86,56 @@ def test_where_the_local_model_cannot_be_had_the_demo_answers_and_nobody_asks_ag
         with serving(tmp_path, bin / "millstream", settings="", UV=UV, **nowhere) as address:
             assert models(address) == ["demo"]
         assert (tmp_path / "log").read_text().count("can't be installed here") == said
+
+
+def test_setup_then_serve_then_a_key_that_is_used_at_once(tmp_path: Path) -> None:
+    bin = environment(tmp_path / "venv", str(wheel()))
+    with Ollama("llama3.2") as ollama:
+        environ = bare_environ(HOME=str(tmp_path), OLLAMA_HOST=ollama.host)
+        assert "✓ first token" in run(bin / "millstream", "setup", "--yes", env=environ)
+        with serving(tmp_path, bin / "millstream", settings=None) as address:
+            assert ask(address) == (200, b"one two three")
+            key = run(bin / "millstream", "keys", "add", "anna", env=environ).split()[0]
+            limit = time.monotonic() + DEADLINE
+            while ask(address)[0] != 401:
+                assert time.monotonic() < limit
+            assert ask(address, key) == (200, b"one two three")
+
+
+# What 0.1 made, and a row that it wrote.
+LEDGER_OF_01 = """
+CREATE TABLE usage (
+    id VARCHAR(64) NOT NULL, created DOUBLE NOT NULL, day VARCHAR(10) NOT NULL, caller VARCHAR(100) NOT NULL,
+    api VARCHAR(20) NOT NULL, model VARCHAR(255) NOT NULL, upstream VARCHAR(100) NOT NULL, input BIGINT,
+    output BIGINT, source VARCHAR(10), cost VARCHAR(60), currency VARCHAR(3), first_token DOUBLE,
+    duration DOUBLE NOT NULL, reason VARCHAR(50) NOT NULL, PRIMARY KEY (id));
+CREATE INDEX usage_by_day ON usage (day, caller);
+INSERT INTO usage VALUES
+    ('x', 1.8e9, date('now'), 'anna', 'chat', 'm', 'u', 50000, 5, 'upstream', '0.5', 'USD', 1, 2, 'stop');
+"""
+
+
+def test_a_folder_of_01_keeps_its_ledger_and_its_keys(tmp_path: Path) -> None:
+    bin, old = environment(tmp_path / "venv", str(wheel())), tmp_path / "clone"
+    (old / "instance").mkdir(parents=True)
+    with closing(sqlite3.connect(old / "instance/usage.db")) as ledger:
+        ledger.executescript(LEDGER_OF_01)
+    settings = f"{DEMO}[keys.anna]\nsha256 = '{sha256(b'ms-anna').hexdigest()}'\n"
+    (old / "millstream.toml").write_text(settings, "utf-8")
+    places = {"MILLSTREAM_STATE": f"{old}/instance", "MILLSTREAM_CONFIG": f"{old}/millstream.toml"}
+    with serving(tmp_path, bin / "millstream", settings=None, **places) as address:
+        assert (ask(address)[0], ask(address, "ms-anna")[0]) == (401, 200)
+        used = run(bin / "millstream", "usage", "--by", "key", env=bare_environ(HOME=str(tmp_path), **places))
+    assert "anna" in used and "  50,0" in used and "0.5 USD" in used  # beside the few of the question above
+
+
+def ask(address: str, key: str = "") -> tuple[int, bytes]:
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    try:
+        with urlopen(Request(f"{address}/chat", b"prompt=Count", headers), timeout=DEADLINE) as response:
+            return response.status, response.read()
+    except HTTPError as error:
+        return error.code, b""
 
 
 def test_the_wheel_has_one_module_and_one_command() -> None:
