@@ -25,6 +25,7 @@ from millstream.upstreams.router import Router, check_prepared
 from millstream.usage import Ledger, Unwritable
 from millstream.usage.sums import total
 from millstream.views import cors, doors, failures, intake, journal, policy, preferences
+from millstream.views.calls import calls
 from millstream.views.chat import chat
 from millstream.views.doctor import doctor
 from millstream.views.login import login
@@ -76,7 +77,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     for blueprint in (chat, login, openai, streams, page, presets, scripts, usage, operator, doctor):
         app.register_blueprint(blueprint)
     doors.register(app)
-    for blueprint in (messages, ollama, responses, ui):
+    for blueprint in (calls, messages, ollama, responses, ui):
         app.register_blueprint(blueprint)
     failures.register(app)
     policy.register(app)

@@ -51,7 +51,9 @@ def held(may: Bounds, call: Call) -> Call:
                 f"The question with its conversation has {size} characters; shorten it to {may.max_prompt}.",
                 param="prompt" if call.api == "completions" else "messages",
             )
-    return replace(call, options=_shortened(call, may.max_tokens)) if may.max_tokens else call
+    if not may.max_tokens or call.api.startswith("/"):  # what has a path for its name writes no text
+        return call
+    return replace(call, options=_shortened(call, may.max_tokens))
 
 
 def _size(value: Any, free: re.Pattern[str] = NONE) -> int:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from millstream.dialects.chat import request as chat
 from millstream.dialects.completions import question as completions
+from millstream.errors import RequestError
 from millstream.events import Call
 from millstream.question import Question
 
@@ -20,6 +21,10 @@ READERS: dict[str, Read] = {"chat": chat.read, "openai": chat.read, "completions
 
 def question(call: Call) -> Question:
     """Held to the tokens that the caller may ask for. Raises RequestError (bad_field)."""
+    if call.api.startswith("/"):
+        raise RequestError(
+            "model_not_found", f"{call.model[:100]!r} has no {call.api} here; ask another model.", "model"
+        )
     if call.question is None:
         body = {**call.options, "messages": call.messages, "model": call.model}
         return READERS[call.api](body)

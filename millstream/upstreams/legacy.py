@@ -20,6 +20,8 @@ class Legacy(OpenAI):
 
     own = (OpenAI.own - {"completions"}) | {"engine", "max_tokens"}
 
+    calls = False
+
     def __init__(self, settings: UpstreamSettings) -> None:
         super().__init__(settings)
         self.passes = frozenset({"completions"})

@@ -7,6 +7,7 @@ from typing import Any
 
 from millstream.dialects.chat import question as chat
 from millstream.dialects.chat.reader import Chunks, answers_asked
+from millstream.dialects.document import Document
 from millstream.dialects.models import Model
 from millstream.errors import UpstreamError
 from millstream.events import Api, Call, Event
@@ -31,6 +32,7 @@ class OpenAI:
     Its relatives override what a server with another address, header or request needs.
     """
 
+    calls = True  # it has other JSON calls than chats and completions
     own = frozenset({*SETTINGS, "think", "completions"})
     example = "https://api.openai.com/v1"  # of a base_url
 
@@ -48,14 +50,19 @@ class OpenAI:
 
     def stream(self, call: Call) -> Generator[list[Event]]:
         options = call.options.get("stream_options") or {}
-        body = {**self.request(call), "stream": True, "stream_options": {**options, **USAGE}}
+        streams = {} if self.takes(call) else {"stream": True, "stream_options": {**options, **USAGE}}
         try:
-            accepted = self._exchange.ask(self.path(call), body, call.model)
+            accepted = self._exchange.ask(self.path(call), {**self.request(call), **streams}, call.model)
         except Refused as refused:
             raise self.refusal(refused, call) from refused
-        passing = call.api in self.passes
-        reader = Chunks(answers_asked(call.options) if passing else 1, self._think)
+        passing = call.api in self.passes or self.takes(call)
+        chunks = Chunks(answers_asked(call.options) if passing else 1, self._think)
+        reader = Document() if self.takes(call) else chunks
         yield from self._exchange.read(accepted, Decoder(reader, call, self.name, self._secrets, passing))
+
+    def takes(self, call: Call) -> bool:
+        """Whether it is a JSON call of its API, named by its path, which is passed on as it came."""
+        return self.calls and call.api.startswith("/")
 
     def listed(self) -> list[Model]:
         """The models that it says it has. Raises UpstreamError."""
@@ -65,11 +72,11 @@ class OpenAI:
         return {"Authorization": f"Bearer {key}"} if key else {}
 
     def path(self, call: Call) -> str:
-        return PATHS[call.api if call.api in self.passes else "chat"]
+        return call.api if self.takes(call) else PATHS[call.api if call.api in self.passes else "chat"]
 
     def request(self, call: Call) -> dict[str, Any]:
-        if call.api in self.passes or call.api == "chat":
-            messages = {} if call.api == "completions" else {"messages": call.messages}
+        if call.api in self.passes or call.api == "chat" or self.takes(call):
+            messages = {"messages": call.messages} if call.api in ("chat", "openai") else {}
             return {"model": call.model, **messages, **call.options}
         question = asked.question(call)
         return {"model": call.model, "messages": chat.messages(question), **chat.options(question)}

@@ -6,7 +6,11 @@ import json
 
 import pytest
 
+from millstream.access.keyring import digest
+from millstream.settings import KeySettings, UpstreamSettings
 from tests.dialects.answers import sse
+from tests.upstreams.fake import WAIT, Fake, whole
+from tests.views.conftest import DEMO
 from tests.views.keys import KEYS, with_key
 
 ENDLESS = "demo?tokens=100000&pace=50"
@@ -119,3 +123,24 @@ def test_ollamas_clients_find_one_running_and_browsers_the_page(client, headers,
     response = client.get("/", headers=headers)
     assert (response.status_code, response.text == "Ollama is running") == (200, not page)
     assert client.head("/", headers=headers).status_code == 200
+
+
+def test_other_json_calls_are_passed_on_and_counted(make_app):
+    said = b'{"object":"list","data":[{"embedding":[0.5]}],"usage":{"prompt_tokens":3,"total_tokens":3},"own":1}'
+    upstream = Fake(*[whole(body=said)] * 3)
+    table = UpstreamSettings("up", "openai", ("m",), upstream.address, connect=WAIT, retries=0)
+    app = make_app(upstreams=(table, DEMO), keys=(KeySettings("anna", digest("ms-anna"), max_tokens=5),))
+    client, rows = app.test_client(), []
+    app.extensions["millstream"].streams._ends.record = rows.append
+    body = {"model": "m", "input": ["x"], "odd": {"a": 1}}
+    assert client.post("/v1/embeddings", json=body).status_code == 401
+    response = client.post("/v1/embeddings", json=body, headers=with_key("anna"))
+    assert (response.status_code, response.data) == (200, said)
+    assert upstream.requests[0].startswith(b"POST /v1/embeddings ")
+    assert json.loads(upstream.requests[0].partition(b"\r\n\r\n")[2]) == body
+    assert [(row.api, row.caller, row.usage.input, row.usage.output) for row in rows] == [
+        ("/embeddings", "anna", 3, 0)
+    ]
+    other = client.post("/v1/embeddings", json=body | {"model": "demo"}, headers=with_key("anna"))
+    assert (other.status_code, other.json["error"]["param"]) == (404, "model")
+    upstream.close()

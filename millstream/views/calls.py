@@ -1,0 +1,49 @@
+"""JSON calls of OpenAI's API beside chats and completions: passed on to the model's upstream as they came."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from flask import Blueprint, Response, g, request
+
+from millstream.dialects.fields import Fields, decode
+from millstream.events import TERMINAL, Call
+from millstream.responses import HEADERS
+from millstream.sockets.client import Client
+from millstream.views import instructions, intake, streams
+from millstream.views.services import services
+
+calls = Blueprint("calls", __name__)
+
+PATHS = ("embeddings", "moderations", "rerank", "score", "classify", "images/generations")
+
+
+def ask(path: str) -> Response:
+    """The answer as the upstream gave it; with this server's keys and limits, and a row in the ledger."""
+    caller = intake.caller(starts=True)
+    body = decode(intake.body(services().settings.max_body_v1))
+    instructions.require_open()
+    call = Call(
+        model=Fields(body).model() or intake.default_model(caller),
+        messages=[],
+        options={name: value for name, value in body.items() if name != "model"},
+        caller=caller.name,
+        grace=0,
+        api=f"/{path}",
+    )
+    meta = intake.start(caller, call, claim=None)
+    g.request_id = meta.id
+    client = Client(request.environ, direct=True)
+    follower = services().streams.follow(meta, peer=client)
+    with streams.watched(client, follower):
+        for batch in follower:
+            if batch and batch[-1].type in TERMINAL:
+                g.end = batch[-1]
+                streams.raise_failure(batch[-1])
+                client.unwatch()
+                return Response(batch[-1].frames[0], content_type="application/json", headers=HEADERS)
+        raise follower.unfinished()
+
+
+for path in PATHS:
+    calls.post(f"/v1/{path}", endpoint=path.replace("/", "_"))(partial(ask, path))
