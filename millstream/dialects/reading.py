@@ -43,7 +43,7 @@ class Reader:
     def rest(self) -> list[Event]:
         """What was held back, once all has come."""
         return [
-            Event("reasoning" if kind == "reasoning" else "message", "\ufffd", choice=choice)
+            Event("reasoning" if kind in ("reasoning", "thinking") else "message", "\ufffd", choice=choice)
             for kind, choice in self._halves
             if not kind.startswith("call")
         ]

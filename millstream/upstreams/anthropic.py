@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import replace
 from typing import Any
 
 from millstream.dialects.messages.question import NAME
 from millstream.dialects.messages.reader import Events
 from millstream.dialects.messages.request import write
-from millstream.dialects.models import Model
-from millstream.events import Call, Event
+from millstream.events import Call
 from millstream.settings import SettingError, UpstreamSettings
-from millstream.upstreams import Deadlines, asked, table
-from millstream.upstreams.decoder import Decoder
-from millstream.upstreams.exchange import Exchange
+from millstream.upstreams import asked, table
+from millstream.upstreams.kind import Kind
 from millstream.upstreams.outbound import SETTINGS
-from millstream.upstreams.refusals import Refused, refusal
 
 BASE_URL = "https://api.anthropic.com"
 VERSION = "2023-06-01"
@@ -25,39 +21,35 @@ LEAST_BUDGET = 1024  # tokens of thinking that the API takes
 ADAPTIVE = "adaptive"
 
 
-class Anthropic:
-    """One `[upstreams.NAME]` of kind "anthropic". Beside outbound.SETTINGS its own settings are
+class Anthropic(Kind):
+    """The kind "anthropic". Beside outbound.SETTINGS its own settings are
 
     - `max_tokens` of an answer for which nobody asked with another number: the API wants one;
     - `thinking`: the tokens that the model may think with before it answers, beside those of the answer;
       "adaptive" for models that find the measure themselves, and take no number.
     """
 
+    own = frozenset({*SETTINGS, "max_tokens", "thinking"})
+    example = BASE_URL
+    models_path = "/v1/models?limit=1000"
+    doors = frozenset({NAME})
+
     def __init__(self, settings: UpstreamSettings) -> None:
-        address = (settings.base_url or BASE_URL).removesuffix("/v1")
-        settings = replace(settings, base_url=address)
-        table.check(settings, {*SETTINGS, "max_tokens", "thinking"}, BASE_URL)
-        self.name = settings.name
-        self.models = settings.models
-        self.deadlines = Deadlines(settings.connect, settings.first_token, settings.silence, settings.total)
+        super().__init__(replace(settings, base_url=(settings.base_url or BASE_URL).removesuffix("/v1")))
         self._max_tokens = table.count(settings, "max_tokens", MAX_TOKENS)
         self._thinking = _thinking(settings)
-        self._secrets = (settings.api_key,)
-        key = table.key(settings)
-        self._exchange = Exchange(settings, {"anthropic-version": VERSION, **({"x-api-key": key} if key else {})})
 
-    def stream(self, call: Call) -> Generator[list[Event]]:
-        body = write(asked.question(call), self._max_tokens, self._thinking)
-        try:
-            accepted = self._exchange.ask("/v1/messages", body, call.model)
-        except Refused as refused:
-            raise refusal(self.name, refused.status, refused.headers, refused.said, self._secrets) from refused
-        decoder = Decoder(Events(), call, self.name, self._secrets, passing=call.api == NAME)
-        yield from self._exchange.read(accepted, decoder)
+    def headers(self, key: str) -> dict[str, str]:
+        return {"anthropic-version": VERSION, **({"x-api-key": key} if key else {})}
 
-    def listed(self) -> list[Model]:
-        """The models that it says it has. Raises UpstreamError."""
-        return self._exchange.models("/v1/models?limit=1000")
+    def path(self, call: Call) -> str:
+        return "/v1/messages"
+
+    def request(self, call: Call) -> dict[str, Any]:
+        return write(asked.question(call), self._max_tokens, self._thinking)
+
+    def reader(self, call: Call) -> Events:
+        return Events()
 
 
 def _thinking(settings: UpstreamSettings) -> dict[str, Any]:

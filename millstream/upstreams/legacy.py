@@ -24,16 +24,16 @@ class Legacy(OpenAI):
 
     def __init__(self, settings: UpstreamSettings) -> None:
         super().__init__(settings)
-        self.passes = frozenset({"completions"})
+        self.doors = frozenset({"completions"})
         self._max_tokens = table.count(settings, "max_tokens", MAX_TOKENS)
         self._engine = table.text(settings, "engine")
 
     def path(self, call: Call) -> str:
         return f"/engines/{quote(self._engine, safe='')}/completions" if self._engine else "/completions"
 
-    def request(self, call: Call) -> dict[str, Any]:
+    def said(self, call: Call) -> dict[str, Any]:
         model = {} if self._engine else {"model": call.model}
-        return {**model, **(call.options if call.api in self.passes else self._completion(call))}
-
-    def _completion(self, call: Call) -> dict[str, Any]:
-        return write(asked.question(call), self._max_tokens)
+        return {
+            **model,
+            **(call.options if self.passes(call) else write(asked.question(call), self._max_tokens)),
+        }

@@ -20,7 +20,9 @@ from millstream.upstreams.demo import Demo
 from millstream.upstreams.fallback import Chain, Failed, Member
 from millstream.upstreams.legacy import Legacy
 from millstream.upstreams.local import Local
+from millstream.upstreams.ollama import Ollama
 from millstream.upstreams.openai import OpenAI
+from millstream.upstreams.responses import Responses
 from millstream.upstreams.spark import Spark
 
 log = logging.getLogger("millstream")
@@ -49,7 +51,9 @@ KINDS: dict[str, Build] = {
     "completions": lambda table, settings: Legacy(table),
     "demo": lambda table, settings: Demo(table),
     "local": Local,
+    "ollama": lambda table, settings: Ollama(table),
     "openai": lambda table, settings: OpenAI(table),
+    "responses": lambda table, settings: Responses(table),
     "spark": lambda table, settings: Spark(table),
 }
 

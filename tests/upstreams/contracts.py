@@ -212,6 +212,57 @@ class Anthropic(Door):
         return data({"type": "error", "error": error}, "error")
 
 
+class Ollama(Door):
+    """A JSON object a line."""
+
+    kind = "ollama"
+
+    def line(self, done=False, **message):
+        usage = {"done_reason": "stop", "prompt_eval_count": 5, "eval_count": 9} if done else {}
+        return json.dumps({"model": "m-1", "message": message, "done": done, **usage}).encode() + b"\n"
+
+    def text(self, text):
+        return self.line(content=text)
+
+    def thought(self, text):
+        return self.line(content="", thinking=text)
+
+    def refusal(self, text):
+        return self.text(text) + self.end()
+
+    def end(self):
+        return self.line(done=True, content="")
+
+    def error(self):
+        return b'{"error":"out of memory"}\n'
+
+
+class Responses(Door):
+    kind = "responses"
+    opening = data({"type": "response.created", "response": {"model": "m-1", "status": "in_progress"}})
+
+    def delta(self, kind, text):
+        type = f"response.{kind}.delta"
+        return data({"type": type, "item_id": "i", "output_index": 0, "delta": text}, type)
+
+    def text(self, text):
+        return self.delta("output_text", text)
+
+    def thought(self, text):
+        return self.delta("reasoning_summary_text", text)
+
+    def refusal(self, text):
+        return self.delta("refusal", text) + self.end()
+
+    def end(self):
+        usage = {"input_tokens": 5, "output_tokens": 9, "total_tokens": 14}
+        response = {"model": "m-1", "status": "completed", "output": [], "usage": usage}
+        return data({"type": "response.completed", "response": response}, "response.completed")
+
+    def error(self):
+        return data({"type": "error", "code": "server_error", "message": "It broke"}, "error")
+
+
 class Spark(Door):
     """Frames of a WebSocket; what `pieces` cuts is messages, into bytes."""
 
@@ -291,7 +342,9 @@ DOORS = {
     "demo": Demo,
     "legacy": Legacy,
     "llama.cpp": LlamaCpp,
+    "ollama": Ollama,
     "openai": OpenAI,
+    "responses": Responses,
     "spark": Spark,
 }
 CONNECTED = {name: door for name, door in DOORS.items() if door is not Demo}

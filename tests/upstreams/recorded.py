@@ -1,4 +1,4 @@
-"""Recorded answers as data: each `tests/wire/KIND/NAME.sse` means what `NAME.json` beside it says."""
+"""Recorded answers as data: each `tests/wire/KIND/NAME.sse` or `.ndjson` means what `NAME.json` beside it says."""
 
 import json
 from pathlib import Path
@@ -8,8 +8,10 @@ import msgspec
 from millstream.errors import UpstreamError
 from millstream.events import Call
 from millstream.upstreams import answers
+from millstream.upstreams.ollama import Objects
 
 WIRE = Path(__file__).parent.parent / "wire"
+SOURCES = {".sse": answers.Sniffed, ".ndjson": Objects}
 CALL = Call("asked", [{"role": "user", "content": "12345678"}])
 
 
@@ -24,23 +26,23 @@ class Recorded:
 
 
 def cases(kind):
-    return sorted((WIRE / kind).glob("*.sse"))
+    return sorted(case for case in (WIRE / kind).glob("*.*") if case.suffix in SOURCES)
 
 
-def decode(pieces, decoder):
+def decode(pieces, decoder, source=answers.Sniffed):
     """Every batch, and the error if it ended with one."""
     batches = []
     try:
-        for batch in answers.Flow(Recorded(*pieces), answers.Sniffed(), decoder, "test").batches():
+        for batch in answers.Flow(Recorded(*pieces), source(), decoder, "test").batches():
             batches.append(batch)
     except UpstreamError as error:
         return batches, error
     return batches, None
 
 
-def seen(pieces, decoder):
+def seen(pieces, decoder, source=answers.Sniffed):
     """What came, in the words of the JSON files, and the error's message."""
-    batches, error = decode(pieces, decoder)
+    batches, error = decode(pieces, decoder, source)
     events = [event for batch in batches for event in batch]
     if error is not None:
         return {"events": list(map(shown, events)), "error": error.code}, error.message

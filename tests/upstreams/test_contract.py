@@ -173,4 +173,14 @@ def test_every_answer_may_be_poured_from_the_event_loop():
     )
     assert run.returncode == 0, run.stderr
     # Those over HTTP.
-    assert run.stdout.split() == ["TLS", "anthropic", "azure", "completions", "legacy", "llama.cpp", "openai"]
+    assert run.stdout.split() == [
+        "TLS",
+        "anthropic",
+        "azure",
+        "completions",
+        "legacy",
+        "llama.cpp",
+        "ollama",
+        "openai",
+        "responses",
+    ]

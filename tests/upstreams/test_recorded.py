@@ -4,15 +4,20 @@ import pytest
 
 from millstream.dialects.chat.reader import Chunks
 from millstream.dialects.messages.reader import Events
+from millstream.dialects.ollama.reader import Lines
+from millstream.dialects.responses import reader as responses
 from millstream.upstreams.decoder import Decoder
-from tests.upstreams.recorded import CALL, cases, seen, wanted
+from tests.upstreams.recorded import CALL, SOURCES, cases, seen, wanted
 
 READERS = {
     "openai": Chunks,
     "azure": Chunks,
     "legacy": Chunks,
     "anthropic": Events,
+    "ollama": Lines,
+    "responses": responses.Events,
 }
+LEAST = {"openai": 50, "azure": 8, "legacy": 8, "anthropic": 38, "ollama": 7, "responses": 16}
 CASES = {f"{kind}-{case.stem}": (kind, case) for kind in READERS for case in cases(kind)}
 LAST = {"anthropic": b'data: {"type":"message_stop"}'}
 ENDED = {
@@ -26,12 +31,15 @@ recorded = pytest.mark.parametrize(("kind", "case"), CASES.values(), ids=CASES)
 
 def check(kind, case, *pieces):
     want, says, options = wanted(case)
-    got, message = seen(pieces, Decoder(READERS[kind](**options), CALL, "test"))
+    got, message = seen(pieces, Decoder(READERS[kind](**options), CALL, "test"), SOURCES[case.suffix])
     assert got == want
     assert says in message
 
 
-@pytest.mark.parametrize(("kind", "least"), [("openai", 50), ("azure", 8), ("legacy", 8), ("anthropic", 30)])
+@pytest.mark.parametrize(
+    ("kind", "least"),
+    [("openai", 50), ("azure", 8), ("legacy", 8), ("anthropic", 38), ("ollama", 7), ("responses", 16)],
+)
 def test_there_are_cases(kind, least):
     assert len(cases(kind)) >= least
 
@@ -50,7 +58,7 @@ def test_an_answer_byte_by_byte(kind, case):
 @recorded
 def test_an_answer_cut_in_two_at_every_byte(kind, case):
     data = case.read_bytes()
-    for at in range(1, min(len(data), 3000)):
+    for at in range(1, min(len(data), 2000)):
         check(kind, case, data[:at], data[at:])
 
 

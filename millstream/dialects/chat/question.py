@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import takewhile
 from typing import Any
 
+from millstream.dialects.blocks import loads
 from millstream.errors import RequestError
 from millstream.formats.objects import to_json
 from millstream.question import Audio, File, Image, Message, Options, Part, Question, Result, Text, Tool, ToolCall
@@ -92,6 +93,14 @@ def _said(result: Result) -> str:
 def _call(call: ToolCall) -> Object:
     arguments = to_json({INPUT: call.arguments}).decode() if call.custom else call.arguments or "{}"
     return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
+
+
+def as_object(call: ToolCall) -> Object:
+    """A call's arguments, for dialects that don't write them as text."""
+    if call.custom:
+        return {INPUT: call.arguments}
+    found = loads(call.arguments) if call.arguments else {}
+    return found if isinstance(found, dict) else {INPUT: call.arguments}
 
 
 def _part(part: Part) -> Object:

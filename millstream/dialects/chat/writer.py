@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import msgspec
 from msgspec import Struct
 
-from millstream.events import Event, Meta, Usage
+from millstream.events import Event, Meta, Piece, Usage
 from millstream.formats import Abort
 from millstream.formats.objects import ending, one_line, to_json
 
@@ -23,6 +23,8 @@ class Chunks:
         self._functions = FUNCTIONS in meta.echo
         self._passing = False
         self._begun = not self._chat
+        self._named: set[int] = set()  # the calls that have an id
+        self._id = meta.id
         self._head = {
             "id": f"{'chatcmpl' if self._chat else 'cmpl'}-{meta.id}",
             "object": "chat.completion.chunk" if self._chat else "text_completion",
@@ -52,13 +54,19 @@ class Chunks:
             called = {**({"name": call.name} if call.name else {}), "arguments": event.text}
             if self._functions:
                 return {"function_call": called}
-            named = {"id": call.id, "type": "function"} if call.id else {}
-            return {"tool_calls": [{"index": call.index, **named, "function": called}]}
+            return {"tool_calls": [{"index": call.index, **self._name(call), "function": called}]}
         if event.type == "reasoning":
             return {"reasoning_content": event.text} if event.text else {}
         if not self._chat:
             return {"text": event.text}
         return {"refusal" if event.refusal else "content": event.text}
+
+    def _name(self, call: Piece) -> dict[str, Any]:
+        """Once for each call; one that its upstream gave no id gets one."""
+        if call.index in self._named:
+            return {}
+        self._named.add(call.index)
+        return {"id": call.id or f"call_{self._id}_{call.index}", "type": "function"}
 
     def _end(self, event: Event) -> list[bytes]:
         reason = (event.end.finish_reason if event.end else None) or "stop"

@@ -7,8 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from millstream.dialects.abilities import Abilities, check
-from millstream.dialects.blocks import loads
-from millstream.dialects.chat.question import FREE, INPUT
+from millstream.dialects.chat.question import FREE, as_object
 from millstream.dialects.fields import DATA_URL
 from millstream.dialects.messages.question import NAME
 from millstream.errors import RequestError
@@ -98,7 +97,7 @@ def _block(part: Part) -> Object | None:
     if isinstance(part, File):
         return {"type": "document", "source": _source(part.url), **({"title": part.name} if part.name else {})}
     if isinstance(part, ToolCall):
-        return {"type": "tool_use", "id": part.id, "name": part.name, "input": _input(part)}
+        return {"type": "tool_use", "id": part.id, "name": part.name, "input": as_object(part)}
     if isinstance(part, Result):
         error = {"is_error": True} if part.error else {}
         return {"type": "tool_result", "tool_use_id": part.call, "content": _plain(_blocks(part.parts)), **error}
@@ -117,13 +116,6 @@ def _source(url: str) -> Object:
     if match := DATA_URL.match(url):
         return {"type": "base64", "media_type": match[1], "data": url[match.end() :]}
     return {"type": "url", "url": url}
-
-
-def _input(call: ToolCall) -> Object:
-    if call.custom:
-        return {INPUT: call.arguments}
-    found = loads(call.arguments) if call.arguments else {}
-    return found if isinstance(found, dict) else {INPUT: call.arguments}
 
 
 def _tool(tool: Tool) -> Object:

@@ -1,0 +1,48 @@
+"""Ollama's own API: https://docs.ollama.com/api/chat"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from millstream.dialects.ollama.question import CHAT
+from millstream.dialects.ollama.reader import Lines
+from millstream.dialects.ollama.request import write
+from millstream.events import Call
+from millstream.upstreams import asked
+from millstream.upstreams.answers import Payloads
+from millstream.upstreams.kind import Kind
+from millstream.wire import ndjson
+from millstream.wire.sse import ServerEvent
+
+
+class Ollama(Kind):
+    """The kind "ollama"; `base_url` is the server alone. For its address that ends in /v1, take the kind "openai"."""
+
+    example = "http://127.0.0.1:11434"
+    models_path = "/api/tags"
+    doors = frozenset({CHAT})
+
+    def path(self, call: Call) -> str:
+        return "/api/chat"
+
+    def request(self, call: Call) -> dict[str, Any]:
+        return write(asked.question(call))
+
+    def reader(self, call: Call) -> Lines:
+        return Lines()
+
+    def source(self) -> Payloads:
+        return Objects()
+
+
+class Objects:
+    """JSON lines, as events."""
+
+    def __init__(self) -> None:
+        self._lines = ndjson.Decoder()
+
+    def feed(self, data: bytes) -> list[ServerEvent]:
+        return [ServerEvent(data=line) for line in self._lines.feed(data)]
+
+    def close(self) -> list[ServerEvent]:
+        return [ServerEvent(data=line) for line in self._lines.close()]

@@ -1,0 +1,26 @@
+"""OpenAI's Responses API, and servers that have it: https://platform.openai.com/docs/api-reference/responses"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from millstream.dialects.responses.reader import Events
+from millstream.dialects.responses.request import write
+from millstream.events import Call
+from millstream.upstreams import asked
+from millstream.upstreams.kind import Kind
+
+
+class Responses(Kind):
+    """The kind "responses". Its answers get ids of ours, so that they can be resumed: no frame passes as it came."""
+
+    example = "https://api.openai.com/v1"
+
+    def path(self, call: Call) -> str:
+        return "/responses"
+
+    def request(self, call: Call) -> dict[str, Any]:
+        return write(asked.question(call))
+
+    def reader(self, call: Call) -> Events:
+        return Events()
