@@ -43,13 +43,8 @@ CONVENTIONAL = {
     "IFLYTEK_SPARK_API_KEY": ("spark", "api_key"),
     "IFLYTEK_SPARK_API_SECRET": ("spark", "api_secret"),
 }
-LISTED = (
-    "openai",
-    "completions",
-    "anthropic",
-    "ollama",
-    "responses",
-)  # kinds whose servers say what models they have
+# Kinds whose servers say what models they have.
+LISTED = ("openai", "completions", "anthropic", "ollama", "responses")
 LIMITS = ("connect", "first_token", "silence", "total")  # s; also settings of the whole server
 SECRETS = {"api_key", "api_secret", "proxy"}  # a proxy's address may hold a password
 

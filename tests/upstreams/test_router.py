@@ -59,7 +59,7 @@ def test_an_unknown_model_gets_a_list():
 @pytest.mark.parametrize(
     ("tables", "model", "words"),
     [
-        ([table("a", "opneai", "m")], "", "demo, local, openai"),
+        ([table("a", "opneai", "m")], "", "demo, local, ollama, openai"),
         ([table("a", "openai", "m"), table("b", "openai", "m")], "", r"upstreams\.b\.models has 'm'.*upstreams\.a"),
         ([table("a", "openai", "*"), table("b", "openai", "*")], "m", r"has '\*'"),
         ([table("a", "azure", base_url="https://a.example")], "", r"upstreams\.a has no models"),
