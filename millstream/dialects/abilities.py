@@ -17,7 +17,6 @@ NAMES = {
     ("responses", "messages"): "input",
     ("ollama", "stop"): "options.stop",
     ("ollama", "response_format"): "format",
-    ("ollama", "top_k"): "options.top_k",
     ("ollama", "presence_penalty"): "options.presence_penalty",
     ("ollama", "frequency_penalty"): "options.frequency_penalty",
     ("completions", "messages"): "prompt",
@@ -25,8 +24,8 @@ NAMES = {
 
 
 class Abilities(Struct, frozen=True):
-    """What is not said here, every upstream can. A seed, an effort, a budget for thinking and whether calls come in
-    parallel are hints, and never refused."""
+    """What is not said here, every upstream can. A seed, top_k, an effort, a budget for thinking and whether calls
+    come in parallel are hints, and never refused."""
 
     image: bool = True
     image_address: bool = True  # an http(s) address instead of the data
@@ -38,7 +37,6 @@ class Abilities(Struct, frozen=True):
     shown_result: bool = True  # pictures in a tool's result
     stop: bool = True
     top_p: bool = True
-    top_k: bool = False
     penalties: bool = False
     json_object: bool = True
     json_schema: bool = True
@@ -69,12 +67,10 @@ def wanted(question: Question) -> Iterator[tuple[str, str]]:
     for message in question.messages:
         for part in message.parts:
             yield from ((ability, "messages") for ability in _needs(part))
-    asks = {
-        "stop": bool(use.stop),
-        "top_p": use.top_p not in (None, 1),
-        "top_k": use.top_k is not None,
-    }
-    yield from ((name, name) for name, asked in asks.items() if asked)
+    if use.stop:
+        yield "stop", "stop"
+    if use.top_p not in (None, 1):
+        yield "top_p", "top_p"
     for name in ("presence_penalty", "frequency_penalty"):
         if getattr(use, name):
             yield "penalties", name

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from itertools import takewhile
 from typing import Any
 
+from millstream.dialects.abilities import Abilities, check
 from millstream.dialects.blocks import loads
-from millstream.errors import RequestError
 from millstream.formats.objects import to_json
 from millstream.question import Audio, File, Image, Message, Options, Part, Question, Result, Text, Tool, ToolCall
 
@@ -19,8 +19,16 @@ SYSTEM = "system"
 INPUT = "input"
 FREE: Object = {"type": "object", "properties": {INPUT: {"type": "string"}}, "required": [INPUT]}
 
+ABILITIES = Abilities(audio=True, file_address=False, penalties=True)
+
 # From so many tokens of thinking on it is this effort.
 EFFORTS = ((8192, "high"), (2048, "medium"), (0, "low"))
+
+
+def write(question: Question) -> Object:
+    """Every field but model and stream. Raises RequestError (bad_field)."""
+    check(question, ABILITIES)
+    return {"messages": messages(question), **options(question)}
 
 
 def messages(question: Question) -> list[Object]:
@@ -112,10 +120,6 @@ def _part(part: Part) -> Object:
             "image_url": {"url": part.url, **({"detail": part.detail} if part.detail else {})},
         }
     if isinstance(part, File):
-        if not part.url.startswith("data:"):
-            raise RequestError(
-                "bad_field", "A file has to come with its data; an address can't be read here.", "file"
-            )
         return {"type": "file", "file": {"filename": part.name or "file", "file_data": part.url}}
     assert isinstance(part, Audio)
     return {"type": "input_audio", "input_audio": {"data": part.data, "format": part.format}}

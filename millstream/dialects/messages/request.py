@@ -15,7 +15,7 @@ from millstream.question import File, Image, Message, Part, Question, Result, Te
 
 Object = dict[str, Any]
 
-ABILITIES = Abilities(top_k=True, json_object=False)
+ABILITIES = Abilities(json_object=False)
 CHOICES = {"auto": "auto", "none": "none", "required": "any", "tool": "tool"}
 ABOVE = ("system", "developer")  # these go into `system`
 

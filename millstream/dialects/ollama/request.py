@@ -13,7 +13,7 @@ from millstream.question import Image, Message, Question, Result, Text, Tool, To
 
 Object = dict[str, Any]
 
-ABILITIES = Abilities(image_address=False, file=False, forced_tool=False, top_k=True, penalties=True)
+ABILITIES = Abilities(image_address=False, file=False, forced_tool=False, penalties=True)
 NOTHING = "none"  # of an effort
 
 

@@ -80,7 +80,6 @@ def abilities(model: Model) -> Abilities:
         shown_result=False,
         stop=False,
         top_p=model.top_p,
-        top_k=True,
         json_object=False,
         json_schema=False,
     )

@@ -1,0 +1,156 @@
+"""What crosses from any door to any kind of upstream: each cell of the table in docs/upstreams.md, tried."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from millstream.dialects.abilities import Abilities
+from millstream.dialects.chat import question as chat
+from millstream.dialects.completions import question as completions
+from millstream.dialects.messages import request as messages
+from millstream.dialects.ollama import request as ollama
+from millstream.dialects.responses import request as responses
+from millstream.dialects.spark import request as spark
+from millstream.errors import RequestError
+from millstream.question import (
+    Audio,
+    File,
+    Image,
+    Message,
+    Options,
+    Part,
+    Question,
+    Result,
+    Shape,
+    Text,
+    Tool,
+    ToolCall,
+    ToolChoice,
+)
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "upstreams.md"
+ULTRA = spark.MODELS["4.0Ultra"]
+KINDS: dict[str, tuple[Abilities, Callable[[Question], Any]]] = {
+    "openai, azure, local": (chat.ABILITIES, chat.write),
+    "anthropic": (messages.ABILITIES, lambda question: messages.write(question, 9, {})),
+    "responses": (responses.ABILITIES, responses.write),
+    "ollama": (ollama.ABILITIES, ollama.write),
+    "spark": (spark.abilities(ULTRA), lambda question: json.loads(spark.write(question, ULTRA, "app", ""))),
+    "completions": (completions.ABILITIES, lambda question: completions.write(question, 9)),
+}
+PNG = "data:image/png;base64,iVBORw=="
+WEATHER = Tool("weather", "of a city", {"type": "object"})
+SHAPE = {"type": "object", "title": "NEEDLE"}
+
+
+def said(*parts: Part) -> tuple[Message, ...]:
+    return (Message("user", (Text("Hi"), *parts)),)
+
+
+def called(*parts: Text | Image) -> tuple[Message, ...]:
+    call = Message("assistant", (ToolCall("c1", "weather", '{"city":"Hefei"}'),))
+    return (*said(), call, Message("tool", (Result("c1", parts),)))
+
+
+# ability → its row, the field that a refusal names, a question with it, and a word of it in the body
+ROWS: dict[str, tuple[str, str, dict[str, Any], str]] = {
+    "tools": (
+        "tools, calls and their results",
+        "tools",
+        {"tools": (WEATHER,), "messages": called(Text("NEEDLE"))},
+        "NEEDLE",
+    ),
+    "forced_tool": (
+        "`tool_choice`: required, or one by name",
+        "tool_choice",
+        {"tools": (WEATHER,), "choice": ToolChoice("tool", "weather")},
+        "weather",
+    ),
+    "shown_result": (
+        "a picture in a tool's result",
+        "messages",
+        {"tools": (WEATHER,), "messages": called(Image(PNG))},
+        "iVBORw==",
+    ),
+    "image": ("pictures", "messages", {"messages": said(Image(PNG))}, "iVBORw=="),
+    "image_address": (
+        "a picture's address",
+        "messages",
+        {"messages": said(Image("https://a.example/NEEDLE.png"))},
+        "NEEDLE",
+    ),
+    "file": ("files", "messages", {"messages": said(File("data:application/pdf;base64,JVBERg=="))}, "JVBERg=="),
+    "file_address": (
+        "a file's address",
+        "messages",
+        {"messages": said(File("https://a.example/NEEDLE.pdf"))},
+        "NEEDLE",
+    ),
+    "audio": ("audio", "messages", {"messages": said(Audio("UklGRg==", "wav"))}, "UklGRg=="),
+    "stop": ("`stop`", "stop", {"options": Options(stop=("NEEDLE",))}, "NEEDLE"),
+    "top_p": ("`top_p`", "top_p", {"options": Options(top_p=0.125)}, "0.125"),
+    "penalties": ("penalties", "presence_penalty", {"options": Options(presence_penalty=0.125)}, "0.125"),
+    "json_object": (
+        "`response_format`: json_object",
+        "response_format",
+        {"options": Options(shape=Shape("json_object"))},
+        "json",
+    ),
+    "json_schema": (
+        "`response_format`: json_schema",
+        "response_format",
+        {"options": Options(shape=Shape("json_schema", SHAPE))},
+        "NEEDLE",
+    ),
+}
+
+
+def can(abilities: Abilities, ability: str) -> bool:
+    """An ability that needs another one is none without it."""
+    needs = {
+        "image_address": ("image",),
+        "file_address": ("file",),
+        "shown_result": ("tools", "image"),
+        "forced_tool": ("tools",),
+    }
+    return all(getattr(abilities, name) for name in (ability, *needs.get(ability, ())))
+
+
+@pytest.mark.parametrize("ability", ROWS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_cell(kind: str, ability: str) -> None:
+    abilities, write = KINDS[kind]
+    _, field, asks, needle = ROWS[ability]
+    question = Question("m", **{"messages": said(), **asks})
+    if can(abilities, ability):
+        assert needle in json.dumps(write(question))
+        return
+    with pytest.raises(RequestError) as caught:
+        write(question)
+    assert (caught.value.code, caught.value.status) == ("bad_field", 400)
+    assert caught.value.param in (field, "tools")
+
+
+def test_every_ability_has_a_row() -> None:
+    assert set(ROWS) == set(Abilities.__struct_fields__)
+
+
+def test_the_table_is_printed() -> None:
+    lines = [f"| | {' | '.join(KINDS)} |", f"|---|{'---|' * len(KINDS)}"]
+    for ability, (label, *_) in ROWS.items():
+        cells = ("yes" if can(abilities, ability) else "–" for abilities, _ in KINDS.values())
+        lines.append(f"| {label} | {' | '.join(cells)} |")
+    assert "\n".join(lines) in DOCUMENT.read_text("utf-8")
+
+
+HINTS = Options(seed=5, top_k=3, effort="high", thinking=2000, parallel=False)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_hint_is_never_refused(kind: str) -> None:
+    KINDS[kind][1](Question("m", said(), HINTS))
