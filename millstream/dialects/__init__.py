@@ -64,6 +64,7 @@ class Dialect(Struct, frozen=True, kw_only=True):
     - `expand`: puts into a body what it refers to;
     - `echo`: what the answer repeats of the question, `kept`: what is to be kept of it;
     - `chat`: the name under which the newest answer of a conversation is found;
+    - `once`: the same question in that conversation can only be a repeat, which gets the same answer;
     - `detached`: it goes on though nobody follows it, and unstreamed is answered with what `begun` gives;
     - `aliases`: other names of a model.
     """
@@ -80,6 +81,7 @@ class Dialect(Struct, frozen=True, kw_only=True):
     echo: Callable[[Question], Object] = lambda question: {}
     kept: Callable[[Question], list[Object] | None] = lambda question: None
     chat: Callable[[Question], str] = lambda question: ""
+    once: Callable[[Question], bool] = lambda question: False
     detached: Callable[[Question], bool] = lambda question: False
     begun: Callable[[Meta], Object] = lambda meta: {}
     aliases: Callable[[str], Sequence[str]] = lambda name: (name,)

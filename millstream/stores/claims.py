@@ -16,6 +16,8 @@ from pathlib import Path
 from millstream.events import Meta
 from millstream.stores.room import files
 
+NAMED = "named "  # before names: nobody's claim is taken for one
+
 
 class Claims:
     """`holder` gives the Meta of a stream whose log still counts, else None."""
@@ -37,15 +39,15 @@ class Claims:
             return meta
 
     def put(self, claim: str, id: str) -> None:
-        """It is this stream's now, whoever had it."""
-        path = self._path(claim)
+        """A name, which is this stream's now, whoever had it."""
+        path = self._path(NAMED + claim)
         with self._lock():
             path.unlink(missing_ok=True)
             path.symlink_to(id)
 
     def find(self, claim: str, *, take: bool = False) -> str | None:
         """The stream that has it, if its log still counts; with `take` nobody has it afterwards."""
-        path = self._path(claim)
+        path = self._path(NAMED + claim)
         with self._lock():
             id = _target(path)
             if take:

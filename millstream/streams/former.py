@@ -27,6 +27,11 @@ class Former:
             return self._store.pointed(name, take=take)
         return None
 
+    def release(self, id: str) -> None:
+        """Whoever asks the same again gets another answer."""
+        with suppress(Unavailable, OSError):
+            self._store.release(id)
+
     def events(self, id: str) -> Iterator[Event]:
         """All that is logged of the stream so far. Raises NotFound."""
         reader = self._store.reader(id)

@@ -20,7 +20,7 @@ from millstream.dialects.fields import Fields, decode, wrong
 from millstream.dialects.messages.door import MESSAGES
 from millstream.dialects.table import DOORS
 from millstream.errors import MillstreamError, NotFound
-from millstream.events import TERMINAL, Call, Meta
+from millstream.events import TERMINAL, Call, Event, Meta
 from millstream.formats import Format
 from millstream.formats.objects import to_json
 from millstream.question import Question
@@ -90,13 +90,16 @@ def ask(dialect: Dialect) -> Response:
     g.request_id = meta.id
     if alone:
         return document(dialect.begun(meta))
-    name = dialect.chat(question)
-    return answer(dialect, meta, question.stream, digest, chat_name(caller, dialect, name) if name else "")
+    return answer(dialect, meta, question.stream, digest, chat_name(caller, dialect, dialect.chat(question)))
 
 
 def _begin(caller: Caller, dialect: Dialect, question: Question, digest: str) -> Meta:
     """Starts the answer, or finds the one that the same Idempotency-Key began."""
     claim = intake.claim_by_key(caller, request.headers.get("Idempotency-Key"))
+    name = chat_name(caller, dialect, dialect.chat(question))
+    if dialect.once(question) and not claim:
+        claim = digest
+        _let_go(caller, name)
     call = Call(
         model=model(caller, dialect, question.model),
         messages=chat.messages(question),
@@ -109,9 +112,17 @@ def _begin(caller: Caller, dialect: Dialect, question: Question, digest: str) ->
         kept=dialect.kept(question),
     )
     meta = intake.start(caller, call, claim=claim, fingerprint=digest if claim else "")
-    if name := dialect.chat(question):
-        services().streams.former.name(chat_name(caller, dialect, name), meta.id)
+    if name:
+        services().streams.former.name(name, meta.id)
     return meta
+
+
+def _let_go(caller: Caller, name: str) -> None:
+    """A question whose answer failed is asked anew."""
+    id = services().streams.former.named(name)
+    found = recall(caller)(id) if id else None
+    if found and found.event and not _whole_answer(found.event):
+        services().streams.former.release(found.meta.id)
 
 
 def model(caller: Caller, dialect: Dialect, name: str) -> str:
@@ -120,8 +131,8 @@ def model(caller: Caller, dialect: Dialect, name: str) -> str:
 
 
 def chat_name(caller: Caller, dialect: Dialect, name: str) -> str:
-    """Under which the newest answer of a conversation is found."""
-    return hashlib.sha256(msgspec.json.encode((caller.name, dialect.name, name))).hexdigest()
+    """Under which the newest answer of a conversation is found; "" where it has no name."""
+    return name and hashlib.sha256(msgspec.json.encode((caller.name, dialect.name, name))).hexdigest()
 
 
 # -- the same again -----------------------------------------------------------------------------------------------
@@ -145,10 +156,14 @@ def _again(caller: Caller, digest: str) -> Meta | None:
 
 
 def _worth(found: Recalled) -> bool:
-    end = found.event.end if found.event else None
-    if end is None or end.failure or end.finish_reason == "cancelled":
+    if found.event is None or found.event.end is None or not _whole_answer(found.event):
         return False
-    return time.time() - found.meta.created - (end.duration or 0) <= services().settings.grace
+    ended = found.meta.created + (found.event.end.duration or 0)
+    return time.time() - ended <= services().settings.grace
+
+
+def _whole_answer(event: Event) -> bool:
+    return event.type == "done" and event.end is not None and event.end.finish_reason != "cancelled"
 
 
 def closed(former: Former, body: Outlet, id: str, digest: str, chat: str) -> None:

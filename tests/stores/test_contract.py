@@ -291,11 +291,12 @@ def test_a_worker_has_a_name_of_its_own(workers):
 
 def test_a_name_leads_to_the_stream_that_it_was_given_last_while_that_is_there(workers):
     for id in (ID, OTHER):
-        workers.one.create(meta(workers.one, id=id))
+        workers.one.create(meta(workers.one, id=id, claim="name" if id == ID else None))
         workers.one.point("name", id)
         assert workers.two.pointed("name") == id
     assert workers.two.pointed("other") is None
     assert [workers.two.pointed("name", take=True), workers.one.pointed("name")] == [OTHER, None]
+    assert workers.two.create(meta(workers.two, id="C" * 22, claim="name")).id == ID  # a claim is no name
     workers.one.point("name", ID)
     workers.one.delete(ID)
     assert workers.two.pointed("name") is None

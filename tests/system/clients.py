@@ -227,16 +227,18 @@ class Chat(Sse):
     """The AI SDK's useChat, which begins anew with each resume, and puts what comes in the place of what it has."""
 
     NUMBERED = False
+    gone = False
 
     def _ask(self, connection: HTTPConnection) -> HTTPResponse:
         said = [{"role": "user", "parts": [{"type": "text", "text": self.question["prompt"]}]}]
-        question = {"id": self.key, "messages": said, "model": self.question["model"]}
+        question = {"id": self.key, "messages": said, "model": self.question["model"], "trigger": "submit-message"}
         connection.request("POST", "/ui/chat", json.dumps(question), {"Content-Type": "application/json"})
         return _expect(connection.getresponse())
 
     def once(self) -> None:
         """Whether its question has arrived, it can learn by resuming alone."""
-        self.id = self.key if self.connections else ""
+        self.id = self.key if self.connections and not self.gone else ""
+        self.gone = False
         super().once()
 
     def _resume(self, connection: HTTPConnection) -> HTTPResponse:
@@ -244,8 +246,8 @@ class Chat(Sse):
         response = connection.getresponse()
         if response.status != 204:
             return _expect(response)
-        response.read()
-        return self._ask(connection)
+        self.gone = True  # or it never came to be: the same question again finds its answer, if it has one
+        return response
 
     def _hear(self, block: str) -> None:
         if block.startswith(":") or block == "data: [DONE]":

@@ -17,5 +17,7 @@ UI = Dialect(
     echo=echo,
     detached=lambda question: question.body.get("keep") is True,
     chat=lambda question: str(question.body.get("id") or ""),
+    # Its messages have ids: only who wants another answer sends the same ones.
+    once=lambda question: bool(question.body.get("id")) and question.body.get("trigger") == "submit-message",
     headers={"x-vercel-ai-ui-message-stream": "v1"},
 )

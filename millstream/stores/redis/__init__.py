@@ -112,11 +112,11 @@ class RedisStore:
         return _meta.decode(older[0])
 
     def point(self, name: str, id: str) -> None:
-        self._ask("SET", names.CLAIMS + name, id, "PX", self._writer.lifetime)
+        self._ask("SET", names.NAMES + name, id, "PX", self._writer.lifetime)
 
     def pointed(self, name: str, *, take: bool = False) -> str | None:
-        found = self._ask("GET", names.CLAIMS + name)
-        if found is None or (take and not self._ask("DEL", names.CLAIMS + name)):  # somebody else took it
+        found = self._ask("GET", names.NAMES + name)
+        if found is None or (take and not self._ask("DEL", names.NAMES + name)):  # somebody else took it
             return None
         id: str = found.decode()
         return id if self._ask("EXISTS", names.log(id)) else None

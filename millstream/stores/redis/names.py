@@ -4,6 +4,7 @@ from __future__ import annotations
 
 PREFIX = "millstream:1:"  # the number changes when an older release could not read what a newer one writes
 LOGS = f"{PREFIX}log:"  # a Redis Stream for each stream
+NAMES = f"{PREFIX}named:"  # the id that a name leads to
 CLAIMS = f"{PREFIX}claim:"  # the id that an Idempotency-Key belongs to
 SIGNS = f"{PREFIX}signs"  # when each stream gave its last sign: a sorted set of ids, in ms
 
