@@ -8,8 +8,7 @@ from __future__ import annotations
 import inspect
 import re
 
-import gevent
-from gevent import get_hub, socket
+from gevent import socket
 from gevent.server import StreamServer
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers import ggevent
@@ -25,26 +24,6 @@ def test_gevents_sockets_have_the_plain_one_within() -> None:
             "sockets/client.py peeks at and sends on gevent's socket._sock. Without it: os.write(fileno) sends, "
             "select.poll with a time-out of 0 tells whether there is something to peek at (see sockets/pool.py)."
         )
-
-
-def test_libev_prepares_before_it_polls_and_after_all_callbacks_of_a_turn() -> None:
-    here, there = socket.socketpair()
-    order: list[str] = []
-    loop = get_hub().loop
-    readable, prepare = loop.io(here.fileno(), 1), loop.prepare()
-    with here, there:
-        there.sendall(b"x")
-        readable.start(lambda: order.append("read"))
-        prepare.start(lambda: order.append("prepared"))
-        while order.count("read") < 3:
-            gevent.sleep(0.001)
-        for watcher in (readable, prepare):
-            watcher.stop()
-            watcher.close()
-    assert re.fullmatch("(prepared )+(read (prepared )+)+(read )?", " ".join(order) + " "), (
-        "sockets/gathering.py sleeps and sends in a prepare watcher, once between two polls. Without that order: "
-        "watch a timer of 2 ms instead, and send when it fires."
-    )
 
 
 def test_gevents_server_can_be_made_to_wait() -> None:

@@ -1,73 +1,121 @@
-"""Under load, what comes within a moment is read at once, and what goes out of it is sent at once.
+"""Under load, what answers bring within a moment is read at once, and what goes out of it is sent at once.
 
 A core that sleeps between two tokens has cold caches when it wakes, and a client that is woken for each costs an
-interrupt. So a worker that is busy lets at least PAUSE pass between two looks at its sockets, and reads from all
-before it sends to any; one that is not busy never waits. Of 10,000 tokens a second each costs 58 µs without this, and
-31 with it.
+interrupt. So a worker that is busy lets PAUSE pass between two looks at the answers that run, and reads from all
+before it sends to any; one that is not busy looks and sends at once. Of 10,000 tokens a second each costs 58 µs
+without this, and 31 with it.
+
+Only answers that have begun are gathered. They are in an epoll of their own, which the event loop watches, or looks
+at by a timer: so a new question, which needs several looks until its first token, waits for nothing.
 """
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 PAUSE = 0.002  # s
 BUSY = 0.25  # of a core
 LOOK = 0.25  # s between two looks at how busy it is
+READ = 1
+MOST = 1024  # descriptors of one look
 
 
 class Gathering:
-    """For the event loop of this thread, from now on."""
+    """For the event loop of this thread, from now on. Where there is no epoll, nothing is gathered."""
 
     _here: Gathering | None = None
 
     def __init__(self) -> None:
         from gevent import get_hub, getcurrent  # other applications stream with no gevent at all
+        from gevent.monkey import get_original
 
         self._current = getcurrent
         self._hub = get_hub()
-        self._timer: Any = self._hub.loop.timer(LOOK, LOOK, ref=False)
-        self._prepare: Any = self._hub.loop.prepare(ref=False)
-        self._looked = self._polled = time.monotonic()
-        self._spent = time.thread_time()
+        self._turns: dict[int, Callable[[], None]] = {}  # by descriptor
         self._later: list[Callable[[], None]] = []
+        self._busy = self._reading = False
+        self._looked, self._spent = time.monotonic(), time.thread_time()
+        try:
+            self._epoll: Any = get_original("select", "epoll")()
+        except AttributeError:  # not Linux
+            return
+        loop = self._hub.loop
+        self._ready: Any = loop.io(self._epoll.fileno(), READ, ref=False)  # while it is not busy
+        self._tick: Any = loop.timer(PAUSE, PAUSE, ref=False)  # while it is
+        self._timer: Any = loop.timer(LOOK, LOOK, ref=False)
+        self._ready.start(self._read)
         self._timer.start(self._look)
         Gathering._here = self
+
+    @classmethod
+    def of(cls, hub: Any) -> Gathering | None:
+        here = cls._here
+        return here if here is not None and here._hub is hub else None
+
+    def add(self, descriptor: int, turn: Callable[[], None]) -> None:
+        self._epoll.register(descriptor, READ)
+        self._turns[descriptor] = turn
+
+    def remove(self, descriptor: int) -> None:
+        if self._turns.pop(descriptor, None) is not None:
+            with suppress(OSError, ValueError):  # ValueError: closed
+                self._epoll.unregister(descriptor)
 
     @classmethod
     def later(cls, send: Callable[[], None]) -> bool:
         """Calls `send`, which must not raise, when this turn of the event loop has read all that was there. False
         where nothing is gathered: then the caller is to do it, at once."""
         here = cls._here
-        if here is None or not here._prepare.active or here._current() is not here._hub:
+        if here is None or not here._busy or here._current() is not here._hub:
             return False
+        if not here._later and not here._reading:
+            here._hub.loop.run_callback(here._send)
         here._later.append(send)
         return True
 
     def close(self) -> None:
+        """What is still read is read no more."""
+        if Gathering._here is not self:
+            return
         Gathering._here = None
         self._send()
-        for watcher in (self._timer, self._prepare):
+        for watcher in (self._ready, self._tick, self._timer):
             watcher.stop()
             watcher.close()
+        self._epoll.close()
 
     def _look(self) -> None:
         now, spent = time.monotonic(), time.thread_time()
         busy = spent - self._spent > BUSY * (now - self._looked)
         self._looked, self._spent = now, spent
-        if not busy:
-            self._send()
-            self._prepare.stop()
-        elif not self._prepare.active:
-            self._prepare.start(self._wait)
+        if busy == self._busy:
+            return
+        self._busy = busy
+        if busy:
+            self._ready.stop()
+            self._tick.start(self._read)
+        else:
+            self._tick.stop()
+            self._ready.start(self._read)
 
-    def _wait(self) -> None:
-        self._send()
-        left = self._polled + PAUSE - time.monotonic()
-        if left > 0:
-            _sleep(left)
-        self._polled = time.monotonic()
+    def _read(self) -> None:
+        self._reading = True
+        try:
+            for descriptor, _ in self._epoll.poll(0, MOST):
+                turn = self._turns.get(descriptor)  # another one's turn may have removed it
+                if turn is None:
+                    continue
+                try:
+                    turn()
+                except BaseException:  # as the event loop does: the others have their turn all the same
+                    self._hub.handle_error(turn, *sys.exc_info())
+        finally:
+            self._reading = False
+            self._send()
 
     def _send(self) -> None:
         later, self._later = self._later, []

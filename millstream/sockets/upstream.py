@@ -11,6 +11,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import gevent
@@ -18,10 +19,10 @@ import gevent.socket
 from gevent import get_hub
 
 from millstream.sockets.pool import Framing, Pool
+from millstream.sockets.reading import Reading
 
 SIZE = 65536  # bytes of one read
 MUCH = 16384  # bytes of a read after which others have their turn
-READ = 1
 NOTHING_YET = (BlockingIOError, ssl.SSLWantReadError)
 
 Read = TypeVar("Read")
@@ -93,8 +94,7 @@ class Body:
         while self._ended is not None and self._is_there():
             self._turn()
         if self._ended is not None:
-            self._watcher = get_hub().loop.io(self._sock.fileno(), READ)
-            self._watcher.start(self._turn)
+            self._watcher = Reading(self._sock.fileno(), self._turn)
 
     def hurry(self, seconds: float) -> None:
         """The rest has to come within so many seconds from now: else `ended` is called with TimeoutError."""
@@ -185,18 +185,17 @@ class Body:
             if not self._pass_on(take):
                 self._sock.settimeout(None)
                 return False
-        self._watcher = get_hub().loop.io(self._sock.fileno(), READ)
-        self._watcher.start(self._readable, take, over)
+        self._watcher = Reading(self._sock.fileno(), partial(self._readable, take, over))
         return True
 
     def cease(self) -> None:
         """Calls nothing any more. Idempotent."""
         self._take = self._ended = None  # whose body this is: no cycle is left
-        for watcher in (self._watcher, self._timer):
-            if watcher is not None:
-                watcher.stop()
-                watcher.close()
+        if self._timer is not None:
+            self._timer.stop()
+            self._timer.close()
         if self._watcher is not None:
+            self._watcher.stop()
             self._sock.settimeout(None)
         self._watcher = self._timer = None
 
