@@ -15,7 +15,7 @@ class Json:
     NAME: ClassVar[str] = "json"
     MEDIA_TYPE: ClassVar[str] = "application/json"
     CONTENT_TYPE: ClassVar[str] = "application/json"
-    HEARTBEAT: ClassVar[bytes] = b""
+    HEARTBEAT: ClassVar[bytes] = b" "
 
     def __init__(self, meta: Meta, options: Options) -> None:
         self._id = meta.id

@@ -6,18 +6,17 @@ from flask import Blueprint, Response, g, request
 
 from millstream.access import Caller
 from millstream.errors import RequestError
-from millstream.events import TERMINAL
 from millstream.formats import Format
 from millstream.formats.html import Html
 from millstream.formats.json import Json
 from millstream.formats.sse import Sse
 from millstream.negotiation import named
-from millstream.responses import HEADERS, head
+from millstream.responses import head
 from millstream.sockets.client import Client
-from millstream.streams import Follower
 from millstream.views import intake, streams
 from millstream.views.question import Question, controls, question
 from millstream.views.services import services
+from millstream.views.whole import whole
 
 chat = Blueprint("chat", __name__)
 
@@ -65,25 +64,6 @@ def _answer(caller: Caller, asked: Question, format: type[Format], *, wait: bool
             services().streams.accepted(meta.id, services().settings.status_wait)
         options = intake.options(meta.id, padding)
         written = format(meta, options)
-        if format is Json:
-            response = _whole(follower, written)
-            client.unwatch()
-        else:
-            response = streams.streamed(follower, written, client)
+        response = whole(follower, written, client) if format is Json else streams.streamed(follower, written, client)
     response.headers["Content-Location"] = options.url
     return response
-
-
-def _whole(follower: Follower, format: Format) -> Response:
-    """Waits for the end; a failure keeps its status."""
-    for batch in follower:
-        if not batch or batch[-1].type not in TERMINAL:
-            format.encode(batch)
-            continue
-        format.encode(batch[:-1])
-        g.end = batch[-1]
-        streams.raise_failure(batch[-1])
-        closing = format.closing(batch[-1])
-        assert isinstance(closing, bytes)
-        return Response(closing, headers={"Content-Type": format.CONTENT_TYPE, **HEADERS})
-    raise follower.unfinished()

@@ -30,6 +30,7 @@ from millstream.streams import Follower, Former
 from millstream.upstreams.estimate import estimate, prompt_tokens
 from millstream.views import instructions, intake, streams
 from millstream.views.services import services
+from millstream.views.whole import Document, whole
 
 
 def register(app: Flask) -> None:
@@ -185,9 +186,8 @@ def answer(dialect: Dialect, meta: Meta, streamed: bool, digest: str, chat: str)
         if streamed or dialect.whole is None:
             services().streams.accepted(meta.id, services().settings.status_wait)
             return follow(dialect.write(meta), follower, client, digest, chat)
-        response = _whole(dialect, follower, digest)
-        client.unwatch()
-        return response
+        left = partial(services().streams.former.name, digest, meta.id)
+        return whole(follower, _document(dialect, meta), client, left)
 
 
 def follow(format: Format, follower: Follower, client: Client, digest: str = "", chat: str = "") -> Response:
@@ -199,18 +199,15 @@ def follow(format: Format, follower: Follower, client: Client, digest: str = "",
     return response
 
 
-def _whole(dialect: Dialect, follower: Follower, digest: str) -> Response:
-    """Waits for the end; a failure keeps its status."""
-    assert dialect.whole is not None
-    blocks = Blocks(follower.meta.id)
-    for batch in follower:
-        blocks.add(batch)
-        if batch and batch[-1].type in TERMINAL:
-            g.end = batch[-1]
-            streams.raise_failure(batch[-1])
-            return document(dialect.whole(follower.meta, blocks.whole(), batch[-1]))
-    services().streams.former.name(digest, follower.meta.id)
-    raise follower.unfinished()
+def _document(dialect: Dialect, meta: Meta) -> Document:
+    blocks, written = Blocks(meta.id), dialect.whole
+    assert written is not None
+
+    def failed(event: Event) -> msgspec.Raw:
+        assert event.end and event.end.failure
+        return msgspec.Raw(dialect.refuse(MillstreamError.of(event.end.failure), f"req_{meta.id}").body)
+
+    return Document(blocks.add, lambda done: written(meta, blocks.whole(), done), failed)
 
 
 def document(value: Any, status: int = 200) -> Response:

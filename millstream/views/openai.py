@@ -12,14 +12,14 @@ from millstream.access import Caller
 from millstream.dialects.chat.whole import assemble
 from millstream.dialects.chat.writer import Chunks, Writer
 from millstream.dialects.messages import models as anthropic
-from millstream.events import TERMINAL, Api, Call, End, Meta
+from millstream.events import Api, Call, End, Meta
 from millstream.formats.objects import to_json
 from millstream.responses import HEADERS
 from millstream.sockets.client import Client
-from millstream.streams import Follower
 from millstream.views import instructions, intake, streams
 from millstream.views.openai_request import Request, read
 from millstream.views.services import services
+from millstream.views.whole import Document, whole
 
 openai = Blueprint("openai", __name__)
 
@@ -90,9 +90,7 @@ def _answer(api: Api) -> Response:
         if asked.stream:
             services().streams.accepted(meta.id, services().settings.status_wait)
             return streams.streamed(follower, Writer(meta, asked.usage), client)
-        response = _whole(follower)
-        client.unwatch()
-        return response
+        return whole(follower, _document(meta), client)
 
 
 def _start(caller: Caller, api: Api, asked: Request, body: bytes) -> Meta:
@@ -111,17 +109,13 @@ def _start(caller: Caller, api: Api, asked: Request, body: bytes) -> Meta:
     return intake.start(caller, call, claim=claim, fingerprint=fingerprint)
 
 
-def _whole(follower: Follower) -> Response:
-    """Waits for the end; a failure keeps its status."""
-    chunks = Chunks(follower.meta)
+def _document(meta: Meta) -> Document:
+    chunks = Chunks(meta)
     frames: list[bytes] = []
-    for batch in follower:
-        frames += [chunk for event in batch for chunk in chunks.of(event)]
-        if batch and batch[-1].type in TERMINAL:
-            g.end = batch[-1]
-            streams.raise_failure(batch[-1])
-            return _json(assemble(frames, follower.meta, batch[-1].end or End(follower.meta.model, "")))
-    raise follower.unfinished()
+    return Document(
+        lambda batch: frames.extend(chunk for event in batch for chunk in chunks.of(event)),
+        lambda done: assemble(frames, meta, done.end or End(meta.model, "")),
+    )
 
 
 def _json(document: dict[str, Any]) -> Response:

@@ -17,7 +17,7 @@ BATCH = [Event(text="Hel", n=1), Event(type="reasoning", text="hm", n=2), Event(
 
 def test_the_whole_answer_comes_at_the_end():
     format = Json(META, Options())
-    assert format.opening() + format.encode(BATCH[:1]) + format.encode(BATCH[1:]) + format.HEARTBEAT == b""
+    assert format.opening() + format.encode(BATCH[:1]) + format.encode(BATCH[1:]) + format.HEARTBEAT == b" "
     assert json.loads(format.closing(DONE)) == {
         "id": "abc",
         "text": "Hello",

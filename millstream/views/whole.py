@@ -1,0 +1,93 @@
+"""An answer in one JSON document. A failure keeps its status; an answer that takes minutes survives idle limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from time import monotonic
+from typing import Any, ClassVar
+
+from flask import Response, g
+
+from millstream.events import TERMINAL, Event, to_operator
+from millstream.formats import Abort, Format
+from millstream.formats.objects import ending, to_json
+from millstream.responses import HEADERS, Outlet, stream_response
+from millstream.sockets.client import Client
+from millstream.streams import Follower
+from millstream.views import intake, streams
+from millstream.views.services import services
+
+Write = Callable[[Event], Any]  # of the terminal event
+
+
+class Document:
+    """A format: takes all events with `add`, and writes what `done` makes of them, or `failed` of a failure."""
+
+    NAME: ClassVar[str] = "document"
+    MEDIA_TYPE: ClassVar[str] = "application/json"
+    CONTENT_TYPE: ClassVar[str] = "application/json"
+    HEARTBEAT: ClassVar[bytes] = b" "
+
+    def __init__(self, add: Callable[[list[Event]], None], done: Write, failed: Write = ending) -> None:
+        self._add, self._done, self._failed = add, done, failed
+
+    def opening(self) -> bytes:
+        return b""
+
+    def encode(self, batch: list[Event]) -> bytes:
+        self._add(batch)
+        return b""
+
+    def closing(self, event: Event) -> bytes | Abort:
+        self._add([event])
+        return to_json((self._done if event.type == "done" else self._failed)(event))
+
+
+def whole(follower: Follower, format: Format, client: Client, left: Callable[[], None] = lambda: None) -> Response:
+    """Waits for the end. Where that takes longer than proxies wait for a byte, and the upstream has accepted, the
+    response begins with white space; then a failure is told in its body. `left`: the client has gone before the end.
+    """
+    use, last = services(), None
+    beat = use.settings.heartbeat
+    due = monotonic() + beat
+    while monotonic() < due or use.streams.state(follower.meta, last) != "running":
+        if monotonic() >= due:  # nobody has accepted: its status is not known
+            due = monotonic() + beat
+        batch = follower.take(max(0.0, due - monotonic()))
+        if batch is None:
+            left()
+            raise follower.unfinished()
+        if batch and batch[-1].type in TERMINAL:
+            return _ended(follower, format, client, batch)
+        format.encode(batch)
+        last = batch[-1] if batch else last
+    show = to_operator if intake.by_operator() else None
+    response = stream_response(_beating(follower, beat), format, client, follower.leave, show=show)
+    body = response.response
+    assert isinstance(body, Outlet)
+    response.call_on_close(lambda: None if body.end else left())
+    return response
+
+
+def _ended(follower: Follower, format: Format, client: Client, batch: list[Event]) -> Response:
+    follower.leave()
+    client.unwatch()
+    g.end = batch[-1]
+    streams.raise_failure(batch[-1])
+    format.encode(batch[:-1])
+    document = format.closing(batch[-1])
+    assert isinstance(document, bytes)
+    return Response(document, headers={"Content-Type": format.CONTENT_TYPE, **HEADERS})
+
+
+def _beating(follower: Follower, beat: float) -> Iterator[list[Event]]:
+    """The same batches, and [] each time that so many seconds have passed: the client gets nothing of them yet."""
+    due = monotonic()
+    while (batch := follower.take(max(0.0, due - monotonic()))) is not None:
+        if monotonic() >= due:
+            due = monotonic() + beat
+            yield []
+        if batch:
+            yield batch
+            if batch[-1].type in TERMINAL:
+                return
