@@ -6,6 +6,7 @@ says. What helped is remembered for that model, and forgotten after AGAIN second
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
@@ -16,6 +17,10 @@ from millstream.upstreams.refusals import Refused
 AGAIN = 3600.0  # s until a field is tried again
 MODELS = 1000  # for which something is remembered; a client may name any
 USAGE = {"include_usage": True}
+LENGTHS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+LEAST = 16  # tokens of an answer that is worth asking for
+
+_NUMBER = re.compile(r"\d+")
 
 Asked = dict[str, Any]
 Answer = TypeVar("Answer")
@@ -49,6 +54,8 @@ class Concessions:
                 answer = send(question)
             except Refused as refused:
                 more = next((one for one in ALL if one not in made + new and one.complains(refused, question)), None)
+                if more is None and not any(one.complains is _never for one in new):
+                    more = _shorter(refused, question)
                 if more is None:
                     raise
                 new.append(more)
@@ -111,10 +118,43 @@ def _unstreamed(asked: Asked) -> Asked:
     return {**_without(asked, "stream_options"), "stream": False}
 
 
+def _hint(*names: str) -> Concession:
+    """What the answer can do without: agents send it to every model."""
+    words = [name.encode() for name in names]
+    return Concession(
+        lambda refused, asked: any(name in asked for name in names) and _names(refused, *words),
+        lambda asked: _without(asked, *names),
+    )
+
+
+def _never(refused: Refused, asked: Asked) -> bool:
+    return False
+
+
+def _shorter(refused: Refused, asked: Asked) -> Concession | None:
+    """Asks for no more tokens than the model has, which the complaint names: agents ask each one for 32,000."""
+    name = next((name for name in LENGTHS if isinstance(asked.get(name), int)), None)
+    if name is None or not _names(refused, *(word.encode() for word in LENGTHS), b"context length"):
+        return None
+    said = [int(number) for number in _NUMBER.findall(reason_in(refused.said).message.replace(",", ""))]
+    if b"context length" in refused.said:  # the model's, and what the prompt takes of it
+        context = max((number for number in said if number not in (asked[name], max(said))), default=0)
+        prompt = max((number for number in said if number < context and number != asked[name]), default=0)
+        most = context - prompt
+    else:
+        most = max((number for number in said if number < asked[name]), default=0)
+    if not LEAST <= most < asked[name]:
+        return None
+    return Concession(_never, lambda asked: {**asked, name: min(most, asked.get(name, most))}, lasting=False)
+
+
 ALL = (
     Concession(_complains_of_options, lambda asked: {**asked, "stream_options": USAGE}, lasting=False),
     Concession(_complains_of_usage, lambda asked: _without(asked, "stream_options")),
     Concession(_complains_of_max_tokens, _with_completion_tokens),
     Concession(_complains_of_both, _with_one),
     Concession(_complains_of_streaming, _unstreamed),
+    _hint("reasoning_effort"),
+    _hint("reasoning"),
+    _hint("parallel_tool_calls"),
 )

@@ -21,6 +21,7 @@ USAGE = said("Unrecognized request argument: stream_options")
 TOKENS = said("Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.", "max_tokens")
 BOTH = said("`temperature` and `top_p` cannot both be specified for this model. Please use only one.")
 VERIFY = said("Your organization must be verified to stream this model.", "stream")
+EFFORT = said("Unrecognized request argument supplied: reasoning_effort")
 COMPLAINT = said("no")
 WHOLE = whole(body=b'{"choices":[{"message":{"content":"Hello"},"finish_reason":"stop"}]}')
 
@@ -36,6 +37,12 @@ KINDS = {
     ),
     "temperature": (BOTH, {"temperature": 0.3, "top_p": 0.5}, {"top_p": None, "temperature": 0.3}, ANSWER),
     "top_p": (BOTH, {"temperature": 1, "top_p": 0.5}, {"temperature": None, "top_p": 0.5}, ANSWER),
+    "no effort": (
+        said("Unrecognized request argument supplied: reasoning_effort"),
+        {"reasoning_effort": "high"},
+        {"reasoning_effort": None},
+        ANSWER,
+    ),
     "unstreamed": (VERIFY, {}, {"stream": False, "stream_options": None}, WHOLE),
 }
 
@@ -100,3 +107,32 @@ def test_a_concession_is_forgotten_after_a_while():
         now[0] = moment
         concessions.ask({"stream_options": {"include_usage": True}}, "m", send)
     assert sent == [True, False, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("says", "most"),
+    [
+        (
+            "max_tokens is too large: 32000. This model supports at most 16384 completion tokens.",
+            16384,
+        ),
+        ("max_tokens: 32000 > 8192, which is the maximum allowed number of output tokens for claude-3-5-haiku", 8192),
+        ("Invalid max_tokens value, the valid range of max_tokens is [1, 8,192]", 8192),
+        ("`max_tokens` must be less than or equal to `8192`, the maximum value for this model", 8192),
+        (
+            "This model's maximum context length is 4096 tokens. However, you requested 32010 tokens "
+            "(10 in the messages, 32000 in the completion). Please reduce the length.",
+            4086,
+        ),
+        ("max_tokens has to be a positive number", None),
+    ],
+)
+def test_no_more_tokens_are_asked_for_than_the_model_has(fake, says, most):
+    server = fake(said(says), ANSWER)
+    upstream = OpenAI(server.settings())
+    if most is None:
+        with pytest.raises(UpstreamError):
+            ask(upstream, options={"max_tokens": 32000})
+        return
+    ask(upstream, options={"max_tokens": 32000})
+    assert [question["max_tokens"] for question in asked(server)] == [32000, most]
