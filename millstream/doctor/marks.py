@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from millstream.events import Call, End, Event, Usage
-from millstream.upstreams import Deadlines
+from millstream.upstreams import Blocking, Deadlines, Plain
 
 NAME = "doctor"  # the upstream's and the model's
 MARK = re.compile(rb"mark ([0-9]+);")  # as it reads in every format
@@ -41,7 +41,7 @@ class Plan(Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"silence has to be 0 to {LONGEST:g} s")
 
 
-class Marks:
+class Marks(Plain):
     """Streams one Plan."""
 
     name = NAME
@@ -51,8 +51,10 @@ class Marks:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
 
-    def stream(self, call: Call) -> Iterator[list[Event]]:
-        yield []
+    def ask(self, call: Call) -> Blocking:
+        return Blocking(self._marks())
+
+    def _marks(self) -> Iterator[list[Event]]:
         begun = time.monotonic()
         for n in range(self._plan.last() + 1):
             time.sleep(max(0.0, begun + self._plan.due(n) - time.monotonic()))

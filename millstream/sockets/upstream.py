@@ -11,7 +11,6 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import gevent
@@ -64,7 +63,6 @@ class Body:
         "_sock",
         "_take",
         "_timer",
-        "_trouble",
         "_watcher",
     )
 
@@ -73,7 +71,6 @@ class Body:
         self._framing = framing
         self._pool = pool
         self._over = False  # closed or given back
-        self._trouble: Exception | None = None  # that pouring met, for `read`
         self._watcher: Any = None
         self._timer: Any = None
         self._take: Take | None = None
@@ -158,8 +155,6 @@ class Body:
         so many seconds without a byte. By default it waits for ever: deadlines are kept elsewhere, because a
         time-out on the socket costs 7 µs each time.
         """
-        if self._trouble is not None:
-            raise self._trouble
         if seconds is not None:
             self._sock.settimeout(max(seconds, 0.001))
         payload = b""
@@ -168,25 +163,6 @@ class Body:
             self._first = b""
             payload = self._framing.feed(data) if data else self._end()
         return payload
-
-    def pour(self, take: Callable[[bytes], bool], over: Callable[[BaseException | None], None]) -> bool:
-        """From now on calls `take` from the event loop, where nothing may block, with each payload as it comes: no
-        greenlet has to be there for it. This goes on until `take` gives False or `read` is to be asked, which is at
-        the end and where the body is cut or broken: then it calls `over`, with what `take` raised. `cease` and
-        `close` end it, too.
-
-        False where there is nothing to wait for, or no gevent: then it's for `read` to go on at once.
-        """
-        if self._framing.done or not isinstance(self._sock, gevent.socket.socket):
-            return False
-        self._sock.settimeout(0)
-        # These make no socket readable.
-        while self._first or (self._pending is not None and self._pending()):
-            if not self._pass_on(take):
-                self._sock.settimeout(None)
-                return False
-        self._watcher = Reading(self._sock.fileno(), partial(self._readable, take, over))
-        return True
 
     def cease(self) -> None:
         """Calls nothing any more. Idempotent."""
@@ -198,29 +174,6 @@ class Body:
             self._watcher.stop()
             self._sock.settimeout(None)
         self._watcher = self._timer = None
-
-    def _readable(self, take: Callable[[bytes], bool], over: Callable[[BaseException | None], None]) -> None:
-        try:
-            if self._pass_on(take):
-                return
-        except BaseException as error:
-            self.cease()
-            over(error)
-        else:
-            self.cease()
-            over(None)
-
-    def _pass_on(self, take: Callable[[bytes], bool]) -> bool:
-        """One read. False where `read` is to be asked for more."""
-        try:
-            data = self._received()
-            payload = self._framing.feed(data)
-        except NOTHING_YET:
-            return True
-        except (OSError, ValueError) as error:
-            self._trouble = error
-            return False
-        return (take(payload) if payload else data != b"") and not self._framing.done
 
     def beginning(self, limit: int, seconds: float) -> bytes:
         """At most `limit` bytes: what of a short body comes within so many seconds. Then the body is closed, or
@@ -240,7 +193,7 @@ class Body:
     def release(self) -> None:
         """Gives the connection back for the next question where nothing speaks against that; else closes it. The end
         of the body may still be under way: the pool looks whether it has come. Idempotent."""
-        if self._pool is None or self._first or self._trouble is not None:
+        if self._pool is None or self._first:
             self.close()
         elif not self._over:
             self._over = True

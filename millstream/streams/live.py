@@ -1,4 +1,4 @@
-"""A running stream in the worker that owns it: pumped from its upstream into the log and to its followers.
+"""A running stream in the worker that owns it: what its upstream says goes into the log, and on to its followers.
 
 | state   | what happens                    | next    | logged             |
 |---------|---------------------------------|---------|--------------------|
@@ -28,9 +28,9 @@ from millstream.settings import Settings
 from millstream.settings.prices import cost
 from millstream.stores import Store, StoreLost
 from millstream.stores.memory import size
+from millstream.streams.asker import Asker
 from millstream.streams.history import Tally
 from millstream.streams.meter import Meter
-from millstream.streams.pump import Pump, lost
 from millstream.upstreams import Upstream
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("millstream")
 
+LOST = MillstreamError("lost", "The log of this answer can't be written any more. Ask again.")
 REFUSALS = ("upstream_refused", "upstream_auth", "upstream_limited", "connect_timeout")
 
 
@@ -48,14 +49,14 @@ class Ended(Protocol):
 
 
 class Live:
-    """One running stream. Its end does not depend on the pump: whoever ends it logs the terminal event first,
-    and the pump is then stopped, which closes the upstream's connection."""
+    """One running stream: the sink of its upstream's answer. Nothing in it blocks: all of it may be called from any
+    greenlet and from the event loop. Its end does not depend on the upstream: whoever ends it closes that, and logs
+    the terminal event."""
 
     def __init__(
         self, meta: Meta, call: Call, upstream: Upstream, store: Store, ended: Ended, settings: Settings, meter: Meter
     ) -> None:
         self.meta = meta
-        self.call = call
         self.upstream = upstream
         self.n = 0
         self._size = 0  # bytes of the answer
@@ -75,30 +76,35 @@ class Live:
         self._local: set[Follower] = set()
         self._remote: set[str] = set()  # workers with followers of this stream
         self._settings = settings
+        self._later_grace = call.grace
         self._grace = max(settings.grace_new, call.grace)
         self._alone_since: float | None = self.started
-        self._pump = Pump(upstream, call, self, self._closed)
+        self._asker = Asker(upstream, call, self)
 
     # -- what the pump brings -----------------------------------------------------------------------------------
-
-    @property
-    def over(self) -> bool:
-        return self.terminal is not None
 
     def accept(self) -> None:
         self.accepted = True
         self.settled.set()
 
-    def take(self, events: list[Event]) -> bool:
-        """Logs what one read of the upstream brought; what is logged is passed on. Whether more is wanted."""
+    def batch(self, events: list[Event]) -> None:
+        """Logs what one read of the upstream brought; what is logged is passed on."""
         if self.terminal is not None:
-            return False
+            return
         self._note(events)
         self._append(number(events, self.n))
         if self._size > self._settings.max_answer:
             says = f"The answer is longer than {self._settings.max_answer} bytes. Ask for a shorter one."
             self.fail(UpstreamError("answer_too_long", says))
-        return self.terminal is None
+
+    def over(self, end: Event | MillstreamError, before: Sequence[Event] = ()) -> None:
+        if isinstance(end, Event):
+            self.end(end, before)
+            return
+        if before:
+            self.batch(list(before))
+        if self.terminal is None and (told := self._asker.again(end)):
+            self.fail(told)
 
     def _note(self, events: Sequence[Event]) -> None:
         heard = monotonic()
@@ -108,6 +114,7 @@ class Live:
         self._tally.add(events)
         if self.first is None:
             self.first = heard
+            self._asker.heard()
             self.accept()
 
     def _append(self, batch: list[Event]) -> None:
@@ -137,12 +144,12 @@ class Live:
     def _lose(self, why: StoreLost) -> None:
         """Nothing can be logged any more: those who listen hear the end all the same."""
         if self.terminal is None:
-            self.fail(lost())
+            self.fail(LOST)
         elif self.unlogged is None:
             log.warning("stream %s: its end could not be logged: %s", self.meta.id, why)
             event = self.terminal
             if event.n > self._last + 1 and event.end:  # they never had what came before it: it can't be a good end
-                event = Event("failed", end=replace(event.end, finish_reason=None, failure=lost().failure()))
+                event = Event("failed", end=replace(event.end, finish_reason=None, failure=LOST.failure()))
             self.terminal = self.unlogged = replace(event, n=self._last + 1)
             for follower in tuple(self._local):
                 follower.wake()
@@ -157,7 +164,9 @@ class Live:
         if before:
             self._note(before)
         self.terminal = replace(event, end=self._counted(event.end or self._facts()), n=self.n + len(before) + 1)
-        self._pump.stop()
+        self._asker.close()
+        if self._cancelled is not None:
+            self._meter.cancelled(self.upstream.name, monotonic() - self._cancelled)
         self._append([*number(list(before), self.n), self.terminal])
 
     def _finish(self, event: Event) -> None:
@@ -173,10 +182,6 @@ class Live:
             except OSError as trouble:
                 log.warning("stream %s: its Idempotency-Key could not be freed: %r", self.meta.id, trouble)
         self.end(Event("failed", end=self._facts(failure=error)))
-
-    def _closed(self) -> None:
-        if self._cancelled is not None:
-            self._meter.cancelled(self.upstream.name, monotonic() - self._cancelled)
 
     def stop(self) -> None:
         """What the client asked for is `done`, not a failure."""
@@ -214,13 +219,13 @@ class Live:
 
     def _sent(self, failure: MillstreamError | None) -> bool:
         """Whether the upstream may have begun to read the question, and so to be paid for it."""
-        return self._pump.asked and not (failure and _unpaid(failure))
+        return self._asker.asked and not (failure and _unpaid(failure))
 
     # -- who follows --------------------------------------------------------------------------------------------
 
     def join(self, follower: Follower) -> None:
         self._local.add(follower)
-        self._grace, self._alone_since = self.call.grace, None
+        self._grace, self._alone_since = self._later_grace, None
 
     def leave(self, follower: Follower) -> None:
         self._local.discard(follower)
@@ -228,7 +233,7 @@ class Live:
 
     def join_worker(self, worker: str) -> None:
         self._remote.add(worker)
-        self._grace, self._alone_since = self.call.grace, None
+        self._grace, self._alone_since = self._later_grace, None
 
     def leave_worker(self, worker: str) -> None:
         self._remote.discard(worker)

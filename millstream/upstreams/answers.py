@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Iterator
 from typing import Protocol
 
 import msgspec
 
-from millstream.errors import UpstreamError
+from millstream.errors import MillstreamError, UpstreamError
 from millstream.events import Event
 from millstream.sockets.upstream import Body
+from millstream.upstreams import Sink
 from millstream.upstreams.decoder import Decoder
 from millstream.wire.sse import Decoder as ServerEvents
 from millstream.wire.sse import ServerEvent
+
+log = logging.getLogger("millstream")
 
 WHOLE = 16 << 20  # bytes of an answer that comes unstreamed
 GZIP = b"\x1f\x8b"
@@ -67,68 +71,87 @@ class Sniffed:
         return self._source.close() if self._source is not None else []
 
 
-class Flow(list[Event]):
-    """An accepted answer: the empty batch that says so, and the way to the rest. Whoever iterates the stream gets it
-    all; whoever is in a hurry lets it `pour` before going on."""
+class Answer:
+    """An answer over HTTP: see upstreams.Answer."""
 
-    __slots__ = ("_body", "_decoder", "_failure", "_last", "_name", "_over", "_source", "heard")
+    __slots__ = ("_body", "_decoder", "_ended", "_failure", "_name", "_sink", "_source")
 
     def __init__(self, body: Body, source: Payloads, decoder: Decoder, name: str) -> None:
-        super().__init__()
-        self.heard = False  # something has poured
         self._body = body
         self._source = source
         self._decoder = decoder
         self._name = name
-        self._over = False
-        self._last: list[Event] = []  # what came with the end, or with the failure
-        self._failure: UpstreamError | None = None
+        self._ended = False
+        self._failure: MillstreamError | None = None  # that it ended with
+        self._sink: Sink | None = None
 
-    def pour(self, take: Callable[[list[Event]], bool], over: Callable[[BaseException | None], None]) -> bool:
-        """From now on calls `take` with each batch from the event loop, where nothing may block, until the answer
-        comes to its end or `take` gives False; then it calls `over`, with what `take` raised: iterate on. False where
-        that can't be done: iterate on at once."""
-
-        def came(payload: bytes) -> bool:
-            batch = self._decode(payload)
-            if self._over:
-                self._last = batch
-                return False
-            if not batch:
-                return not self._decoder.finished
-            self.heard = True
-            return take(batch) and not self._decoder.finished
-
-        return self._body.pour(came, over)
-
-    def cease(self) -> None:
-        """Pours no more. Idempotent."""
-        self._body.cease()
-
-    def batches(self) -> Iterator[list[Event]]:
-        """Blocks. What came before an error is given before the error is raised."""
-        if self._last:
-            yield self._last
-        while not self._over:
+    def __iter__(self) -> Iterator[list[Event]]:
+        """What came before an error is given before the error is raised."""
+        while not self._ended:
             try:
                 data = self._body.read(REST if self._decoder.finished else None)
-            except OSError as error:
-                if not self._decoder.finished:
-                    raise self._decoder.cut() from error
-                batch = self._close([], None)
-            except ValueError as error:
-                raise self._unreadable(error) from error
+            except (OSError, ValueError) as error:
+                batch = self._cut(error)
             else:
                 batch = self._decode(data)
             if batch:
                 yield batch
-        if self._failure is not None:
-            raise self._failure
+        self.close()
+        if (failure := self._failure) is not None:
+            self._failure = None
+            try:
+                raise failure
+            finally:
+                del failure  # its traceback holds this frame
+
+    def begin(self, sink: Sink) -> None:
+        self._sink = sink
+        self._body.begin(self._came, self._over)
+
+    def close(self) -> None:
+        self._sink = None
+        if self._decoder.done:
+            self._body.release()
+        else:
+            self._body.close()
+
+    def _came(self, payload: bytes) -> None:
+        batch = self._decode(payload)
+        if self._ended:
+            self._finish(batch)
+        elif batch and self._sink is not None:
+            self._sink.batch(batch)
+        if self._sink is not None and self._decoder.finished:
+            self._body.hurry(REST)
+
+    def _over(self, error: BaseException | None) -> None:
+        self._finish(self._decode(b"") if error is None else self._cut(error))
+
+    def _finish(self, batch: list[Event]) -> None:
+        sink, failure = self._sink, self._failure
+        self._failure = None
+        self.close()
+        if sink is None:
+            return
+        if failure is not None:
+            sink.over(failure.with_traceback(None), batch)
+        else:
+            sink.over(batch[-1], batch[:-1])
+
+    def _cut(self, error: BaseException) -> list[Event]:
+        """The body has broken off, or can't be read."""
+        if isinstance(error, OSError):
+            return self._close([], None if self._decoder.finished else self._decoder.cut())
+        if isinstance(error, ValueError):
+            return self._close([], self._unreadable(error))
+        log.error("the upstream %s failed in an unforeseen way", self._name, exc_info=error)
+        says = "The server failed in an unforeseen way; its log says more."
+        return self._close([], MillstreamError("internal", says))
 
     def _decode(self, data: bytes) -> list[Event]:
         """The events in what a read brought; b"" is the end."""
         batch: list[Event] = []
-        failure = None
+        failure: MillstreamError | None = None
         try:
             for event in self._source.feed(data) if data else self._source.close():
                 for payload in _payloads(event.data):
@@ -142,9 +165,9 @@ class Flow(list[Event]):
             return self._close(batch, failure, cut=not data)
         return batch
 
-    def _close(self, batch: list[Event], failure: UpstreamError | None, cut: bool = False) -> list[Event]:
+    def _close(self, batch: list[Event], failure: MillstreamError | None, cut: bool = False) -> list[Event]:
         """The last batch; after it comes the failure, if there is one."""
-        self._over = True
+        self._ended = True
         if failure is not None and cut and failure.code == "upstream_protocol":
             failure = None if self._decoder.finished else self._decoder.cut()  # half an event
         if failure is None:
@@ -175,10 +198,3 @@ def _is_json(data: bytes) -> bool:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return True
-
-
-def read(body: Body, source: Payloads, decoder: Decoder, name: str) -> Iterator[list[Event]]:
-    """Accepted, and all that comes. Blocks."""
-    flow = Flow(body, source, decoder, name)
-    yield flow
-    yield from flow.batches()

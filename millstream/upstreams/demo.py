@@ -16,7 +16,7 @@ from millstream.dialects.abilities import Abilities, check
 from millstream.errors import RequestError, UpstreamError
 from millstream.events import Call, End, Event, Usage
 from millstream.settings import SettingError, UpstreamSettings
-from millstream.upstreams import Deadlines, estimate
+from millstream.upstreams import Blocking, Deadlines, Plain, estimate
 from millstream.upstreams.asked import question
 from millstream.upstreams.demo_text import TEXT, THOUGHT
 
@@ -50,7 +50,7 @@ MOST = 1_000_000  # of each number
 ABILITIES = Abilities(image=False, file=False, tools=False, json_object=False, json_schema=False)
 
 
-class Demo:
+class Demo(Plain):
     """One `[upstreams.NAME]` of kind "demo". Its own settings are Parameters, the defaults of every call."""
 
     def __init__(self, settings: UpstreamSettings) -> None:
@@ -63,7 +63,7 @@ class Demo:
         except ValueError as error:
             raise SettingError(f"upstreams.{self.name}: {error}; allowed are {ALLOWED}") from error
 
-    def stream(self, call: Call) -> Iterator[list[Event]]:
+    def ask(self, call: Call) -> Blocking:
         model, _, query = call.model.partition("?")
         try:
             asked = _parameters(self._extra, dict(parse_qsl(query, keep_blank_values=True)))
@@ -75,13 +75,10 @@ class Demo:
         time.sleep(asked.slow_headers)
         if asked.fault in REFUSALS:
             raise self._failure(asked.fault)
-        yield []
-        yield from self._answer(asked)
-        prompt = estimate.prompt_tokens(call.messages)
-        usage = Usage(prompt, asked.reasoning + _length(asked))
-        yield [Event("done", end=End(model, self.name, "stop", usage))]
+        usage = Usage(estimate.prompt_tokens(call.messages), asked.reasoning + _length(asked))
+        return Blocking(self._answer(asked, End(model, self.name, "stop", usage)))
 
-    def _answer(self, asked: Parameters) -> Iterator[list[Event]]:
+    def _answer(self, asked: Parameters, end: End) -> Iterator[list[Event]]:
         """One token each time, by the clock: a late one is not waited for again."""
         time.sleep(asked.hold)
         begun = time.monotonic()
@@ -98,6 +95,7 @@ class Demo:
             yield [Event("reasoning" if thinking else "message", text)]
         if asked.fault:
             self._fail(asked.fault)
+        yield [Event("done", end=end)]
 
     def _fail(self, fault: str) -> None:
         if fault != "silence":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from typing import Any
 
 import msgspec
@@ -10,7 +9,6 @@ import msgspec
 from millstream.dialects import models
 from millstream.dialects.models import Model
 from millstream.errors import RequestError, UpstreamError
-from millstream.events import Event
 from millstream.settings import UpstreamSettings
 from millstream.sockets.upstream import Body
 from millstream.upstreams import answers
@@ -62,15 +60,9 @@ class Exchange:
             says = f'upstream "{self._name}" gave no list of its models at {path} ({error}); name them in `models`.'
             raise UpstreamError("upstream_protocol", says) from error
 
-    def read(self, body: Body, decoder: Decoder, source: answers.Payloads | None = None) -> Generator[list[Event]]:
-        """What Upstream.stream gives. The connection is kept if the answer was whole, else closed."""
-        try:
-            yield from answers.read(body, source or answers.Sniffed(), decoder, self._name)
-        finally:
-            if decoder.done:
-                body.release()
-            else:
-                body.close()
+    def answer(self, body: Body, decoder: Decoder, source: answers.Payloads | None = None) -> answers.Answer:
+        """The connection is kept if the answer was whole, else closed."""
+        return answers.Answer(body, source or answers.Sniffed(), decoder, self._name)
 
 
 def encode(asked: dict[str, Any]) -> bytes:

@@ -16,16 +16,14 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
-from typing import cast
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from millstream.errors import MillstreamError, RequestError, UpstreamError
-from millstream.events import Call, Event
-from millstream.upstreams import Upstream
+from millstream.events import Call
+from millstream.upstreams import Answer, Blocking, Plain, Upstream
 
 log = logging.getLogger("millstream")
 
@@ -44,69 +42,72 @@ class Member(Struct, frozen=True):
     model: str = ""
 
 
-class Chain:
+class Chain(Plain):
     """The way of one question: made anew for each. Name, model and deadlines are those of the upstream that is
     being asked, counted from the first one's beginning."""
 
     def __init__(self, members: Sequence[Member], failed: Failed = lambda name, code: None) -> None:
         self._members = members
         self._failed = failed
-        self._turn(members[0], 0.0)
+        self._begun: float | None = None
+        self._place = 0
+        self._tried = 0  # how often the member at this place has been asked again
+        self._refusals: list[MillstreamError] = []
+        self._wait = 0.0  # s before it is asked again
+        self._turn(members[0])
 
-    def stream(self, call: Call) -> Generator[list[Event]]:
-        """As Upstream.stream. If all refuse, the first one's refusal is raised: it is the one that was asked for."""
-        begun = time.monotonic()
-        refusals: list[MillstreamError] = []
-        for place, member in enumerate(self._members, 1):
-            self._turn(member, time.monotonic() - begun)
-            others = len(self._members) - place
-            refusal = yield from self._ask(member, call, IMPATIENCE if others else PATIENCE)
-            if refusal is None:
-                return
-            refusals.append(refusal)
-            if others:
-                log.warning("%s Asking %s instead.", refusal.message, self._members[place].upstream.name)
-            elif place > 1:
-                log.warning("%s There is nobody else to ask.", refusal.message)
-        self._turn(self._members[0], time.monotonic() - begun)
-        try:
-            raise refusals[0]
-        finally:
-            refusals.clear()  # their tracebacks hold this frame, and so the question, until the collector comes
-            del refusal
-
-    def _ask(
-        self, member: Member, call: Call, patience: float
-    ) -> Generator[list[Event], None, MillstreamError | None]:
-        """One upstream, as often as may be. Gives the refusal after which another one may be asked."""
-        asked = replace(call, model=member.model) if member.model else call
-        heard, tried = False, 0
-        flow: list[Event] = []
+    def ask(self, call: Call) -> Answer | Blocking:
+        """As Upstream.ask. If all refuse, the first one's refusal is raised: it is the one that was asked for."""
+        if self._begun is None:
+            self._begun = time.monotonic()
         while True:
+            if self._tried:
+                time.sleep(self._wait)
+            member = self._members[self._place]
             try:
-                with closing(cast(Generator[list[Event]], member.upstream.stream(asked))) as batches:
-                    for batch in batches:
-                        if batch:
-                            heard = True
-                        else:
-                            flow = batch
-                        yield batch
-                return None
-            except UpstreamError as error:
-                self._failed(member.upstream.name, error.code)
-                if heard or getattr(flow, "heard", False) or not error.elsewhere:
-                    raise
-                wait = _pause(tried, error)
-                if error.paid or error.code == "connect_timeout" or tried == member.retries or wait > patience:
-                    return error
-            except RequestError as error:
-                if member is self._members[0]:
-                    raise
-                return error  # the question does not suit this one, which nobody asked for
-            time.sleep(wait)
-            tried += 1
+                return member.upstream.ask(replace(call, model=member.model) if member.model else call)
+            except (UpstreamError, RequestError) as error:
+                refused = self.again(error, heard=False)
+            if refused is not None:
+                try:
+                    raise refused
+                finally:
+                    del refused  # its traceback holds this frame, and so the question
 
-    def _turn(self, member: Member, spent: float) -> None:
+    def again(self, error: MillstreamError, heard: bool) -> MillstreamError | None:
+        """None where there is an upstream to be asked, the same or the next one."""
+        member = self._members[self._place]
+        others = self._members[self._place + 1 :]
+        if isinstance(error, UpstreamError):
+            self._failed(member.upstream.name, error.code)
+            if heard or not error.elsewhere:
+                return error  # this one may have been paid
+            self._wait = _pause(self._tried, error)
+            if not (
+                error.paid
+                or error.code == "connect_timeout"
+                or self._tried == member.retries
+                or self._wait > (IMPATIENCE if others else PATIENCE)
+            ):
+                self._tried += 1
+                return None
+        elif self._place == 0:
+            return error  # else the question does not suit this one, which nobody asked for
+        self._refusals.append(error)
+        self._wait, self._tried = 0.0, 0
+        if others:
+            log.warning("%s Asking %s instead.", error.message, others[0].upstream.name)
+            self._place += 1
+            self._turn(others[0])
+            return None
+        if self._place:
+            log.warning("%s There is nobody else to ask.", error.message)
+        self._turn(self._members[0])
+        first, self._refusals = self._refusals[0], []
+        return first
+
+    def _turn(self, member: Member) -> None:
+        spent = 0.0 if self._begun is None else time.monotonic() - self._begun
         self.name = member.upstream.name
         self.model = member.model
         limits = member.upstream.deadlines

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from typing import Any, ClassVar
 
 from millstream.dialects.models import Model
 from millstream.dialects.reading import Reader
 from millstream.errors import UpstreamError
-from millstream.events import Api, Call, Event
+from millstream.events import Api, Call
 from millstream.settings import UpstreamSettings
-from millstream.upstreams import Deadlines, table
-from millstream.upstreams.answers import Payloads
+from millstream.upstreams import Deadlines, Plain, table
+from millstream.upstreams.answers import Answer, Payloads
 from millstream.upstreams.decoder import Decoder
 from millstream.upstreams.exchange import Exchange
 from millstream.upstreams.outbound import SETTINGS
 from millstream.upstreams.refusals import Refused, refusal
 
 
-class Kind:
+class Kind(Plain):
     """One `[upstreams.NAME]`. What a kind adds to this: `path`, `request` and `reader`.
 
     `own` are its settings, `example` is one of a base_url; at `models_path` it says which models it has. Through
@@ -38,13 +37,13 @@ class Kind:
         self._secrets = (settings.api_key,)
         self._exchange = Exchange(settings, self.headers(table.key(settings)))
 
-    def stream(self, call: Call) -> Generator[list[Event]]:
+    def ask(self, call: Call) -> Answer:
         try:
             body = self._exchange.ask(self.path(call), self.request(call), call.model)
         except Refused as refused:
             raise self.refusal(refused, call) from refused
         decoder = Decoder(self.reader(call), call, self.name, self._secrets, passing=self.passes(call))
-        yield from self._exchange.read(body, decoder, self.source())
+        return self._exchange.answer(body, decoder, self.source())
 
     def passes(self, call: Call) -> bool:
         """Whether question and frames pass as they came."""

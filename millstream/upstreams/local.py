@@ -9,7 +9,6 @@ import secrets
 import socket
 import sys
 import time
-from collections.abc import Generator, Iterator
 from dataclasses import replace
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
@@ -17,9 +16,10 @@ from pathlib import Path
 from msgspec import structs
 
 from millstream.errors import UpstreamError
-from millstream.events import Call, Event
+from millstream.events import Call
 from millstream.settings import ROOT, Secret, SettingError, Settings, UpstreamSettings
-from millstream.upstreams import Deadlines
+from millstream.upstreams import Deadlines, Plain
+from millstream.upstreams.answers import Answer
 from millstream.upstreams.openai import OpenAI
 
 # Set by ensure_server for this process and its children.
@@ -34,7 +34,7 @@ ENOUGH = 512  # tokens after which the packaged model, which has 135 million wei
 PACKAGED = {"max_tokens": ENOUGH, "temperature": 0.2, "top_p": 0.9}
 
 
-class Local:
+class Local(Plain):
     """One `[upstreams.NAME]` of kind "local". It has no settings of its own but `local_model`."""
 
     def __init__(self, table: UpstreamSettings, settings: Settings) -> None:
@@ -49,22 +49,13 @@ class Local:
         self._table = table
         self._openai: OpenAI | None = None
 
-    def stream(self, call: Call) -> Iterator[list[Event]]:
+    def ask(self, call: Call) -> Answer:
         """While the model is loading it waits, up to the first token's limit."""
-        accepted, answer = self._accepted(structs.replace(call, options=self._defaults | call.options))
-        try:
-            yield accepted
-            yield from answer
-        finally:
-            answer.close()
-
-    def _accepted(self, call: Call) -> tuple[list[Event], Generator[list[Event]]]:
-        """An answer's first item, and the rest of it."""
+        call = structs.replace(call, options=self._defaults | call.options)
         deadline = time.monotonic() + self.deadlines.first_token
         while True:
-            answer = self._server().stream(call)
             try:
-                return next(answer), answer
+                return self._server().ask(call)
             except UpstreamError as error:
                 # It is loading, or was killed and is being started again. Asking again costs nothing here.
                 if (error.paid and error.code != "upstream_broke") or time.monotonic() > deadline:

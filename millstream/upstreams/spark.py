@@ -19,7 +19,7 @@ from millstream.errors import RequestError, UpstreamError
 from millstream.events import Call, Event
 from millstream.settings import Secret, SettingError, UpstreamSettings
 from millstream.sockets.websocket import Connection, Refused
-from millstream.upstreams import Deadlines, asked
+from millstream.upstreams import Blocking, Deadlines, Plain, asked
 from millstream.upstreams.decoder import Decoder
 from millstream.upstreams.outbound import SETTINGS
 from millstream.upstreams.spark_codes import failure, handshake
@@ -31,7 +31,7 @@ BASE_URL = "wss://spark-api.xf-yun.com"
 EXTRA = {"app_id", "api_secret", *SETTINGS}
 
 
-class Spark:
+class Spark(Plain):
     """One `[upstreams.NAME]` of kind "spark". Beside outbound.SETTINGS its own are `app_id` and `api_secret`.
     `models` are names of MODELS, each of which gives the path and the domain; `base_url` is the server alone.
     temperature, max_tokens and top_k are held to the range of the model."""
@@ -46,7 +46,7 @@ class Spark:
         self._api_secret = _key(settings, "api_secret")
         self._client = Client(settings, settings.base_url or BASE_URL)
 
-    def stream(self, call: Call) -> Generator[list[Event]]:
+    def ask(self, call: Call) -> Blocking:
         model = MODELS.get(call.model)
         if model is None:
             says = f"Spark has no model {call.model[:100]!r}; it has {', '.join(MODELS)}."
@@ -62,10 +62,13 @@ class Spark:
         connection = self._connect(model, date, secrets)
         reader = Frames(bool(question.tools) and question.choice.mode != "none")
         decoder = Decoder(reader, call, self.name, secrets, fail=fail)
+        batches = self._answer(connection, said, reader, decoder)
         try:
-            yield from self._answer(connection, said, reader, decoder)
-        finally:
+            next(batches)  # it has accepted
+        except BaseException:
             connection.close()
+            raise
+        return Blocking(batches, connection.close)
 
     def _connect(self, model: Model, date: str, secrets: tuple[Secret, ...]) -> Connection:
         signed = secrets[0].reveal()

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import gevent
 from gevent.event import Event as Signal
 from gevent.queue import Queue
 
 from millstream.errors import UpstreamError
 from millstream.events import Call, End, Event, Usage
 from millstream.streams import Row
-from millstream.upstreams import Deadlines
-from millstream.upstreams.answers import Flow
+from millstream.upstreams import Blocking, Deadlines, Plain, Sink
 
 WAIT = 20  # s; a deadline for what should come at once
 
 USAGE = Usage(1, 2)
 
 
-class Led:
+class Led(Plain):
     """Gives what the test says: `say` a text, `accept`, `finish`, or `raise_`."""
 
     name = "led"
@@ -30,19 +28,29 @@ class Led:
         self.closed = Signal()
         self._steps: Queue = Queue()
 
-    def stream(self, call: Call) -> Iterator[list[Event]]:
+    def ask(self, call: Call) -> Blocking:
         self.asked += 1
         try:
-            while True:
-                step = self._steps.get()
-                if isinstance(step, Exception):
-                    try:
-                        raise step
-                    finally:
-                        del step
-                yield step
-        finally:
+            first = self._step()
+        except BaseException:
             self.closed.set()
+            raise
+        return Blocking(self._answer(first), self.closed.set)
+
+    def _answer(self, batch: list[Event]) -> Iterator[list[Event]]:
+        while True:
+            if batch:
+                yield batch
+            batch = self._step()
+
+    def _step(self) -> list[Event]:
+        step = self._steps.get()
+        if isinstance(step, Exception):
+            try:
+                raise step
+            finally:
+                del step
+        return step
 
     def accept(self) -> None:
         self._steps.put([])
@@ -62,45 +70,24 @@ class Led:
         self._steps.put(UpstreamError(code, "It broke."))
 
 
-class Poured(Flow):
-    """An accepted answer that the test pours by hand."""
+class Pushing(Plain):
+    """Its answer is pushed by the test, through `sink`."""
 
-    __slots__ = ("over", "take")
-
-    def __init__(self):
-        list.__init__(self)
-        self.heard = False
-
-    def pour(self, take, over):
-        self.take, self.over = take, over
-        return True
-
-    def flood(self, batch):
-        """As Body does: what `take` raises is handed on."""
-        try:
-            self.take(batch)
-        except Exception as error:
-            self.over(error)
-
-    def cease(self):
-        pass
-
-
-class Pouring:
-    name = "pouring"
+    name = "pushing"
     deadlines = Deadlines()
+    sink = None
 
-    def __init__(self):
-        self.flow = Poured()
+    def __init__(self) -> None:
         self.closed = Signal()
 
-    def stream(self, call):
-        try:
-            yield self.flow
-            gevent.sleep(WAIT)
-            yield []
-        finally:
-            self.closed.set()
+    def ask(self, call: Call) -> Pushing:
+        return self
+
+    def begin(self, sink: Sink) -> None:
+        self.sink = sink
+
+    def close(self) -> None:
+        self.closed.set()
 
 
 class Rows(list):

@@ -8,27 +8,28 @@ import weakref
 import gevent
 import pytest
 
+from millstream.errors import UpstreamError
 from millstream.events import Call, Event
 from millstream.upstreams.fallback import Chain, Member
-from tests.streams.fakes import WAIT, Led, Pouring, call
+from tests.streams.fakes import WAIT, Led, Pushing, call
 
 
 @pytest.mark.parametrize(
     "turn",
     [
-        lambda live, flow, follower: (live._pump.stop(), live._pump.stop()),
-        lambda live, flow, follower: (follower.leave(), live._abandon()),
-        lambda live, flow, follower: (flow.over(None), follower.leave()),
-        lambda live, flow, follower: (follower.leave(), flow.take([Event(text="late")])),
+        lambda live, sink, follower: (live._asker.close(), live._asker.close()),
+        lambda live, sink, follower: (follower.leave(), live._abandon()),
+        lambda live, sink, follower: (sink.over(UpstreamError("upstream_broke", "Cut.")), follower.leave()),
+        lambda live, sink, follower: (follower.leave(), sink.batch([Event(text="late")])),
     ],
     ids=["stopped twice", "abandoned twice", "ended and left", "left and more comes"],
 )
 def test_what_meets_in_one_turn_closes_the_upstream(streams, turn):
-    upstream = Pouring()
+    upstream = Pushing()
     meta = streams.start(call(grace=0), upstream)
     follower, live = streams.follow(meta), streams.live[meta.id]
     assert live.settled.wait(WAIT)
-    gevent.get_hub().loop.run_callback(turn, live, upstream.flow, follower)
+    gevent.get_hub().loop.run_callback(turn, live, upstream.sink, follower)
     assert upstream.closed.wait(WAIT / 4)
 
 
@@ -66,3 +67,17 @@ def test_a_question_leaves_memory_with_its_answer_and_not_with_the_garbage_colle
         assert image() is None
     finally:
         gc.enable()
+
+
+def test_a_question_leaves_memory_with_the_first_event_of_its_answer(streams):
+    upstream = Led()
+    asked = Call("m", [Image(role="user")], caller="me", grace=0)
+    image = weakref.ref(asked.messages[0])
+    follower = streams.follow(streams.start(asked, Chain([Member(upstream)])))
+    del asked
+    upstream.accept()
+    upstream.say("first")
+    assert follower.take(WAIT)
+    gevent.sleep(0.01)
+    assert image() is None
+    upstream.finish()

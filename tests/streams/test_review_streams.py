@@ -131,7 +131,7 @@ def test_an_upstream_that_fails_as_it_is_called_fails_the_stream(streams, upstre
     def broken(call):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(upstream, "stream", broken)
+    monkeypatch.setattr(upstream, "ask", broken)
     follower = streams.follow(streams.start(call(), upstream))
     with gevent.Timeout(WAIT):
         assert ended(follower).end.failure.code == "internal"

@@ -11,7 +11,7 @@ from millstream.errors import MillstreamError, NotFound, RequestError, Unavailab
 from millstream.events import MOST_TOKENS, Event, Usage
 from millstream.settings import Price
 from millstream.streams import Several
-from tests.streams.fakes import WAIT, FakePeer, Led, Pouring, call
+from tests.streams.fakes import WAIT, FakePeer, Led, Pushing, call
 
 
 def texts(follower):
@@ -318,13 +318,13 @@ def test_a_bug_in_an_upstream_is_a_failure_and_not_silence(streams, upstream):
 @pytest.mark.parametrize("pours", [True, False])
 def test_an_answer_that_is_too_long_is_ended_as_failed(make_streams, upstream, rows, pours):
     streams = make_streams(max_answer=100)
-    upstream = Pouring() if pours else upstream
+    upstream = Pushing() if pours else upstream
     meta = streams.start(call(), upstream)
     follower, live = streams.follow(meta), streams.live[meta.id]
     batch = [Event(text="x" * 101)]
     if pours:
         assert live.settled.wait(WAIT)
-        gevent.get_hub().loop.run_callback(upstream.flow.flood, batch)
+        gevent.get_hub().loop.run_callback(upstream.sink.batch, batch)
     else:
         upstream._steps.put(batch)
     last = ended(follower)

@@ -80,6 +80,6 @@ def test_a_dead_workers_stream_is_ended_once_by_those_who_follow(two, upstream, 
 def die(streams) -> None:
     """As after kill -9: no terminal event, the kernel lets locks and sockets go."""
     for live in streams.live.values():
-        live._pump.stop()
+        live._asker.close()
     streams.live.clear()
     streams.close()

@@ -8,13 +8,12 @@ import socket
 
 import gevent
 import psutil
-from gevent.event import Event as Signal
 
 from millstream.events import Call
 from millstream.settings import UpstreamSettings
-from millstream.upstreams.answers import Flow
 from millstream.upstreams.openai import OpenAI
 from tests.upstreams.fake import CHUNKED, HOLD, WAIT, Fake, chunk, event, head
+from tests.upstreams.pushing import push
 
 PHASES = {
     "connecting": lambda: Fake(tls=True, mute=True),
@@ -28,10 +27,7 @@ PHASES = {
 
 
 def ask(upstream, pours):
-    for batch in upstream.stream(Call("m", [])):
-        over = Signal()
-        if pours and isinstance(batch, Flow) and batch.pour(lambda events: True, lambda error, over=over: over.set()):
-            over.wait()
+    list(push(upstream, Call("m", [])) if pours else upstream.stream(Call("m", [])))
 
 
 def connections(*states):

@@ -2,19 +2,15 @@
 server sees it go. Run by test_contract.py as `python -m gevent.monkey --module`, as leave.py."""
 
 import gevent
-from gevent.event import Event as Signal
 
-from millstream.upstreams.answers import Flow
 from tests.upstreams.contracts import CONNECTED, Text
 from tests.upstreams.fake import HOLD, WAIT
+from tests.upstreams.pushing import push
 from tests.upstreams.test_contract import question
 
 
 def ask(door):
-    for batch in door.upstream().stream(question(door.model, door.apis[0])):
-        over = Signal()
-        if isinstance(batch, Flow) and batch.pour(lambda events: True, lambda error, over=over: over.set()):
-            over.wait()
+    list(push(door.upstream(), question(door.model, door.apis[0])))
 
 
 PHASES = {

@@ -24,6 +24,10 @@ class Recorded:
     def read(self, seconds=None) -> bytes:
         return self.pieces.pop(0) if self.pieces else b""
 
+    def close(self) -> None: ...
+
+    release = close
+
 
 def cases(kind):
     return sorted(case for case in (WIRE / kind).glob("*.*") if case.suffix in SOURCES)
@@ -33,7 +37,7 @@ def decode(pieces, decoder, source=answers.Sniffed):
     """Every batch, and the error if it ended with one."""
     batches = []
     try:
-        for batch in answers.Flow(Recorded(*pieces), source(), decoder, "test").batches():
+        for batch in answers.Answer(Recorded(*pieces), source(), decoder, "test"):
             batches.append(batch)
     except UpstreamError as error:
         return batches, error

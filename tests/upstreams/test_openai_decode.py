@@ -53,7 +53,7 @@ def test_for_the_openai_api_each_payload_is_a_frame_as_it_came():
 def test_a_whole_answer_without_a_stream():
     body = b'{"model":"m","choices":[{"message":{"content":"all"},"finish_reason":null}],"usage":{"prompt_tokens":1}}'
     source = answers.Sniffed()
-    (batch,) = answers.Flow(Recorded(body[:30], body[30:]), source, decoder(CALL), "test").batches()
+    (batch,) = answers.Answer(Recorded(body[:30], body[30:]), source, decoder(CALL), "test")
     assert [event.text for event in batch] == ["all", ""]
     assert batch[-1].end.finish_reason == "stop"
 
