@@ -122,7 +122,11 @@ def test_the_model_answers_through_us_as_it_does_itself(real: Server, case: str)
     body = SURE | {"cache_prompt": False} | fields
     ours = through(real, path, body)  # first: it waits until the model is loaded
     assert ours.status_code == 200, ours.text
-    assert timeless(ours.json()) == timeless(straight(real, path, body).json())
+    theirs = timeless(straight(real, path, body).json())
+    for choice in theirs["choices"]:
+        if "message" in choice:  # OpenAI's schema wants it
+            choice["message"] = {"refusal": None, **choice["message"]}
+    assert timeless(ours.json()) == theirs
 
 
 @pytest.mark.parametrize("case", CASES)

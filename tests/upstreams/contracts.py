@@ -80,9 +80,9 @@ class Door:
         self.fake.replies.append(whole(status, body, *headers))
 
     def encode(self, step):
-        says = {Text: self.text, Thought: self.thought, Refused: self.refusal}
+        says = {Text: "text", Thought: "thought", Refused: "refusal"}
         if type(step) in says:
-            return says[type(step)](step.text)
+            return getattr(self, says[type(step)])(step.text)
         return self.error() if isinstance(step, Fail) else self.end()
 
     def texts(self, steps):

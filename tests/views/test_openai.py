@@ -301,7 +301,7 @@ def test_an_error_never_shows_a_key(make_app):
     fake.close()
 
 
-@pytest.mark.parametrize(("method", "path", "status"), [("GET", CHAT, 405), ("POST", "/v1/embeddings", 404)])
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", CHAT, 405), ("POST", "/v1/nothing", 404)])
 def test_other_addresses_answer_in_the_same_shape(client, method, path, status):
     response = client.open(path, method=method, headers={"Accept": "text/html"})
     assert (response.status_code, set(response.json["error"])) == (status, {"message", "type", "code", "param"})
