@@ -12,6 +12,8 @@ from millstream.errors import MENDABLE, UpstreamError
 from millstream.settings import Secret
 from millstream.upstreams.quotation import quote
 
+LOOKED_AT = 4096  # characters of an error
+
 
 class Refused(Exception):
     """A status other than 200, and the beginning of what was said with it. Its own text is empty: there may be a
@@ -31,6 +33,8 @@ def failure(name: str, why: Reason, secrets: Iterable[Secret], elsewhere: bool =
         return _filtered(name, said)
     if why.code in ("401", "403", "invalid_api_key") or why.type == "authentication_error":
         return _unauthorised(name, said)
+    if _is_too_long(why):
+        return _too_long(name, said)
     says = f'upstream "{name}" broke off with an error{said}. Ask again.'
     return UpstreamError("upstream_broke", says, elsewhere=elsewhere)
 
@@ -68,7 +72,19 @@ def _refusal(
         return _refused(name, says, elsewhere=True)
     if status in MENDABLE:  # by the client: with a 502 OpenAI's packages would ask, and pay, again
         return UpstreamError("bad_request", f'upstream "{name}" refused the request (HTTP {status}){said}.')
+    if _is_too_long(why):
+        return _too_long(name, f" (HTTP {status}){said}")
     return _refused(name, f"refused the request (HTTP {status}){said}")
+
+
+def _is_too_long(why: Reason) -> bool:
+    """Many servers say so with a 500, or behind a 200; but it is the client's to mend, who has to read it."""
+    words = f"{why.message} {why.code} {why.type}"[:LOOKED_AT].lower()
+    return "context" in words and any(word in words for word in ("length", "window", "size", "exceed", "too long"))
+
+
+def _too_long(name: str, said: str) -> UpstreamError:
+    return UpstreamError("bad_request", f'upstream "{name}" found the conversation too long{said}. Shorten it.')
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 
 from millstream.settings import PresetSettings, SettingError, UpstreamSettings
+from millstream.sockets import pool
+from tests.upstreams.fake import CHUNKED, END, LAST, WAIT, Fake, chunk, event
 from tests.views.keys import ANNA, BOB, CHIEF, with_key
 
 DEMOS = (
@@ -111,3 +113,17 @@ def test_an_idempotency_key_is_each_callers_own(client):
 
     assert asked("anna") == asked("anna")
     assert asked("anna") != asked("chief")
+
+
+def test_one_keys_answer_never_reaches_another_one_behind_an_interim_response(make_app, monkeypatch):
+    """A 103 that is taken for the final response leaves the real one for whoever asks next on that connection."""
+    monkeypatch.setattr(pool, "SETTLE", 0.0)
+    interim = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n"
+    server = Fake(*([interim, CHUNKED + chunk(event(name)) + chunk(END), LAST] for name in ("anna's", "bob's")))
+    up = UpstreamSettings("up", "openai", ("m",), server.address, connect=WAIT)
+    client = make_app(keys=(ANNA, BOB), upstreams=(up,)).test_client()
+    for name in ("anna", "bob"):
+        assert client.post("/chat?format=text", json={"prompt": "x"}, headers=with_key(name)).text == f"{name}'s"
+        assert server.over.acquire(timeout=WAIT)
+    assert server.connections == 1
+    server.close()
