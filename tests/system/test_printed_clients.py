@@ -46,6 +46,14 @@ def test_openais_package_for_python(server: Server, text: str) -> None:
     assert len(run([sys.executable, "-"], block("python", server, text))) > 20
 
 
+PROGRAMS = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs/programs.md").read_text("utf-8"), re.M | re.S)
+
+
+@pytest.mark.parametrize("script", PROGRAMS)
+def test_a_program_for_another_api(server: Server, script: str) -> None:
+    assert len(run([sys.executable, "-"], script.replace("localhost:8000", f"localhost:{server.port}"))) > 20
+
+
 def test_openais_package_for_node(server: Server) -> None:
     assert len(run(["node", "--input-type=module", "-"], block("js", server), NODE)) > 20
 
