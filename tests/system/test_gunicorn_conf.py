@@ -154,9 +154,10 @@ def test_sighup_with_a_wrong_setting_changes_nothing(server: subprocess.Popen[st
 def test_a_worker_just_forked_hears_its_end(tmp_path: Path, number: signal.Signals) -> None:
     script = f"""if True:
         import os, runpy, signal
+        from types import SimpleNamespace as Fake
         conf = runpy.run_path("gunicorn.conf.py")
         signal.signal({number.value}, lambda *_: None)  # the master's own, which only take a note
-        conf["post_fork"](None, None)
+        conf["post_fork"](Fake(metrics_room=Fake(join=lambda: None)), None)
         os.kill(os.getpid(), {number.value})
         raise SystemExit("the signal was lost")"""
     environ = {**os.environ, "MILLSTREAM_STORE": f"file:{tmp_path}/streams", "MILLSTREAM_CONFIG": os.devnull}

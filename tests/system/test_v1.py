@@ -66,9 +66,11 @@ def through(server: Server, path: str, body: dict, **headers: str) -> requests.R
 
 
 def timeless(document: dict) -> dict:
-    """Without ids, clocks and timings."""
+    """Without ids, clocks and timings; with the `refusal` that OpenAI's schema requires and llama.cpp leaves out."""
     kept = {name: value for name, value in document.items() if name not in TIMES}
     for choice in kept.get("choices", []):
+        if "message" in choice:
+            choice["message"].setdefault("refusal", None)
         said = choice.get("message") or choice.get("delta") or {}
         for call in said.get("tool_calls") or []:
             call.pop("id", None)

@@ -213,7 +213,7 @@ def test_another_method_is_refused_in_the_same_shape(front, method):
     assert (response.status, error["code"]) == (405, "method_not_allowed")
 
 
-@pytest.mark.parametrize("path", ["/v1/none", "/v1/embeddings", "/v1/responses"])
+@pytest.mark.parametrize("path", ["/v1/none", "/v1/threads", "/v1/chat"])
 def test_what_is_not_there_is_said_in_the_same_shape(front, path):
     connection = front[1].connect()
     try:
