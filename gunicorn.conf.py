@@ -36,6 +36,7 @@ from millstream.access.sessions import open_secret
 from millstream.limits.table import open_storage
 from millstream.metrics_room import Room
 from millstream.settings import SettingError, Settings, load, make_state
+from millstream.settings.summary import summary
 from millstream.sockets.client import Aborted
 from millstream.stores.table import try_store
 from millstream.upstreams.router import Router, prepare
@@ -82,7 +83,8 @@ max_requests = 0  # a worker that leaves by itself would keep new clients waitin
 worker_tmp_dir = (
     "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 )  # the loop's heartbeat shall not wait for a disk
-loglevel = "warning"  # GUNICORN_CMD_ARGS="--log-level info" tells of workers and signals, too
+# gunicorn's own `info` is of workers and signals: GUNICORN_CMD_ARGS="--log-level info" shows it.
+loglevel = "warning" if settings.log_level == "info" else settings.log_level
 control_socket_disable = True  # gunicorn would open one in the home directory, one for all servers of a user
 # Whom to believe is decided in one place, `trusted_proxies`; gunicorn itself believes nobody.
 forwarded_allow_ips = ""
@@ -187,3 +189,4 @@ def post_worker_init(worker: Any) -> None:
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "::1": "[::1]"}.get(host, host)  # noqa: S104
     where = f"http://{host}:{port}/" if port else host
     print(f"Millstream: {where} — {_model} answers", flush=True)
+    print(f"Millstream: {summary(settings)}", flush=True)

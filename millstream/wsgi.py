@@ -22,7 +22,6 @@ from millstream.upstreams.router import prepare  # noqa: E402
 
 # One line for each request. Nobody else shows these: they are no warnings.
 requests = logging.getLogger("millstream.requests")
-requests.setLevel(logging.INFO)
 requests.propagate = False
 if not requests.handlers:
     requests.addHandler(logging.StreamHandler())
@@ -34,6 +33,8 @@ def serving() -> Flask:
         if context is not None:  # `flask run`; under gunicorn its master has done it
             try_store(settings.store, ttl=settings.ttl, workers=1)
         prepare(settings)  # this, too
+        requests.setLevel(settings.log_level.upper())
+        logging.getLogger("millstream").setLevel(settings.log_level.upper())
         return create_app(settings)
     except SettingError as error:
         print(f"Millstream can't start: {error}", file=sys.stderr)  # noqa: T201

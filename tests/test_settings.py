@@ -87,6 +87,7 @@ GOOD = {
     "database": ("sqlite:///a.db", '"sqlite:///a.db"', "sqlite:///a.db"),
     "currency": ("CNY", '"CNY"', "CNY"),
     "log": ("text", '"text"', "text"),
+    "log_level": ("debug", '"debug"', "debug"),
 }
 NAMES = [item.name for item in fields(Settings) if item.name not in TABLES]
 

@@ -9,20 +9,29 @@ from contextlib import suppress
 import click
 
 from millstream.commands.local_model import install
-from millstream.settings import INSTALLED, ROOT, SITE, SettingError, load
+from millstream.settings import INSTALLED, LEVELS, ROOT, SITE, SettingError, load
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.option("--host", help="Address to listen on.  [default: 127.0.0.1, or HOST]")
 @click.option("--port", help="Port to listen on.  [default: 8000, or PORT]")
 @click.option("--workers", help="Worker processes.  [default: 2, or WEB_CONCURRENCY]")
+@click.option(
+    "--log-level", type=click.Choice(LEVELS), help="The least that is logged.  [default: info, or log_level]"
+)
 @click.option("--no-install", is_flag=True, help="Don't install the local model where no upstream is configured.")
 @click.argument("gunicorn", nargs=-1, type=click.UNPROCESSED)
 def serve(
-    host: str | None, port: str | None, workers: str | None, no_install: bool, gunicorn: tuple[str, ...]
+    host: str | None,
+    port: str | None,
+    workers: str | None,
+    log_level: str | None,
+    no_install: bool,
+    gunicorn: tuple[str, ...],
 ) -> None:
     """Start the server. Other options are passed on to gunicorn."""
-    for variable, value in (("HOST", host), ("PORT", port), ("WEB_CONCURRENCY", workers)):
+    given = {"HOST": host, "PORT": port, "WEB_CONCURRENCY": workers, "MILLSTREAM_LOG_LEVEL": log_level}
+    for variable, value in given.items():
         if value is not None:
             os.environ[variable] = value
     with suppress(SettingError):  # the server itself says what is wrong

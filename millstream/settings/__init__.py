@@ -36,6 +36,7 @@ from millstream.settings.values import (
 __all__ = [
     "BASE",
     "INSTALLED",
+    "LEVELS",
     "NONE",
     "ROOT",
     "SECRETS",
@@ -53,6 +54,9 @@ __all__ = [
     "make_folder",
     "make_state",
 ]
+
+
+LEVELS = ("debug", "info", "warning", "error")
 
 
 def _setting(
@@ -150,6 +154,11 @@ class Settings:
     )
     currency: str = _setting("USD", "what the prices are in", check=currency)
     log: str = _setting("json", "a line for each request: `json`, or `text` for people", check=one_of("json", "text"))
+    log_level: str = _setting(
+        "info",
+        "the least that is logged: `debug` (files, too), `info` (a line for each request), `warning`, `error`",
+        check=one_of(*LEVELS),
+    )
     # Tables of the file: what has a name of its own.
     upstreams: tuple[UpstreamSettings, ...] = ()
     keys: tuple[KeySettings, ...] = ()

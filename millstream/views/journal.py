@@ -21,6 +21,7 @@ from millstream.streams import Row
 log = logging.getLogger("millstream.requests")
 
 Write = Callable[["Line"], None]
+FILES = ("static", "scripts.")  # endpoints whose lines are for debugging only: a page has two dozen of them
 
 LEFT = "left"  # the response ended before the answer did: the client left, or the worker
 
@@ -82,6 +83,9 @@ def _await(write: Write, response: Response) -> Response:
         key=g.caller.name if "caller" in g else "",
         id=g.get("stream") or g.get("request_id", ""),
     )
+    file = (request.endpoint or "").startswith(FILES) and response.status_code < 400
+    if file and not log.isEnabledFor(logging.DEBUG):
+        return response
     _blame(line, g.get("failure"))
     over = partial(_over, write, line, g.begun, response, g.get("end"))
     if response.direct_passthrough:  # a static file, whose response is not told when it is over

@@ -120,6 +120,8 @@ def test_one_line_says_where_and_which_model(server: subprocess.Popen[str]) -> N
     words = server.stdout.readline().split()
     assert (words[0], *words[2:]) == ("Millstream:", "—", "demo", "answers")
     assert get(words[1] + "healthz")
+    facts = "upstreams: demo; store: file; keys: this machine only, without access keys; limits: none"
+    assert server.stdout.readline() == f"Millstream: {facts}\n"
 
 
 @pytest.mark.parametrize(

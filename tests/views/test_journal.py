@@ -94,6 +94,14 @@ def test_a_refused_question_has_its_code_and_its_upstream(client, lines):
     assert said == [(404, "model_not_found", None), (502, "upstream_auth", "demo")]
 
 
+@pytest.mark.parametrize(("level", "count"), [(logging.INFO, 1), (logging.DEBUG, 3)])
+def test_the_files_of_a_page_are_for_debugging(client, caplog, lines, level, count):
+    caplog.set_level(level, "millstream.requests")
+    for path in ("/", "/static/millstream.js", "/static/page.css"):
+        client.get(path, buffered=True).get_data()
+    assert len(lines()) == count
+
+
 def test_a_client_that_left_has_a_line_and_the_stream_that_nobody_heard_the_end_of_another(make_app, lines):
     client = make_app(grace=0).test_client()
     response = client.post("/chat", json={"prompt": "x", "model": "demo?hold=60"})
@@ -131,6 +139,7 @@ def test_every_request_has_one_line_that_holds_nothing_of_the_clients(
         "Idempotency-Key": "secret",
         "Accept": "*/*",
     }
+    caplog.set_level(logging.DEBUG, "millstream.requests")
     client.open(path, method=method, headers=headers, buffered=True).get_data()
     (line,) = lines()
     assert (line["method"], line["status"], line.get("route")) == (method, status, route)
