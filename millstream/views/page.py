@@ -9,6 +9,7 @@ from flask import Blueprint, Response, make_response, render_template, request
 from millstream.errors import RequestError
 from millstream.views import failures, intake, scripts
 from millstream.views.presets import listed
+from millstream.views.services import services
 
 page = Blueprint("page", __name__)
 
@@ -35,6 +36,8 @@ def index() -> Response:
             presets=listed(caller),
             version=scripts.version(),
             operator=intake.by_operator(),
+            keep=intake.may_keep(caller),
+            max_body=services().settings.max_body_v1,
         )
     )
     response.headers["Cache-Control"] = "no-cache, private"

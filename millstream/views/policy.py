@@ -14,7 +14,7 @@ EVERYWHERE = {
     "Content-Security-Policy": "frame-ancestors 'none'",
 }
 PAGES = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'; trusted-types 'none'",
     "X-Frame-Options": "DENY",  # Internet Explorer knows no frame-ancestors

@@ -13,10 +13,34 @@ scripts = Blueprint("scripts", __name__)
 # Files of static/page/, each below what it uses when it is loaded. begin.js stands in the page's head.
 ORDER = (
     *("elements", "icons", "words", "language", "store", "preferences", "speech", "scrolling", "plain", "undo"),
-    *("webstorage", "indexeddb", "tabs", "archive", "older", "branches", "talks", "address", "title"),
-    *("failure", "facts", "clipboard", "notice", "versions", "question", "answer", "thread", "stateline", "composer"),
-    *("panel", "menu", "own", "keylist", "signin", "exporting", "importing", "search", "talklist", "rail", "storage"),
-    *("settings", "answering", "progress", "asking", "running", "carrying", "conversation", "keys", "start"),
+    *(
+        "webstorage",
+        "indexeddb",
+        "tabs",
+        "archive",
+        "older",
+        "branches",
+        "talks",
+        "address",
+        "title",
+        "panel",
+        "menu",
+    ),
+    *("sheet", "keylist", "failure", "facts", "clipboard", "notice", "versions", "reading", "carried", "question"),
+    *(
+        "answer",
+        "thread",
+        "stateline",
+        "attachments",
+        "composer",
+        "own",
+        "signin",
+        "exporting",
+        "importing",
+        "search",
+    ),
+    *("talklist", "rail", "storage", "settings", "answering", "progress", "asking", "running", "carrying"),
+    *("conversation", "keys", "start"),
 )
 YEAR = 31536000  # s
 

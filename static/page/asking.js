@@ -2,13 +2,24 @@
 (function (page) {
   'use strict';
 
-  /** What the model is told: questions with what was answered to them, and the last question. */
-  function messages(turns) {
+  /** A question as OpenAI's API takes it: its text, or parts with what it carries. */
+  function content(turn, files) {
+    var parts = files.map(function (file) {
+      if (file.content === null) return {type: 'text', text: '[' + file.name + ']'};
+      if (file.type === 'image') return {type: 'image_url', image_url: {url: file.content}};
+      return {type: 'text', text: file.name + ':\n\n' + file.content};
+    });
+    if (!parts.length) return turn.text;
+    return turn.text ? parts.concat({type: 'text', text: turn.text}) : parts;
+  }
+
+  /** What the model is told: questions with what was answered to them, and the last question. `files`: turn's id → files. */
+  function messages(turns, files) {
     var said = [];
     turns.forEach(function (turn, n) {
       var answer = turns[n + 1];
       if (turn.role !== 'user' || (n < turns.length - 1 && !(answer && answer.text))) return;
-      said.push({role: 'user', content: turn.text});
+      said.push({role: 'user', content: content(turn, files[turn.id] || [])});
       if (answer && answer.text) said.push({role: 'assistant', content: answer.text});
     });
     return said;
@@ -17,11 +28,19 @@
   /** `then(body)` with the body of the request that an answer's record comes from. */
   page.asking = function (talk, record, then) {
     var turns = page.branches.path(talk.nodes, record.parent), body = page.changed({}, record.asks || {});
-    body.messages = messages(turns);
-    if (record.base) {
-      body.messages.push({role: 'assistant', content: record.text.slice(0, record.base)});
-      body.messages.push({role: 'user', content: page.say('continue_prompt')});
-    }
-    then(body);
+    var files = {}, carry = turns.filter(function (turn) { return turn.files && turn.files.length; });
+    (function next() {
+      var turn = carry.shift();
+      if (turn) return page.attachments.load(turn.files, function (found) {
+        files[turn.id] = found;
+        next();
+      });
+      body.messages = messages(turns, files);
+      if (record.base) {
+        body.messages.push({role: 'assistant', content: record.text.slice(0, record.base)});
+        body.messages.push({role: 'user', content: page.say('continue_prompt')});
+      }
+      then(body);
+    }());
   };
 }(window.MillstreamPage));

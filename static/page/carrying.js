@@ -21,7 +21,7 @@
   page.carry = function (talk, turns) {
     var fresh = page.talks.fresh();
     fresh.own = talk.own;
-    var copies = page.carried(turns).map(function (turn) { return page.talks.add(fresh, page.changed(turn, {files: null})); });
+    var copies = page.carried(turns).map(function (turn) { return page.talks.add(fresh, page.changed(turn, {})); });
     if (copies.length) page.talks.save(fresh, copies);
     return fresh;
   };

@@ -35,7 +35,7 @@
   }
 
   function draw() {
-    var running = hooks.running(), can = box.value.trim();
+    var running = hooks.running(), can = box.value.trim() || page.attachments.list().length;
     var label = page.say(running ? 'stop' : 'send');
     if (icon !== (running ? 'stop' : 'up')) page.swapIcon(go, icon = running ? 'stop' : 'up');
     go.setAttribute('aria-label', label);
@@ -45,15 +45,16 @@
     hint.textContent = touch ? '' : page.say(page.prefers('enter') ? 'hint' : 'hint_ctrl');
   }
 
-  function put(text) {
+  function put(text, files) {
     box.value = text;
+    page.attachments.put(files || []);
     changed();
   }
 
   /** Leaves editing; the draft that was there comes back. */
   function leave() {
     if (kept === null) return;
-    put(kept);
+    put(kept.text, kept.files);
     kept = null;
     page.show(banner, false);
     keep();
@@ -62,7 +63,8 @@
 
   function send() {
     if (hooks.running()) page.stateline.hint(page.say('busy'));
-    else if (box.value.trim()) hooks.send(box.value);
+    else if (page.attachments.isReading()) page.stateline.hint(page.say('reading'));
+    else if (box.value.trim() || page.attachments.list().length) hooks.send(box.value, page.attachments.list());
   }
 
   function submitted(event) {
@@ -94,6 +96,7 @@
       row.appendChild(go);
       form.insertBefore(banner, form.firstChild);
       form.insertBefore(page.stateline.element, form.firstChild);
+      page.attachments.begin({form: form, box: box, row: row, changed: draw});
       form.addEventListener('submit', submitted);
       box.addEventListener('input', changed);
       box.addEventListener('keydown', pressed);
@@ -106,7 +109,8 @@
       keep();
       kept = null;
       page.show(banner, false);
-      put((key === null && box.value) || page.tab.get('draft.' + id) || ''); // something may stand there before all is loaded
+      // Something may stand there before all is loaded.
+      put((key === null && box.value) || page.tab.get('draft.' + id) || '', key === null ? page.attachments.list() : []);
       key = id;
     },
 
@@ -118,7 +122,7 @@
 
     /** What was sent leaves the box. The focus stays, but on touch the keyboard closes. */
     sent: function () {
-      put(kept || '');
+      put(kept ? kept.text : '', kept && kept.files);
       kept = null;
       page.show(banner, false);
       keep();
@@ -127,22 +131,27 @@
     },
 
     /** Gives text back that was not taken, if nothing else has been written meanwhile. Gives whether it did. */
-    giveBack: function (text) {
-      if (box.value) return false;
-      put(text);
+    giveBack: function (question) {
+      if (box.value || page.attachments.list().length) return false;
+      put(question.text);
+      page.attachments.load(question.files, page.attachments.put);
       return true;
     },
 
-    edit: function (text) {
-      if (kept === null) kept = box.value;
+    edit: function (question) {
+      var text = question.text;
+      if (kept === null) kept = {text: box.value, files: page.attachments.list()};
       put(text);
+      page.attachments.load(question.files, function (files) {
+        page.attachments.put(files.filter(function (file) { return file.content !== null; }));
+      });
       page.show(banner, true);
       box.focus();
       box.setSelectionRange(text.length, text.length);
     },
 
     fill: function (text) {
-      put(text);
+      put(text, page.attachments.list());
       box.focus();
     },
 

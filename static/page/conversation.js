@@ -81,7 +81,7 @@
       whether it did. */
   function giveBack(which, record) {
     var question = questionOf(which, record);
-    if (talk !== which || versionsOf(record).length > 1 || !page.composer.giveBack(question.text)) return false;
+    if (talk !== which || versionsOf(record).length > 1 || !page.composer.giveBack(question)) return false;
     take(which, [question, record]);
     draw();
     return true;
@@ -142,23 +142,23 @@
     return !!now();
   }
 
-  function ask(text) {
-    var begins = !talk.turns.length;
+  function ask(text, files) {
+    var begins = !talk.turns.length, carried = page.attachments.split(talk.id, files);
     if (busy()) return;
     opened++;
     page.undo.gone();
     if (page.composer.isEditing()) page.talks.turn(talk, editing.parent || null);
     page.composer.sent();
     if (begins) page.composer.rename(talk.id);
-    page.talks.add(talk, {role: 'user', text: text});
-    answer();
+    page.talks.add(talk, carried.files.length ? {role: 'user', text: text, files: carried.files} : {role: 'user', text: text});
+    answer(null, carried.contents);
     page.address.set(talk.id, begins);
   }
 
   function edit(turn) {
     if (busy()) return;
     editing = turn;
-    page.composer.edit(turn.text);
+    page.composer.edit(turn);
   }
 
   /** Asks the question above this answer again. What failed without a word is no version worth keeping. */

@@ -5,7 +5,7 @@
   function inField(element) { return /^(textarea|select)$/i.test(element.tagName) || /^(text|password|search|number)$/.test(element.type || ''); }
 
   function escape() {
-    if (page.menu.close() || page.keylist.close() || page.panel.closeAny()) return;
+    if (page.menu.close() || page.sheet.close() || page.panel.closeAny()) return;
     if (page.conversation.isRunning()) page.conversation.stop();
     else page.composer.leave();
   }

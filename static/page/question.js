@@ -8,6 +8,10 @@
     var copy = page.copies(page.iconButton('copy', page.say('copy')), function () { return turn.text; });
     var versions = page.versions(acts.version);
     page.markLanguage(bubble, turn.text);
+    if (turn.files && turn.files.length) {
+      bubble.classList.add('carries');
+      page.drawCarried(bubble.insertBefore(page.make('div', {'class': 'carried'}), bubble.firstChild), turn.files);
+    }
     return {
       element: page.make('li', {'class': 'question'}, [
         page.make('h2', {'class': 'quiet', text: page.say('you')}),

@@ -147,6 +147,34 @@ def too_long(chat: Chat) -> None:
     chat.wait("document.querySelector('.notice.failed')")
 
 
+def attached(chat: Chat) -> None:
+    """A question with a picture and a file, and the next one with them in the box."""
+    attach(chat)
+    chat.asked_and_ended("Why does the median look fine while the slowest 1% are so bad?")
+    chat.wait("(document.querySelector('.shot img') || {}).naturalWidth && document.querySelector('.paper')")
+    attach(chat)
+    chat.type("And what if I add a second worker?")
+
+
+def attach(chat: Chat) -> None:
+    chat.browser.execute_async_script(
+        """var done = arguments[0], canvas = document.createElement('canvas'), pen = canvas.getContext('2d'), n;
+        canvas.width = 1280; canvas.height = 640;
+        pen.fillStyle = '#fff'; pen.fillRect(0, 0, 1280, 640);
+        pen.lineWidth = 8; pen.strokeStyle = '#b05a2b'; pen.beginPath();
+        for (n = 0; n < 1280; n += 8) pen.lineTo(n, 500 - n / 3 + 60 * Math.sin(n / 70));
+        pen.stroke();
+        canvas.toBlob(function (blob) {
+          var data = new DataTransfer();
+          data.items.add(new File(['GET /\\n'], 'access.log', {type: 'text/plain'}));
+          data.items.add(new File([blob], 'response-times.png', {type: 'image/png'}));
+          document.body.dispatchEvent(new DragEvent('drop', {dataTransfer: data, bubbles: true, cancelable: true}));
+          done();
+        });"""
+    )
+    chat.wait("document.querySelectorAll('.chip').length === 2")
+
+
 def keys(chat: Chat) -> None:
     settings(chat)
     chat.click(".panel .links .link")
@@ -181,6 +209,7 @@ STATES: dict[str, Callable[[Chat], None]] = {
         menu,
         search,
         too_long,
+        attached,
         keys,
         drawer,
     )

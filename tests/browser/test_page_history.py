@@ -245,7 +245,8 @@ def test_what_lay_in_local_storage_is_taken_over(chat: Chat) -> None:
     assert [message["content"] for message in chat.questions()[-1]] == ["First?", "Yes.", "Second?"]
 
 
-def test_a_megabyte_is_refused_in_words_and_stays_in_the_box(chat: Chat) -> None:
+def test_a_message_that_is_too_long_is_refused_in_words_and_stays_in_the_box(chat: Chat) -> None:
+    chat.door.says("/chat", 413, "body_too_large")
     chat.run(
         """var box = document.getElementById('message');
         box.value = new Array(1100001).join('x');
