@@ -7,6 +7,7 @@
   /** The one global of the page's scripts; each file adds the thing that it is named after. */
   window.MillstreamPage = {};
   if (window.JSON && window.XMLHttpRequest && html.classList && document.querySelector && window.FormData) {
-    html.className = 'js';
+    // `old`: page.css says nearly everything behind @supports (--a: 0), and the rest to these. WebKit 602 denies it to CSS.supports.
+    html.className = window.getComputedStyle(html).getPropertyValue('--page') ? 'js' : 'js old';
   }
 }());

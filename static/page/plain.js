@@ -9,9 +9,11 @@
     var pending = '', waits = false, paragraph = null;
 
     function draw(last) {
-      var ends = pending.length;
-      while (!last && pending.charAt(ends - 1) === '\n') ends -= 1; // line ends may become a blank line
-      var parts = pending.slice(0, ends).split(/\n{2,}/);
+      var ends, parts;
+      pending = pending.replace(last ? /\r\n?/g : /\r\n|\r(?=[^\n])/g, '\n'); // a CR at the end may be half of a CRLF
+      ends = pending.length;
+      while (!last && /[\r\n]/.test(pending.charAt(ends - 1))) ends -= 1; // line ends may become a blank line
+      parts = pending.slice(0, ends).split(/\n{2,}/);
       pending = pending.slice(ends);
       parts.forEach(function (part, n) {
         if (n && paragraph) paragraph = null;

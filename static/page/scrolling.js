@@ -5,8 +5,6 @@
   var NEAR = 64; // px
   var stuck = true, top = 0, touched = 0, pill = null, fresh = false;
 
-  function scroller() { return document.scrollingElement || (document.body.scrollTop ? document.body : document.documentElement); }
-
   function distance() { return document.documentElement.scrollHeight - window.pageYOffset - window.innerHeight; }
 
   function draw() { if (pill) page.show(pill, fresh && !stuck); }
@@ -58,7 +56,7 @@
     /** To be called in the frame that has painted something new. */
     follow: function () {
       if (stuck) {
-        scroller().scrollTop = document.documentElement.scrollHeight;
+        window.scrollTo(window.pageXOffset, document.documentElement.scrollHeight); // scrollTop is the body's in WebKit 538, the root's elsewhere
         top = window.pageYOffset;
       } else if (distance() > NEAR) {
         fresh = true;

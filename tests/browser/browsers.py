@@ -97,6 +97,9 @@ class QtWebKit:
     def get(self, url: str) -> None:
         self._ask({"get": url})
 
+    def resize(self, width: int, height: int) -> None:
+        self._ask({"size": [width, height]})
+
     def execute_script(self, script: str, *arguments: Any) -> Any:
         return self._ask({"run": script, "arguments": arguments})
 
@@ -131,6 +134,9 @@ class PhantomJS:
 
     def get(self, url: str) -> None:
         self._ask({"get": url})
+
+    def resize(self, width: int, height: int) -> None:
+        self._ask({"size": [width, height]})
 
     def execute_script(self, script: str, *arguments: Any) -> Any:
         return self._ask({"run": script, "arguments": arguments})

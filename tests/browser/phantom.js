@@ -1,5 +1,5 @@
 // Runs in PhantomJS: a page, led over HTTP by browsers.py. `{"get": url}` answers when the page has loaded,
-// `{"run": script, "arguments": […]}` with what the script returns.
+// `{"size": [width, height]}` resizes it, `{"run": script, "arguments": […]}` with what the script returns.
 var system = require('system'), fs = require('fs'), server = require('webserver').create(), page = require('webpage').create();
 var errors = [];
 
@@ -21,6 +21,9 @@ server.listen('127.0.0.1:' + system.args[1], function (request, response) {
   }
   if (command.get) {
     page.open(command.get, function (status) { answer(JSON.stringify(status === 'success' ? {} : {error: status})); });
+  } else if (command.size) {
+    page.viewportSize = {width: command.size[0], height: command.size[1]};
+    answer('{}');
   } else if (errors.length) {
     answer(JSON.stringify({error: errors.splice(0).join('\n')}));
   } else {

@@ -1,6 +1,7 @@
 """Run by Debian's Python: a QtWebKit page, led by lines of JSON on stdin; browsers.py has the other end.
 
-`{"get": url}` answers when the page has loaded, `{"run": script, "arguments": […]}` with what the script returns.
+`{"get": url}` answers when the page has loaded, `{"size": [width, height]}` resizes it,
+`{"run": script, "arguments": […]}` answers with what the script returns.
 """
 
 import json
@@ -32,6 +33,9 @@ def obey():
     command = json.loads(line)
     if "get" in command:
         view.load(QUrl(command["get"]))
+    elif "size" in command:
+        view.resize(*command["size"])
+        answer({})
     elif errors:
         answer({"error": "\n".join(errors)})
         errors.clear()
