@@ -1,5 +1,16 @@
 """For a checkout: `from app import create_app`. The application is in millstream/application.py."""
 
+import sys
+
+import click
+
+if __name__ == "__main__":
+    sys.exit("app.py is no program. Start the server with scripts/serve, or with the installed command: millstream")
+if click.get_current_context(silent=True):  # `flask --app app run`
+    sys.exit(
+        "Start the server with scripts/serve. With flask it is `flask run`, without --app: wsgi.py patches first."
+    )
+
 from millstream.application import create_app
 
 __all__ = ["create_app"]

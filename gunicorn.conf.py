@@ -9,6 +9,7 @@ from gevent import monkey
 monkey.patch_all()
 
 import atexit
+import errno
 import logging
 import os
 import resource
@@ -35,7 +36,7 @@ for _name in [name for name in sys.modules if name.partition(".")[0] == "millstr
 from millstream.access.sessions import open_secret
 from millstream.limits.table import open_storage
 from millstream.metrics_room import Room
-from millstream.settings import SettingError, Settings, load, make_state
+from millstream.settings import SettingError, Settings, config_path, load, located, make_state
 from millstream.settings.summary import summary
 from millstream.sockets.client import Aborted
 from millstream.stores.table import try_store
@@ -71,7 +72,7 @@ try:
     settings, _model, workers = _read_settings()
     bind = _bind()
 except SettingError as error:
-    sys.exit(f"Millstream can't start: {error}")
+    sys.exit(f"Millstream can't start: {located(error, config_path(os.environ))}")
 
 worker_class = "millstream.worker.StreamWorker"
 worker_connections = 10_000  # the 1,001st would hang silently otherwise; the cap that answers 503 is max_streams
@@ -107,6 +108,11 @@ _log.filters[:] = [_NoAborts()]
 
 
 def on_starting(arbiter: Any) -> None:
+    if arbiter.cfg.settings["worker_class"].get() != worker_class:
+        sys.exit(
+            f"Millstream can't start with the worker class {arbiter.cfg.worker_class_str}: it has one of its own. "
+            "Leave out -k (--worker-class), also in GUNICORN_CMD_ARGS"
+        )
     _refuse_taken_ports(arbiter.cfg.address)
     os.environ["WEB_CONCURRENCY"] = str(arbiter.cfg.workers)  # the store wants to know, also after `gunicorn -w 4`
     _make_room_for_metrics(arbiter)
@@ -142,7 +148,7 @@ def _reload(arbiter: Any, handle_hup: Callable[[], None]) -> None:
     try:
         _read_settings()
     except SettingError as error:
-        arbiter.log.error("Not reloaded: %s", error)
+        arbiter.log.error("Not reloaded: %s", located(error, config_path(os.environ)))
     else:
         handle_hup()
 
@@ -168,16 +174,21 @@ def _refuse_taken_ports(addresses: list[Any]) -> None:
             _refuse_taken(*address)
 
 
+LISTENING = {
+    errno.EADDRINUSE: "End what listens there, or choose another port: PORT=8001",
+    errno.EACCES: "Ports below 1024 are for root: choose another one, PORT=8000, and put a proxy in front",
+    errno.EADDRNOTAVAIL: "HOST has to be an address of this machine: 127.0.0.1, or 0.0.0.0 for all that it has",
+}
+
+
 def _refuse_taken(host: str, port: int) -> None:
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
-            sys.exit(
-                f"Millstream can't listen on {host}:{port}: {os.strerror(error.errno or 0)}. "
-                "End what listens there, or choose another port: PORT=8001 scripts/serve"
-            )
+            advice = LISTENING.get(error.errno or 0, "HOST has to be an address or a name of this machine")
+            sys.exit(f"Millstream can't listen on {host}:{port}: {error.strerror}. {advice}")
 
 
 def post_worker_init(worker: Any) -> None:

@@ -22,7 +22,7 @@ from gunicorn.workers.ggevent import GeventWorker
 from msgspec import json
 
 from millstream.errors import RequestError, body
-from millstream.settings import SettingError
+from millstream.settings import SettingError, config_path, located
 from millstream.settings.changes import Changes
 from millstream.sockets.accepting import Idle, Server, keep_alive
 from millstream.sockets.client import limit_stall
@@ -109,7 +109,9 @@ class StreamWorker(GeventWorker):  # type: ignore[misc]
                 self._changes.fixed = ()
                 self._say(logging.WARNING, "changed settings that need a restart: %s", ", ".join(fixed))
         except SettingError as error:
-            self._say(logging.ERROR, "the changed settings are not taken up: %s", error)
+            self._say(
+                logging.ERROR, "the changed settings are not taken up: %s", located(error, config_path(os.environ))
+            )
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """SIGTERM: with SIGHUP the master sends it to the workers from before. A key that was just revoked must not

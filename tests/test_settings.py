@@ -178,7 +178,7 @@ def test_a_wrong_variable_is_named_with_its_value_and_what_is_allowed(refusal, n
         ("retry = inf", "retry is inf; it has to be a whole number of ms"),
         ("hosts = [1]", "hosts is [1]; it has to be a list of names"),
         ("model = 5", "model is 5; it has to be text"),
-        ("graze = 5\nzeal = 1", "unknown settings in the configuration file: graze, zeal"),
+        ("graze = 5\nzeal = 1", "graze is no setting; did you mean grace?"),
         ("upstreams = 5", "[upstreams.NAME]"),
         ("upstreams.a = 5", "[upstreams.a]"),
         ("[upstreams.a]", 'upstreams.a has no kind; write for example kind = "openai"'),

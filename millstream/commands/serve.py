@@ -14,8 +14,8 @@ from millstream.settings import INSTALLED, LEVELS, ROOT, SITE, SettingError, loa
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.option("--host", help="Address to listen on.  [default: 127.0.0.1, or HOST]")
-@click.option("--port", help="Port to listen on.  [default: 8000, or PORT]")
-@click.option("--workers", help="Worker processes.  [default: 2, or WEB_CONCURRENCY]")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on.  [default: 8000, or PORT]")
+@click.option("--workers", type=click.IntRange(1), help="Worker processes.  [default: 2, or WEB_CONCURRENCY]")
 @click.option(
     "--log-level", type=click.Choice(LEVELS), help="The least that is logged.  [default: info, or log_level]"
 )
@@ -23,8 +23,8 @@ from millstream.settings import INSTALLED, LEVELS, ROOT, SITE, SettingError, loa
 @click.argument("gunicorn", nargs=-1, type=click.UNPROCESSED)
 def serve(
     host: str | None,
-    port: str | None,
-    workers: str | None,
+    port: int | None,
+    workers: int | None,
     log_level: str | None,
     no_install: bool,
     gunicorn: tuple[str, ...],
@@ -33,7 +33,9 @@ def serve(
     given = {"HOST": host, "PORT": port, "WEB_CONCURRENCY": workers, "MILLSTREAM_LOG_LEVEL": log_level}
     for variable, value in given.items():
         if value is not None:
-            os.environ[variable] = value
+            os.environ[variable] = str(value)
+    if (count := os.environ.get("WEB_CONCURRENCY", "1")) and not (count.isdecimal() and int(count)):
+        raise click.ClickException(f"WEB_CONCURRENCY is {count!r}; it has to be a number, 1 or more.")
     with suppress(SettingError):  # the server itself says what is wrong
         if not no_install:
             install(load())

@@ -9,22 +9,24 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from millstream.settings.budgets import as_budget
-from millstream.settings.keys import KeySettings, read_keys
+from millstream.settings.keys import KEY_OWN, KeySettings, read_keys
 from millstream.settings.lines import line_of
 from millstream.settings.places import BASE, INSTALLED, ROOT, SITE, config_path, make_folder, state_folder
-from millstream.settings.presets import NONE, PresetSettings, read_presets
+from millstream.settings.presets import NONE, PRESET_OWN, PresetSettings, read_presets
 from millstream.settings.prices import Price, currency, read_prices
-from millstream.settings.upstreams import LIMITS, SECRETS, UpstreamSettings, read_upstreams
+from millstream.settings.upstreams import LIMITS, SECRETS, UPSTREAM_COMMON, UpstreamSettings, read_upstreams
 from millstream.settings.values import (
     Secret,
     SettingError,
     boolean,
     from_environment,
+    meant,
     names,
     number,
     one_of,
@@ -51,6 +53,7 @@ __all__ = [
     "UpstreamSettings",
     "config_path",
     "load",
+    "located",
     "make_folder",
     "make_state",
 ]
@@ -177,6 +180,7 @@ class Settings:
 PREFIX = "MILLSTREAM_"
 OURS = ("MILLSTREAM_CONFIG", "MILLSTREAM_LOCAL_")  # the file's name; what the master tells workers of the local model
 TABLES = ("upstreams", "keys", "presets", "prices")
+BELONGS = {"upstreams": UPSTREAM_COMMON, "keys": KEY_OWN, "presets": PRESET_OWN, "prices": {"input", "output"}}
 CONVENTIONAL = {"DATABASE_URL": "database"}  # what other programs read, too; our own names come before
 
 
@@ -190,9 +194,16 @@ def load(environ: Mapping[str, str] | None = None, path: Path | None = None) -> 
     except tomllib.TOMLDecodeError as error:
         raise SettingError(f"{path} is not valid TOML: {error}") from error
     except SettingError as error:
-        if line := line_of(text, str(error)):
-            raise SettingError(f"{error} ({path}, line {line})") from error
-        raise
+        raise located(error, path, text) from error
+
+
+def located(error: SettingError, path: Path, text: str = "") -> SettingError:
+    """The same with the line of the file that it is about, if it is about one."""
+    if not text:
+        with suppress(OSError, UnicodeDecodeError):
+            text = path.read_text("utf-8-sig")
+    line = None if str(path) in str(error) else line_of(text, str(error))
+    return SettingError(f"{error} ({path}, line {line})") if line else error
 
 
 def _read(text: str, environ: Mapping[str, str]) -> Settings:
@@ -234,10 +245,22 @@ def make_state(settings: Settings) -> None:
 def _check_names(document: Mapping[str, Any], environ: Mapping[str, str]) -> None:
     known = {item.name for item in fields(Settings)}
     if unknown := set(document) - known:
-        raise SettingError(f"unknown settings in the configuration file: {', '.join(sorted(unknown))}")
+        first = min(unknown)
+        raise SettingError(f"{first} is no setting{meant(first, known)}")
+    for kind in TABLES:
+        for name, table in document.get(kind, {}).items() if isinstance(document.get(kind), dict) else ():
+            if isinstance(table, dict) and (lost := set(table) & known - BELONGS[kind]):
+                key = min(lost)
+                says = (
+                    meant(key, BELONGS[kind] - {key}) or "; write it at the top of the file, above the first [table]"
+                )
+                raise SettingError(f"{kind}.{name}.{key} is a setting of the whole server{says}")
     ours = {name for name in environ if name.startswith(PREFIX) and not name.startswith(OURS)}
     if unknown := ours - {PREFIX + name.upper() for name in known.difference(TABLES)}:
-        raise SettingError(f"unknown settings in the environment: {', '.join(sorted(unknown))}")
+        first = min(unknown)
+        raise SettingError(
+            f"{first} in the environment is no setting{meant(first, {PREFIX + n.upper() for n in known})}"
+        )
 
 
 def _text(environ: Mapping[str, str], path: Path) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from millstream.settings.budgets import as_budget
-from millstream.settings.values import SettingError, boolean, names, number, tables
+from millstream.settings.values import SettingError, boolean, meant, names, number, tables
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")
 DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -30,6 +30,9 @@ class KeySettings:
     max_tokens: int | None = None  # of an answer
     budget: str | None = None  # 10/month; "" is none
     keep: bool | None = None  # whether its answers may go on though nobody follows
+
+
+KEY_OWN = {item.name for item in fields(KeySettings)} - {"name"}
 
 
 def read_keys(document: Any) -> tuple[KeySettings, ...]:
@@ -62,7 +65,7 @@ def _key(name: str, table: dict[str, Any]) -> KeySettings:
         elif key in NUMBERS:
             values[key] = number(f"{where}.{key}", value, int, 0, "")
         else:
-            raise SettingError(f"{where}.{key} is no setting of a key")
+            raise SettingError(f"{where}.{key} is no setting of a key{meant(key, KEY_OWN)}")
     if "sha256" not in values:
         raise SettingError(f"{where} has no sha256; `millstream keys add {name}` makes a key")
     return KeySettings(name=name, **values)

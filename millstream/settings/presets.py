@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
-from millstream.settings.values import SettingError, boolean, number, tables
+from millstream.settings.values import SettingError, boolean, meant, number, tables
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")
 NONE = "none"  # how a request says that it wants no preset
@@ -31,6 +31,9 @@ class PresetSettings:
 
     def __repr__(self) -> str:
         return f"PresetSettings({self.name!r})"  # the prompt has no place in a log
+
+
+PRESET_OWN = {item.name for item in fields(PresetSettings)} - {"name"}
 
 
 def read_presets(document: Any) -> tuple[PresetSettings, ...]:
@@ -64,7 +67,7 @@ def _preset(name: str, table: dict[str, Any]) -> PresetSettings:
         elif key == "stop":
             values[key] = _stop(f"{where}.{key}", value)
         else:
-            raise SettingError(f"{where}.{key} is no setting of a preset")
+            raise SettingError(f"{where}.{key} is no setting of a preset{meant(key, PRESET_OWN)}")
     return PresetSettings(name=name, **values)
 
 

@@ -106,6 +106,8 @@ def _with_provider(where: str, table: dict[str, Any], environ: Mapping[str, str]
 def _base_url(name: str, value: Any) -> str:
     if isinstance(value, str) and re.match(r"(\w+:)?(//)?[^/?#]*@", value):
         raise SettingError(f"{name} carries a user name or password; put the key into api_key")
+    if isinstance(value, str) and (path := re.search(r"/(chat/)?completions/?$|/messages/?$|/responses/?$", value)):
+        raise SettingError(f"{name} is {value!r}; leave out {path[0].rstrip('/')}, which is added")
     if not isinstance(value, str) or not _is_address(value):
         raise SettingError(f"{name} is {value!r}; it has to be an address such as https://api.example.com/v1")
     return value.rstrip("/")

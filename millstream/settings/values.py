@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 
@@ -68,7 +69,8 @@ def number(name: str, value: Any, kind: type[int] | type[float], at_least: float
 
 def names(name: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, list | tuple) or not all(isinstance(item, str) and item for item in value):
-        raise SettingError(f"{name} is {value!r}; it has to be a list of names")
+        wanted = f': ["{value}"]' if isinstance(value, str) else ""
+        raise SettingError(f"{name} is {value!r}; it has to be a list of names{wanted}")
     return tuple(value)
 
 
@@ -110,6 +112,11 @@ def one_of(*allowed: str) -> Callable[[str, Any], str]:
 
 
 def from_environment(name: str, value: Any, environ: Mapping[str, str]) -> Any:
+    if isinstance(value, str) and (shell := re.fullmatch(r"\$(\w+)|\$\{(\w+)\}|%(\w+)%", value)):
+        variable = next(filter(None, shell.groups()))
+        raise SettingError(
+            f'{name} is {value!r}, as a shell has it; write {name.rpartition(".")[2]} = "env:{variable}"'
+        )
     if not (isinstance(value, str) and value.startswith("env:")):
         return value
     variable = value[4:]
@@ -118,6 +125,12 @@ def from_environment(name: str, value: Any, environ: Mapping[str, str]) -> Any:
     if not environ.get(variable):
         raise SettingError(f"{name} is {value!r}, but the environment has no {variable}")
     return environ[variable]
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence about a name that nobody knows."""
+    near = get_close_matches(name.rpartition(".")[2], list(known), 1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def tables(name: str, value: Any) -> dict[str, dict[str, Any]]:

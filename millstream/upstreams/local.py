@@ -28,6 +28,7 @@ URL, KEY, PIPE = "MILLSTREAM_LOCAL_URL", "MILLSTREAM_LOCAL_KEY", "MILLSTREAM_LOC
 # Of our environment the model's processes get this alone: keys and secrets are none of their business.
 HARMLESS = re.compile(r"PATH|HOME|LANG|LC_\w+|TZ|TMPDIR|(LD|DYLD)_LIBRARY_PATH|(GGML|OMP)_\w+|VIRTUAL_ENV")
 
+MAGIC = b"GGUF"  # what such a file begins with
 AGAIN = 0.1  # s between two tries while the model is loading
 ENOUGH = 512  # tokens after which the packaged model, which has 135 million weights, goes round in circles
 # What https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct shows; llama.cpp's own 0.8 makes it ramble.
@@ -89,6 +90,9 @@ def model_file(settings: Settings) -> Path:
         )
     if not path.is_file():
         raise SettingError(f"local_model is {str(path)!r}, and there is no such file; it has to be a GGUF file")
+    with path.open("rb") as file:
+        if file.read(4) != MAGIC:
+            raise SettingError(f"local_model is {str(path)!r}, which is no GGUF file; download a model as .gguf")
     if not _has_library(settings):
         raise SettingError("the local model needs xllamacpp; pip install xllamacpp")
     return path.absolute()

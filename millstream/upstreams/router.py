@@ -11,6 +11,7 @@ from typing import Protocol, runtime_checkable
 from millstream.dialects.models import Model
 from millstream.errors import MillstreamError
 from millstream.settings import SettingError, Settings, UpstreamSettings
+from millstream.settings.providers import PROVIDERS
 from millstream.settings.upstreams import LISTED
 from millstream.upstreams import Upstream, local
 from millstream.upstreams.anthropic import Anthropic
@@ -60,6 +61,9 @@ KINDS: dict[str, Build] = {
 
 def build(table: UpstreamSettings, settings: Settings) -> Routed:
     """Raises SettingError."""
+    if table.kind not in KINDS and table.kind in PROVIDERS:
+        instead = f'which is a provider; write provider = "{table.kind}" instead of it'
+        raise SettingError(f"upstreams.{table.name}.kind is {table.kind!r}, {instead}")
     if table.kind not in KINDS:
         raise SettingError(f"upstreams.{table.name}.kind is {table.kind!r}; it has to be one of {', '.join(KINDS)}")
     return KINDS[table.kind](table, settings)

@@ -24,6 +24,7 @@ from millstream.upstreams.decoder import Decoder
 from millstream.upstreams.outbound import SETTINGS
 from millstream.upstreams.spark_codes import failure, handshake
 from millstream.upstreams.spark_signing import authorization, signature, target
+from millstream.upstreams.table import check_names
 from millstream.upstreams.websocket import Client
 from millstream.wire.head import Headers
 
@@ -130,11 +131,7 @@ def _decode(decoder: Decoder, messages: Iterable[str | bytes]) -> tuple[list[Eve
 def _check(settings: UpstreamSettings) -> None:
     """Raises SettingError."""
     where = f"upstreams.{settings.name}"
-    if unknown := sorted(set(settings.extra) - EXTRA):
-        raise SettingError(
-            f"{where} has unknown settings: {', '.join(unknown)}; "
-            f"of its own the kind {settings.kind} has {', '.join(sorted(EXTRA))}"
-        )
+    check_names(settings, EXTRA)
     if unknown := [model for model in settings.models if model not in MODELS]:
         raise SettingError(f"{where}.models has {unknown[0]!r}; it has to be of {', '.join(MODELS)}")
     parts = urlsplit(settings.base_url or BASE_URL)

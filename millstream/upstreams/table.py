@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 
 from millstream.settings import SettingError, UpstreamSettings
+from millstream.settings.upstreams import UPSTREAM_COMMON
+from millstream.settings.values import meant
 
 
 def check(settings: UpstreamSettings, own: Iterable[str], example: str) -> None:
@@ -13,10 +15,16 @@ def check(settings: UpstreamSettings, own: Iterable[str], example: str) -> None:
     where = f"upstreams.{settings.name}"
     if not settings.base_url.startswith(("http://", "https://")):
         raise SettingError(f"{where} needs a base_url, such as {example}")
+    check_names(settings, own)
+
+
+def check_names(settings: UpstreamSettings, own: Iterable[str]) -> None:
+    """No setting may be there that neither all upstreams nor this kind has."""
     if unknown := sorted(set(settings.extra) - set(own)):
+        near = meant(unknown[0], {*own, *UPSTREAM_COMMON})
         raise SettingError(
-            f"{where} has unknown settings: {', '.join(unknown)}; "
-            f"of its own the kind {settings.kind} has {', '.join(sorted(own))}"
+            f"upstreams.{settings.name}.{unknown[0]} is no setting of the kind {settings.kind}"
+            + (near or f"; of its own it has {', '.join(sorted(own))}")
         )
 
 
@@ -24,7 +32,10 @@ def key(settings: UpstreamSettings) -> str:
     """The api_key, fit for a header; "" where there is none."""
     key = settings.api_key.reveal()
     if not re.fullmatch(r"[!-~]*", key):
-        raise SettingError(f"upstreams.{settings.name}.api_key has spaces or characters in it that no key can have")
+        bearer = "; leave out the word Bearer" if key.lower().startswith("bearer ") else ""
+        raise SettingError(
+            f"upstreams.{settings.name}.api_key has spaces or characters in it that no key can have{bearer}"
+        )
     return key
 
 
