@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -20,7 +20,7 @@ from millstream.settings.lines import line_of
 from millstream.settings.places import BASE, INSTALLED, ROOT, SITE, config_path, make_folder, state_folder
 from millstream.settings.presets import NONE, PRESET_OWN, PresetSettings, read_presets
 from millstream.settings.prices import Price, currency, read_prices
-from millstream.settings.upstreams import LIMITS, SECRETS, UPSTREAM_COMMON, UpstreamSettings, read_upstreams
+from millstream.settings.upstreams import LIMITS, SECRETS, UpstreamSettings, read_upstreams
 from millstream.settings.values import (
     Secret,
     SettingError,
@@ -56,6 +56,7 @@ __all__ = [
     "located",
     "make_folder",
     "make_state",
+    "of_the_server",
 ]
 
 
@@ -180,7 +181,7 @@ class Settings:
 PREFIX = "MILLSTREAM_"
 OURS = ("MILLSTREAM_CONFIG", "MILLSTREAM_LOCAL_")  # the file's name; what the master tells workers of the local model
 TABLES = ("upstreams", "keys", "presets", "prices")
-BELONGS = {"upstreams": UPSTREAM_COMMON, "keys": KEY_OWN, "presets": PRESET_OWN, "prices": {"input", "output"}}
+BELONGS = {"keys": KEY_OWN, "presets": PRESET_OWN, "prices": {"input", "output"}}
 CONVENTIONAL = {"DATABASE_URL": "database"}  # what other programs read, too; our own names come before
 
 
@@ -247,7 +248,7 @@ def _check_names(document: Mapping[str, Any], environ: Mapping[str, str]) -> Non
     if unknown := set(document) - known:
         first = min(unknown)
         raise SettingError(f"{first} is no setting{meant(first, known)}")
-    for kind in TABLES:
+    for kind in BELONGS:  # what an upstream may have, its kind knows
         for name, table in document.get(kind, {}).items() if isinstance(document.get(kind), dict) else ():
             if isinstance(table, dict) and (lost := set(table) & known - BELONGS[kind]):
                 key = min(lost)
@@ -261,6 +262,12 @@ def _check_names(document: Mapping[str, Any], environ: Mapping[str, str]) -> Non
         raise SettingError(
             f"{first} in the environment is no setting{meant(first, {PREFIX + n.upper() for n in known})}"
         )
+
+
+def of_the_server(key: str, known: Iterable[str]) -> str:
+    """The end of a sentence about a table's setting that belongs above all tables, if it isn't a slip for another."""
+    says = meant(key, known) or "; write it at the top of the file, above the first [table]"
+    return f"is a setting of the whole server{says}"
 
 
 def _text(environ: Mapping[str, str], path: Path) -> str:

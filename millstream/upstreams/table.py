@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from millstream.settings import SettingError, UpstreamSettings
+from millstream.settings import SettingError, Settings, UpstreamSettings, of_the_server
 from millstream.settings.upstreams import UPSTREAM_COMMON
 from millstream.settings.values import meant
 
@@ -21,11 +21,11 @@ def check(settings: UpstreamSettings, own: Iterable[str], example: str) -> None:
 def check_names(settings: UpstreamSettings, own: Iterable[str]) -> None:
     """No setting may be there that neither all upstreams nor this kind has."""
     if unknown := sorted(set(settings.extra) - set(own)):
-        near = meant(unknown[0], {*own, *UPSTREAM_COMMON})
-        raise SettingError(
-            f"upstreams.{settings.name}.{unknown[0]} is no setting of the kind {settings.kind}"
-            + (near or f"; of its own it has {', '.join(sorted(own))}")
-        )
+        where, known = f"upstreams.{settings.name}.{unknown[0]}", {*own, *UPSTREAM_COMMON}
+        if unknown[0] in Settings.__dataclass_fields__:
+            raise SettingError(f"{where} {of_the_server(unknown[0], known)}")
+        near = meant(unknown[0], known) or f"; of its own it has {', '.join(sorted(own))}"
+        raise SettingError(f"{where} is no setting of the kind {settings.kind}{near}")
 
 
 def key(settings: UpstreamSettings) -> str:
