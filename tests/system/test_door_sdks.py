@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import agents
@@ -16,6 +17,7 @@ import pytest
 from pydantic import BaseModel
 
 from tests.system.obedient import WORDS, Obedient
+from tests.system.redis_server import RedisServer
 from tests.system.server import DEADLINE, Server
 
 pytestmark = pytest.mark.system
@@ -48,7 +50,9 @@ def server(upstream: Obedient) -> Iterator[Server]:
 
 @pytest.fixture
 def sdk(server: Server) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{server.url}/v1", api_key="x", max_retries=0, timeout=DEADLINE) as client:
+    with openai.OpenAI(
+        base_url=f"{server.url}/v1", api_key="x", max_retries=0, timeout=DEADLINE, _strict_response_validation=True
+    ) as client:
         yield client
 
 
@@ -101,6 +105,26 @@ def test_what_came_of_a_background_response_survives_its_workers_death():
             assert [event.sequence_number for event in seen] == [*range(len(seen))]
             assert sdk.responses.retrieve(seen[0].response.id).status == "failed"
         assert len(upstream.asked) == 1
+
+
+def test_a_background_response_is_followed_on_another_machine():
+    with RedisServer() as redis, Obedient(pace=0.2) as upstream, ExitStack() as stack:
+        one, two = (stack.enter_context(Server({"up": upstream.table}, store=redis.url)) for _ in range(2))
+        here, there = (
+            stack.enter_context(openai.OpenAI(base_url=f"{server.url}/v1", api_key="x", timeout=DEADLINE))
+            for server in (one, two)
+        )
+        seen = []
+        for event in here.responses.create(model="slow", input="Hi", background=True, stream=True):
+            seen.append(event)
+            if len(seen) == 7:
+                break
+        id = seen[0].response.id
+        seen += there.responses.retrieve(id, stream=True, starting_after=6)
+        assert [event.to_dict() for event in seen] == [
+            event.to_dict() for event in here.responses.retrieve(id, stream=True)
+        ]
+        assert seen[-1].response.output_text == TEXT
 
 
 def test_a_background_response_is_cancelled_listed_and_erased(sdk):
@@ -161,7 +185,9 @@ def test_an_agent_calls_its_tool(server):
 
 @pytest.fixture
 def claude(server: Server) -> Iterator[anthropic.Anthropic]:
-    with anthropic.Anthropic(base_url=server.url, api_key="x", max_retries=0, timeout=DEADLINE) as client:
+    with anthropic.Anthropic(
+        base_url=server.url, api_key="x", max_retries=0, timeout=DEADLINE, _strict_response_validation=True
+    ) as client:
         yield client
 
 

@@ -9,7 +9,7 @@ MADE = "1970-01-01T00:00:00Z"  # when a model was made is not known
 
 
 def model(name: str) -> dict[str, Any]:
-    return {"type": "model", "id": name, "display_name": name, "created_at": MADE}
+    return {"type": "model", "id": name, "display_name": name, "created_at": MADE, "lifecycle": "active"}
 
 
 def models(names: Sequence[str]) -> dict[str, Any]:
