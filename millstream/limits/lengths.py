@@ -25,6 +25,8 @@ LENGTHS = (
 )
 ANSWERS = ("n", "best_of", "n_cmpl", "num_return_sequences")  # and their number, each for itself
 TOKEN = 4  # characters that a prompt's token stands for, where it comes as a number
+# Fields of other dialects' bodies, whose texts are in the messages and options, too.
+COUNTED = ("model", "messages", "system", "input", "instructions", "prompt", "tools", "text", "format")
 # Words of the API, which are no text of the caller's.
 NAMES = re.compile(
     "role|content|type|text|name|image_url|url|detail|input_audio|data|format|file|file_data|filename|file_id|id|index|"
@@ -45,6 +47,8 @@ def held(may: Bounds, call: Call) -> Call:
         size = _size(call.messages[call.hidden :], NAMES)
         more = ("tools",) if call.api == "chat" else set(call.options) - set(LENGTHS)
         size += _size([call.options[name] for name in more if name in call.options])
+        if call.question is not None:  # its body may pass on as it came, with fields that are not in the messages
+            size += _size([value for name, value in call.question.body.items() if name not in COUNTED])
         if size > may.max_prompt:
             raise RequestError(
                 "prompt_too_long",
