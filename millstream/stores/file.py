@@ -42,6 +42,7 @@ class FileStore:
         private(directory)
         self.worker = worker_name()
         self._directory = directory.resolve()  # all workers must agree on one name for it
+        self._prefix = f"{self._directory}/"  # a Path for each log costs more than opening its file
         self._ttl = ttl
         self._logs, self._tails = dict[str, Log](), dict[str, Tail]()  # of what is owned and runs
         self._followers = Followers()
@@ -79,22 +80,22 @@ class FileStore:
     # Logs
 
     def create(self, meta: Meta) -> Meta:
-        path = self._path(meta.id)
+        name = self._name(meta.id)
         if self._room.full:
             raise _no_room()
         try:
-            log = Log.create(path, meta)
+            log = Log.create(name, meta)
             try:
                 older = self._claims.take(meta.claim, meta.id) if meta.claim is not None else None
             except OSError:
-                _discard(log, path)
+                _discard(log, Path(name))
                 raise
         except OSError as error:
             _logger.warning("a stream could not be made in %s: %s", self._directory, error)
             self._room.refuse()
             raise _no_room() from error
         if older:
-            _discard(log, path)
+            _discard(log, Path(name))
             return older
         self._logs[meta.id] = log
         return meta
@@ -129,10 +130,10 @@ class FileStore:
         return position
 
     def reader(self, id: str, after: int = 0) -> FileReader:
-        path = self._path(id)
-        if not path.exists():
+        name = self._name(id)
+        if id not in self._logs and not os.access(name, os.F_OK):
             raise NotFound
-        return FileReader(path, id, self._tails, after)
+        return FileReader(name, id, self._tails, after)
 
     def seize(self, id: str) -> bool:
         # A stream of ours that ended in memory is whole here, though its file has no end.
@@ -243,14 +244,17 @@ class FileStore:
 
     # Files
 
-    def _path(self, id: str) -> Path:
+    def _name(self, id: str) -> str:
         if not _ID.fullmatch(id):
             raise NotFound
-        return self._directory / f"{id}.log"
+        return f"{self._prefix}{id}.log"
+
+    def _path(self, id: str) -> Path:
+        return Path(self._name(id))
 
     def _open(self, id: str) -> int:
         try:
-            return os.open(self._path(id), os.O_RDONLY | os.O_NOFOLLOW)
+            return os.open(self._name(id), os.O_RDONLY | os.O_NOFOLLOW)
         except FileNotFoundError:
             raise NotFound from None
 

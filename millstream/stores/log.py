@@ -49,7 +49,7 @@ class Log:
         self.error: OSError | None = None  # why there is a tail
 
     @classmethod
-    def create(cls, path: Path, meta: Meta) -> Log:
+    def create(cls, path: str, meta: Meta) -> Log:
         """Raises OSError; then there is no file."""
         fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         log = cls(fd, 0, 0)
@@ -60,7 +60,7 @@ class Log:
                 raise log.error or OSError("the disk took only a part")
         except OSError:
             os.close(fd)
-            path.unlink(missing_ok=True)
+            Path(path).unlink(missing_ok=True)
             raise
         return log
 

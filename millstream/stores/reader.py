@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 
 from millstream.errors import MillstreamError, NotFound
 from millstream.events import End, Event
@@ -17,7 +16,7 @@ class FileReader:
 
     __slots__ = ("_after", "_broken", "_fd", "_id", "_path", "_position", "_tails")
 
-    def __init__(self, path: Path, id: str, tails: Mapping[str, Tail], after: int) -> None:
+    def __init__(self, path: str, id: str, tails: Mapping[str, Tail], after: int) -> None:
         self._path = path
         self._id = id
         self._tails = tails

@@ -16,7 +16,7 @@ from millstream.streams.ends import Row
 
 log = logging.getLogger("millstream")
 
-GATHER = 0.2  # s from the first row to the write: what ends meanwhile goes with it
+GATHER = 1.0  # s from the first row to the write: what ends meanwhile goes with it
 BATCH = 500  # rows of one write
 MOST = 10_000  # rows that wait in memory, some 5 MB
 PAUSE, LONGEST_PAUSE = 0.5, 30.0  # s before what failed is tried again

@@ -23,10 +23,10 @@ def open_engine(address: str) -> Engine:
     """Connects to nothing yet. A relative path of SQLite is in settings.BASE. Raises SettingError, which shows no
     password."""
     url = _url(address)
-    # A connection for each batch of rows is cheap; one that is kept breaks when the database is restarted.
+    # The ledger keeps the one that it writes with, to SQLite: another database is restarted now and then.
     options: dict[str, Any] = {"poolclass": NullPool, "hide_parameters": True}
     if url.get_backend_name() == "sqlite":
-        options["connect_args"] = {"timeout": PATIENCE}
+        options["connect_args"] = {"timeout": PATIENCE, "check_same_thread": False}
     elif url.get_backend_name() == "postgresql":
         options["connect_args"] = {"connect_timeout": CONNECT}
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from msgspec import json
 from sqlalchemy import Connection, insert, select
@@ -31,6 +32,8 @@ class Ledger:
     def __init__(self, address: str) -> None:
         self._engine = open_engine(address)
         self._ready = False
+        self._kept: Connection | None = None  # to write with: a new one for each batch is a fifth of a start
+        self._file = 0  # the inode that it has open
 
     def check(self) -> None:
         """Makes the table if there is none. Raises SettingError with a sentence; a database may be busy."""
@@ -65,13 +68,46 @@ class Ledger:
 
     def _add(self, rows: Sequence[Row]) -> None:
         new = {row.id: row for row in rows}
-        with self._connect() as connection:
+        with self._writing() as connection:
             for (id,) in connection.execute(select(usage.c.id).where(usage.c.id.in_(list(new)))):
                 del new[id]
             connection.rollback()  # SQLite makes no writer of a reader while others write
             if new:
                 connection.execute(insert(usage), [values(row) for row in new.values()])
                 connection.commit()
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        file = self._inode()
+        connection, self._kept = self._kept, None
+        if connection is not None and file != self._file:  # somebody has put another file there
+            connection.close()
+            connection, self._ready = None, False
+        connection = connection or self._connect()
+        try:
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        self._file = self._inode()
+        if self._file:
+            self._kept = connection
+        else:
+            connection.close()
+
+    def _inode(self) -> int:
+        """Of SQLite's file; 0: there is none, or it is another database."""
+        if self._engine.dialect.name != "sqlite":
+            return 0
+        try:
+            return Path(str(self._engine.url.database)).stat().st_ino
+        except OSError:
+            return 0
+
+    def close(self) -> None:
+        connection, self._kept = self._kept, None
+        if connection is not None:
+            connection.close()
 
     def _connect(self) -> Connection:
         if not self._ready and self._engine.dialect.name == "sqlite":

@@ -55,6 +55,7 @@ class Services:
         self.streams.close()
         self.limits.close()
         self.writer.close()
+        self.ledger.close()
 
 
 def services() -> Services:

@@ -110,3 +110,16 @@ def test_a_row_that_can_not_be_kept_holds_no_other_back(ledger, caplog, monkeypa
     assert answers(ledger) == 2
     assert "a row that the ledger refuses" in caplog.text
     assert '"id":"2"' in caplog.text
+
+
+def test_what_is_written_goes_into_the_file_that_is_there_now(tmp_path):
+    path = tmp_path / "usage.db"
+    ledger = Ledger(f"sqlite:///{path}")
+    ledger.write([row(1)])
+    kept = ledger._kept
+    ledger.write([row(2)])
+    assert ledger._kept is kept is not None
+    path.rename(tmp_path / "older.db")  # somebody begins a new one
+    ledger.write([row(3)])
+    assert (answers(ledger), ledger._kept is kept) == (1, False)
+    ledger.close()
