@@ -146,15 +146,10 @@ def _format(name: str | None) -> type[Format]:
     return BY_MEDIA_TYPE[media_type]
 
 
-def address(id: str) -> str:
-    """Of a stream. As text: url_for would cost a tenth of a start."""
-    return f"{request.script_root}/streams/{id}"
-
-
 def options(id: str, padding: int, *, position: int = 0, offset: int = 0) -> Options:
     """What the format has to know."""
     return Options(
-        url=address(id),
+        url=f"{request.script_root}/streams/{id}",  # url_for would cost a tenth of a start
         root=request.script_root,
         position=position,
         offset=offset,

@@ -41,7 +41,7 @@ def start() -> Response:
     asked = intake.read_question()
     meta = intake.begin(caller, asked, keep_messages=asked.controls.get("format") == Html.NAME)
     services().streams.accepted(meta.id, services().settings.status_wait)
-    url = intake.address(meta.id)
+    url = f"{request.script_root}/streams/{meta.id}"
     response = jsonify(id=meta.id, url=url)
     response.status_code = 201
     response.headers["Location"] = url
