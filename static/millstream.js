@@ -171,7 +171,7 @@ var TRANSPORTS = {
 	eventsource: function (ask, sink) {
 		var Native = Object.keys(ask.headers).length < 2 && window.EventSource, tell = telling(sink), abort; // it has Accept alone
 		var source = new (Native || Source)(ask.url, ask);
-		['start', 'message', 'reasoning', 'done', 'failed'].forEach(function (type) {
+		['start', 'message', 'reasoning', 'call', 'choice', 'done', 'failed'].forEach(function (type) {
 			source.addEventListener(type, function (event) {
 				sink.byte();
 				tell({type: type, data: event.data, id: event.lastEventId});
@@ -538,6 +538,7 @@ function open(options) {
 			attempt = 0;
 			if (type === 'message') tell('ontext', data.text);
 			else if (type === 'reasoning') tell('onreasoning', data.text);
+			else if (type === 'call') tell('oncall', data);
 			else if (type === 'done') hears.over(type, data);
 			else if (type === 'failed') fail(type, data.error);
 		},

@@ -104,3 +104,11 @@ def test_the_client_has_one_global_and_less_than_23_kilobytes() -> None:
     text = CLIENT.read_bytes()
     assert len(text) < 23_000
     assert text.count(b"window.Millstream =") == 1
+
+
+def test_events_of_calls_are_heard_and_make_no_gap() -> None:
+    ran = subprocess.run(["node", "calls.js"], cwd=NODE, capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+    found = json.loads(ran.stdout)
+    assert found["came"] == ["Hel", {"index": 0, "id": "a", "name": "w", "arguments": "{}"}, "lo"]
+    assert found["connected"] == 1
