@@ -37,7 +37,7 @@ from millstream.access.sessions import open_secret
 from millstream.limits.table import open_storage
 from millstream.metrics_room import Room
 from millstream.settings import SettingError, Settings, config_path, load, located, make_state
-from millstream.settings.summary import summary
+from millstream.settings.summary import summary, warning
 from millstream.sockets.client import Aborted
 from millstream.stores.table import try_store
 from millstream.upstreams.router import Router, prepare
@@ -197,7 +197,10 @@ def post_worker_init(worker: Any) -> None:
         return
     name = worker.sockets[0].getsockname()
     host, port = name[:2] if isinstance(name, tuple) else (name, "")
+    advice = warning(settings, host) if port else ""
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "::1": "[::1]"}.get(host, host)  # noqa: S104
     where = f"http://{host}:{port}/" if port else host
     print(f"Millstream: {where} — {_model} answers", flush=True)
     print(f"Millstream: {summary(settings)}", flush=True)
+    if advice:
+        print(f"Millstream: {advice}", flush=True)

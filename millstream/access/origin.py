@@ -12,11 +12,12 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from millstream.errors import RequestError
+from millstream.settings.places import COMMAND
 
 FORWARDING = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")
 HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:/@]+)(?::[0-9]*)?")
 LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
-OPENING = "Make access keys (millstream keys add NAME), or set MILLSTREAM_OPEN=1 to serve everybody who can reach"
+OPENING = f"Make access keys ({COMMAND} keys add NAME), or set MILLSTREAM_OPEN=1 to serve everybody who can reach"
 
 
 class Headers(Protocol):

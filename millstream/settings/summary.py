@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from millstream.settings import Settings
 from millstream.settings.keys import NUMBERS
+from millstream.settings.places import COMMAND
 
 LIMITS = (*NUMBERS, "requests_per_minute_address", "streams_total", "budget", "budget_total")
 
@@ -17,4 +18,14 @@ def summary(settings: Settings) -> str:
     return (
         f"upstreams: {upstreams}; store: {settings.store.partition(':')[0]}; keys: {keys}; "
         f"limits: {', '.join(given) or 'none'}"
+    )
+
+
+def warning(settings: Settings, host: str) -> str:
+    """What to do where others can reach the server, and it would refuse them all; "" where all is well."""
+    if settings.keys or settings.open or host.startswith("127.") or host in ("::1", "[::1]", ""):
+        return ""
+    return (
+        "other machines are refused, because there is no access key. Make one, which counts within two seconds: "
+        f"{COMMAND} keys add NAME. Or set MILLSTREAM_OPEN=1 to serve everybody who can reach this server."
     )

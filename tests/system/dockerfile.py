@@ -82,8 +82,11 @@ class Image:
             else:
                 shutil.copy(path, self.folder / place)
 
+    def _workdir(self, rest: str) -> None:
+        self._inside = rest
+
     def _env(self, rest: str) -> None:
-        self.environ |= dict(pair.split("=", 1) for pair in rest.split())
+        self.environ |= dict(pair.replace(self._inside, str(self.folder)).split("=", 1) for pair in rest.split())
 
     _arg = _env
 
@@ -99,7 +102,7 @@ class Image:
     def _told(self, rest: str) -> None:
         """Nothing to do."""
 
-    _from = _workdir = _expose = _volume = _told
+    _from = _expose = _volume = _told
 
 
 def run(command: list[str], **options: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import re
 import shutil
 import socket
 import subprocess
@@ -13,6 +14,39 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
 DEADLINE = 30.0  # s
+
+
+SITE = """\
+# Millstream as one of several sites. Copy it to /etc/nginx/conf.d/millstream.conf, and change server_name and the
+# paths under /srv/millstream. HTTPS: put the certificate in place, then sed -i 's/#tls //'. An open stream takes two
+# of worker_connections, which stands in nginx.conf itself.
+# Made from this project's nginx.conf by: python -m tests.system.nginx > deploy/nginx-site.conf
+
+"""
+OTHERS = (  # what belongs to the whole server
+    r"types \{.*?\n    \}\n",
+    r"(default_type|server_tokens|gzip|access_log|limit_\w+_status|\w+_temp_path) [^\n]*\n",
+)
+
+
+def site(text: str) -> str:
+    """What nginx.conf says of this site alone, to be included in the http block of a file with others."""
+    inner = text[text.index("http {\n") + len("http {\n") : text.rindex("}")]
+    for other in OTHERS:
+        inner = re.sub(rf"^    {other}", "", inner, flags=re.M | re.S if "types" in other else re.M)
+    inner = re.sub(r"^    ", "", inner.replace(" default_server", ""), flags=re.M)
+    own = (
+        "    server_name chat.example.org;\n"
+        "    gzip off;  # a compressor holds tokens back until it has enough of them\n"
+        "    server_tokens off;\n"
+        "    limit_conn_status 429;\n"
+        "    limit_req_status 429;\n"
+        "    access_log /var/log/nginx/millstream-access.log millstream;\n"
+        "    # Lines below crit quote the whole request line, and a GET carries its prompt there.\n"
+        "    error_log /var/log/nginx/millstream-error.log crit;\n"
+    )
+    assert inner.count("    server_name _;\n") == 1
+    return SITE + re.sub(r"\n{3,}", "\n\n", inner.replace("    server_name _;\n", own)).lstrip("\n")
 
 
 def free_port() -> int:
@@ -53,22 +87,27 @@ class Nginx:
                 return self
         raise RuntimeError(f"nginx did not start: {self.error_log()}")
 
+    file = "nginx.conf"
+
     def text(self) -> str:
-        text = (ROOT / "nginx.conf").read_text("utf-8")
+        text = (ROOT / self.file).read_text("utf-8")
         if self.tls:
             text = text.replace("#tls ", "")
         words = {
-            "user www-data;": f"user {getpass.getuser()};",
             "127.0.0.1:8000": f"127.0.0.1:{self.backend}",
             "listen 80 ": f"listen 127.0.0.1:{self.port} ",
             "listen 443 ": f"listen 127.0.0.1:{self.tls_port} ",
             "/srv/millstream/static/": f"{ROOT}/static/",
             "/etc/ssl/millstream/": f"{self.folder}/",
             "/var/log/nginx/": f"{self.folder}/",
-            "/var/lib/nginx/": f"{self.folder}/",
-            "/run/nginx.pid": f"{self.folder}/nginx.pid",
             **self.times,
         }
+        if self.file == "nginx.conf":
+            words |= {
+                "user www-data;": f"user {getpass.getuser()};",
+                "/var/lib/nginx/": f"{self.folder}/",
+                "/run/nginx.pid": f"{self.folder}/nginx.pid",
+            }
         for old, new in words.items():
             assert old in text, f"nginx.conf has no {old!r} any more"
             text = text.replace(old, new)
@@ -103,3 +142,22 @@ class Nginx:
     def error_log(self) -> str:
         logs = [self.folder / "stderr", self.folder / "millstream-error.log"]
         return "".join(log.read_text("utf-8") for log in logs if log.exists())
+
+
+class Sites(Nginx):
+    """deploy/nginx-site.conf beside another site, in a file as a distribution has it."""
+
+    file = "deploy/nginx-site.conf"
+
+    def text(self) -> str:
+        (self.folder / "millstream.conf").write_text(super().text(), "utf-8")
+        return (
+            f"user {getpass.getuser()};\npid {self.folder}/nginx.pid;\nerror_log {self.folder}/error.log;\n"
+            f"events {{ worker_connections 1024; }}\nhttp {{\n  access_log off;\n  gzip on;\n"
+            f"  server {{ listen 127.0.0.1:{self.port} default_server; return 200 'another site'; }}\n"
+            f"  include {self.folder}/millstream.conf;\n}}\n"
+        )
+
+
+if __name__ == "__main__":
+    print(site((ROOT / "nginx.conf").read_text("utf-8")), end="")

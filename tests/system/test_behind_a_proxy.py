@@ -38,6 +38,11 @@ def printed(language: str, backend: int, more: int = 0) -> str:
     return block.replace("127.0.0.1:8000", f"{one} {two}" if more and not server else one) + (server if more else "")
 
 
+def test_the_caddyfile_is_the_printed_one() -> None:
+    text = (ROOT / "deploy/Caddyfile").read_text("utf-8")
+    assert re.sub(r"\A(#.*\n)+", "", text) == printed("caddyfile", 8000)
+
+
 def escaped(text: str) -> str:
     return text.replace("{", "{{").replace("}", "}}")
 

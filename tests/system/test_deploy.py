@@ -12,7 +12,8 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.request import urlopen
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
 import yaml
@@ -36,9 +37,9 @@ def run(*command: str, **options: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=DEADLINE, **options)
 
 
-def compose() -> dict[str, object]:
+def compose(name: str = "compose.yaml") -> dict[str, object]:
     """As docker-compose reads it."""
-    done = run("docker-compose", "-f", str(DEPLOY / "compose.yaml"), "config")
+    done = run("docker-compose", "-f", str(DEPLOY / name), "config")
     assert done.returncode == 0, done.stderr
     return yaml.safe_load(done.stdout)
 
@@ -83,6 +84,13 @@ def test_the_image_has_what_it_needs_and_serves_as_its_own_user(image: Image, tm
         ):
             with urlopen(f"http://127.0.0.1:{environ['PORT']}{path}", body, DEADLINE) as response:
                 assert len(response.read()) > 100
+        command = [image.command[0], "-m", "millstream", "keys", "add", "anna"]  # as docker exec runs it
+        key = run(*command, env=environ, **options).stdout.strip()
+        assert key.startswith("ms-")
+        until = time.monotonic() + DEADLINE
+        while status(environ["PORT"]) != 401:
+            assert time.monotonic() < until
+        assert status(environ["PORT"], key) == 200
         owned = {path.relative_to(image.folder).parts[0] for path in image.folder.rglob("*") if path.stat().st_uid}
         assert owned == {"instance"}
     finally:
@@ -93,6 +101,29 @@ def test_the_image_has_what_it_needs_and_serves_as_its_own_user(image: Image, tm
         nobody.bind(("127.0.0.1", 0))
         environ["PORT"] = str(nobody.getsockname()[1])
         assert run(*image.check, env=environ, **options).returncode != 0  # a check that can't fail finds nothing
+
+
+def status(port: str, key: str = "") -> int:
+    request = Request(f"http://127.0.0.1:{port}/v1/models", headers={"Authorization": f"Bearer {key}"} if key else {})
+    try:
+        with urlopen(request, timeout=DEADLINE) as response:
+            return int(response.status)
+    except HTTPError as error:
+        return error.code
+
+
+@pytest.mark.parametrize("name", ["compose.yaml", "compose.one.yaml"])
+def test_a_composition_serves_whoever_has_a_key_and_keeps_all_in_a_volume(name: str) -> None:
+    for service in compose(name)["services"].values():
+        if service.get("image") != "millstream":
+            continue
+        assert "MILLSTREAM_OPEN" not in service.get("environment", {})
+        (volume,) = service["volumes"]
+        assert f"{IN_PLACE}/instance" in str(volume)
+        assert all("127.0.0.1" in str(port) for port in service.get("ports", []))
+    folder = re.search(r"^ENV CONFIGURATION_DIRECTORY=(\S+)", DOCKERFILE, re.M)
+    assert folder and folder[1] == f"{IN_PLACE}/instance"
+    assert f'VOLUME ["{folder[1]}"]' in DOCKERFILE
 
 
 def test_docker_compose_takes_the_file() -> None:

@@ -16,7 +16,7 @@ from millstream.errors import CODES
 from millstream.settings import Settings
 from tests.system.backend import DEADLINE, Backend
 from tests.system.clients import until
-from tests.system.nginx import NGINX, ROOT, Nginx, free_port
+from tests.system.nginx import NGINX, ROOT, Nginx, Sites, free_port, site
 
 pytestmark = pytest.mark.system
 
@@ -76,6 +76,29 @@ def test_the_file_is_valid_with_and_without_https(switched_on: bool) -> None:
         command = [NGINX, "-t", "-p", str(nginx.folder), "-c", str(nginx.conf)]
         said = subprocess.run(command, capture_output=True, text=True, check=False).stderr
     assert "test is successful" in said
+
+
+def test_the_site_is_made_of_the_whole_file() -> None:
+    made = site((ROOT / "nginx.conf").read_text("utf-8"))
+    told = "python -m tests.system.nginx > deploy/nginx-site.conf"
+    assert (ROOT / "deploy/nginx-site.conf").read_text("utf-8") == made, told
+
+
+@pytest.mark.parametrize("switched_on", [False, True])
+def test_the_site_streams_beside_another_one(backend: Backend, switched_on: bool) -> None:
+    with Sites(backend.port, tls=switched_on) as nginx:
+        with ask(nginx, "/", Host="localhost") as other:
+            assert other.getresponse().read() == b"another site"
+        where = f"https://localhost:{nginx.tls_port}/" if switched_on else f"http://localhost:{nginx.port}/"
+        with curl("-H", "Host: chat.example.org", where) as client:
+            exchange = backend.next()
+            exchange.begin()
+            for n in range(5):
+                exchange.send(b"<%02d>" % n)
+                assert client.stdout is not None
+                assert client.stdout.read(4) == b"<%02d>" % n
+            exchange.finish()
+        assert client.returncode == 0
 
 
 @pytest.mark.parametrize("version", ["--http1.0", "--http1.1", "--http2"])
