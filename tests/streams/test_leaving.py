@@ -81,3 +81,22 @@ def test_a_question_leaves_memory_with_the_first_event_of_its_answer(streams):
     gevent.sleep(0.01)
     assert image() is None
     upstream.finish()
+
+
+@pytest.mark.parametrize("grace", [0, 0.3])
+@pytest.mark.parametrize("phase", ["asking", "accepted", "pushing"])
+def test_a_crowd_that_leaves_in_one_turn_leaves_no_upstream_open(streams, grace, phase):
+    gc.disable()
+    try:
+        upstreams = [Led() if phase == "asking" else Pushing() for _ in range(400)]
+        followers = [streams.follow(streams.start(call(grace=grace), upstream)) for upstream in upstreams]
+        gevent.sleep(0.05)
+        for upstream in upstreams if phase == "pushing" else ():
+            upstream.sink.batch([Event(text="a")])
+        gevent.get_hub().loop.run_callback(lambda: [follower.leave() for follower in followers + followers])
+        assert all(upstream.closed.wait(WAIT) for upstream in upstreams)
+        with gevent.Timeout(WAIT):
+            while streams.live:
+                gevent.sleep(0.01)
+    finally:
+        gc.enable()
