@@ -18,16 +18,20 @@ CALLED = ("stop", "function_call", None)
 
 
 class Block(Struct):
-    """`text` is all that came of it; of a call its arguments. `call` has its id and name."""
+    """`pieces` are all that came of it; of a call those of its arguments. `call` has its id and name."""
 
     index: int
     kind: Kind
-    text: str = ""
+    pieces: list[str] = []
     signature: str = ""
     origin: str = ""
     call: Piece | None = None
-    held: str = ""  # of a call that waits until another one is whole
+    waits: bool = False  # a call, until another one is whole
     over: bool = False
+
+    @property
+    def text(self) -> str:
+        return "".join(self.pieces)
 
     @property
     def id(self) -> str:
@@ -99,7 +103,7 @@ class Blocks:
             block.signature, block.origin = (event.signature, event.origin) if kind == "redacted" else ("", "")
             yield self._begin(block)
         if event.text:
-            block.text += event.text
+            block.pieces.append(event.text)
             yield "piece", block, event.text
         if event.signature and kind == "reasoning":
             block.signature, block.origin = event.signature, event.origin
@@ -110,17 +114,20 @@ class Blocks:
             named = Piece(piece.index, piece.id or f"call_{self._id}_{piece.index}", piece.name, piece.custom)
             block = self._calls[piece.index] = Block(0, "call", call=named)
             if self._open is not None and self._open.kind == "call" and not whole(self._open):
+                block.waits = True
                 self._waiting.append(block)
             else:
                 yield from self._end()
                 yield self._begin(block)
-        if block in self._waiting:
-            block.held += text
-            if self._open is not None and whole(self._open):
-                yield from self._next()
-        elif text and not block.over:
-            block.text += text
-            yield "piece", block, text
+        if block.over:
+            return  # it was whole already
+        if text:
+            block.pieces.append(text)
+        if not block.waits:
+            if text:
+                yield "piece", block, text
+        elif self._open is not None and whole(self._open):
+            yield from self._next()
 
     def _begin(self, block: Block) -> Step:
         block.index = len(self.blocks)
@@ -140,9 +147,9 @@ class Blocks:
             yield "close", block, ""
         if self._waiting:
             block = self._waiting.pop(0)
+            block.waits = False
             yield self._begin(block)
-            if block.held:
-                block.text, block.held = block.held, ""
+            if block.pieces:
                 yield "piece", block, block.text
 
 

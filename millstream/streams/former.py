@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 
+import gevent
+
 from millstream.errors import Unavailable
 from millstream.events import Event
 from millstream.stores import Store
@@ -38,5 +40,6 @@ class Former:
         try:
             while batch := reader.read():
                 yield from batch
+                gevent.sleep(0)  # a log may be long: others have their turn
         finally:
             reader.close()

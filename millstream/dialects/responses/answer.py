@@ -124,7 +124,7 @@ class Writer:
             return self._event(f"response.{name}.delta", **ids, delta=text)
         if block.kind == "reasoning":
             summary = {**ids, "summary_index": 0}
-            first = block.text == text
+            first = len(block.pieces) == 1
             part = {"type": "summary_text", "text": ""}
             added = self._event("response.reasoning_summary_part.added", **summary, part=part) if first else b""
             return added + self._event("response.reasoning_summary_text.delta", **summary, delta=text)
