@@ -29,6 +29,7 @@ from millstream.views.calls import calls
 from millstream.views.chat import chat
 from millstream.views.doctor import doctor
 from millstream.views.login import login
+from millstream.views.manifest import manifest
 from millstream.views.messages import messages
 from millstream.views.ollama import ollama
 from millstream.views.openai import openai
@@ -74,7 +75,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["millstream"] = use
     journal.register(app, settings.log)  # first: it begins before all others, and sees what they made of the response
     cors.register(app, settings.cors)
-    for blueprint in (chat, login, openai, streams, page, presets, scripts, usage, operator, doctor):
+    for blueprint in (chat, login, openai, streams, page, manifest, presets, scripts, usage, operator, doctor):
         app.register_blueprint(blueprint)
     doors.register(app)
     for blueprint in (calls, messages, ollama, responses, ui):

@@ -17,6 +17,7 @@ from typing import Any
 from millstream.settings.budgets import as_budget
 from millstream.settings.keys import KEY_OWN, KeySettings, read_keys
 from millstream.settings.lines import line_of
+from millstream.settings.page import PageSettings, read_page
 from millstream.settings.places import BASE, INSTALLED, ROOT, SITE, config_path, make_folder, state_folder
 from millstream.settings.presets import NONE, PRESET_OWN, PresetSettings, read_presets
 from millstream.settings.prices import Price, currency, read_prices
@@ -168,6 +169,7 @@ class Settings:
     keys: tuple[KeySettings, ...] = ()
     presets: tuple[PresetSettings, ...] = ()
     prices: tuple[Price, ...] = ()
+    page: PageSettings = field(default_factory=PageSettings)
 
     def __post_init__(self) -> None:
         state = str(BASE / (self.state or state_folder(os.environ)))
@@ -180,7 +182,7 @@ class Settings:
 
 PREFIX = "MILLSTREAM_"
 OURS = ("MILLSTREAM_CONFIG", "MILLSTREAM_LOCAL_")  # the file's name; what the master tells workers of the local model
-TABLES = ("upstreams", "keys", "presets", "prices")
+TABLES = ("upstreams", "keys", "presets", "prices", "page")
 BELONGS = {"keys": KEY_OWN, "presets": PRESET_OWN, "prices": {"input", "output"}}
 CONVENTIONAL = {"DATABASE_URL": "database"}  # what other programs read, too; our own names come before
 
@@ -191,7 +193,7 @@ def load(environ: Mapping[str, str] | None = None, path: Path | None = None) -> 
     path = path or config_path(environ)
     text = _text(environ, path)
     try:
-        return _read(text, environ)
+        return _read(text, environ, path.parent)
     except tomllib.TOMLDecodeError as error:
         raise SettingError(f"{path} is not valid TOML: {error}") from error
     except SettingError as error:
@@ -207,7 +209,7 @@ def located(error: SettingError, path: Path, text: str = "") -> SettingError:
     return SettingError(f"{error} ({path}, line {line})") if line else error
 
 
-def _read(text: str, environ: Mapping[str, str]) -> Settings:
+def _read(text: str, environ: Mapping[str, str], folder: Path) -> Settings:
     document = tomllib.loads(text)
     values: dict[str, Any] = {}
     for item in fields(Settings):
@@ -234,6 +236,7 @@ def _read(text: str, environ: Mapping[str, str]) -> Settings:
     values["keys"] = read_keys(document.get("keys", {}))
     values["presets"] = read_presets(document.get("presets", {}))
     values["prices"] = read_prices(document.get("prices", {}))
+    values["page"] = read_page(document.get("page", {}), folder)
     return Settings(**values)
 
 

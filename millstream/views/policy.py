@@ -15,10 +15,13 @@ EVERYWHERE = {
 }
 PAGES = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
-    "require-trusted-types-for 'script'; trusted-types 'none'",
+    "connect-src 'self'; manifest-src 'self'; worker-src 'self'; form-action 'self'; base-uri 'none'; "
+    # static/page/offline.js makes the one policy: it knows one address, the worker's.
+    "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types offline",
     "X-Frame-Options": "DENY",  # Internet Explorer knows no frame-ancestors
 }
+# An SVG may carry scripts, which would run where it is opened by itself.
+LOGO = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox"}
 # Browsers ignore it where anybody on the way could have left it out, and complain of it.
 SECURE_PAGES = {"Cross-Origin-Opener-Policy": "same-origin"}
 # The browser client is for other sites' pages, too, also under a checksum, for which a browser asks by CORS. What an
@@ -40,6 +43,8 @@ def _restrict(response: Response) -> Response:
         response.headers.update(STATIC)
         return response
     response.headers.update(EVERYWHERE)
+    if request.endpoint == "manifest.logo":
+        response.headers.update(LOGO)
     if response.mimetype == "text/html" and response.status_code != 204:
         response.headers.update({**PAGES, **SECURE_PAGES} if request.is_secure else PAGES)
     return response

@@ -8,8 +8,20 @@ from typing import Any
 
 from flask import Flask, current_app, request
 
+from millstream.settings.page import EXAMPLES, PageSettings
+from millstream.views.services import services
+
 LANGUAGES = {"en": "English", "zh": "简体中文", "ru": "Русский"}
 THEMES = ("auto", "light", "dark")
+# Our words that the host's own, [page], stand in for.
+OWN = {
+    "name": "name",
+    "hello": "greeting",
+    "hello_sub": "sentence",
+    "hello_noscript": "sentence",
+    "ask": "placeholder",
+    "foot": "footer",
+}
 
 
 class Words:
@@ -19,9 +31,14 @@ class Words:
         table: dict[str, dict[str, str]] = json.loads(path.read_text("utf-8"))
         self._in = {lang: {key: said[lang] for key, said in table.items()} for lang in LANGUAGES}
 
-    def values(self, lang: str = "en", theme: str = "auto") -> dict[str, Any]:
-        """What every template is drawn with: `say` has the words by their keys."""
-        return {"say": self._in[lang], "lang": lang, "theme": theme, "languages": LANGUAGES}
+    def values(self, lang: str = "en", theme: str = "auto", page: PageSettings | None = None) -> dict[str, Any]:
+        """What every template is drawn with: `say` has the words by their keys, the host's own before ours."""
+        page = page or PageSettings()
+        say = self._in[lang] | {word: page.words[key][lang] for word, key in OWN.items() if key in page.words}
+        if page.examples:
+            say |= {f"example_{n + 1}": "" for n in range(EXAMPLES)}
+            say |= {f"example_{n + 1}": question for n, question in enumerate(page.examples[lang])}
+        return {"say": say, "lang": lang, "theme": theme, "languages": LANGUAGES, "logo": bool(page.logo)}
 
 
 def register(app: Flask) -> None:
@@ -35,4 +52,4 @@ def preferred() -> dict[str, Any]:
     lang, theme = request.cookies.get("millstream_lang", ""), request.cookies.get("millstream_theme", "")
     if lang not in LANGUAGES:
         lang = request.accept_languages.best_match(LANGUAGES) or "en"
-    return words.values(lang, theme if theme in THEMES else "auto")
+    return words.values(lang, theme if theme in THEMES else "auto", services().settings.page)

@@ -39,8 +39,8 @@ ORDER = (
         "importing",
         "search",
     ),
-    *("talklist", "rail", "storage", "settings", "answering", "progress", "asking", "running", "carrying"),
-    *("conversation", "keys", "start"),
+    *("talklist", "rail", "storage", "offline", "notify", "settings", "answering", "progress", "asking", "running"),
+    *("carrying", "conversation", "keys", "start"),
 )
 YEAR = 31536000  # s
 

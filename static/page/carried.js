@@ -14,7 +14,7 @@
     page.attachments.load(files, function (found) {
       found.forEach(function (file) {
         var shown = file.type === 'image' && file.content ? page.picture(file.content, file.name) : null;
-        var button = page.make('button', {type: 'button', 'class': shown ? 'shot' : 'paper', onclick: function () { look(file); }, 'aria-label': page.say('show', {name: file.name})},
+        var button = page.make('button', {type: 'button', 'class': shown ? 'shot' : 'paper', onclick: function () { look(file); }, title: page.say('show', {name: file.name})},
           shown ? [shown] : [page.icon('file'), page.make('span', {'class': 'file-name', dir: 'auto', text: file.name}), page.make('span', {'class': 'small', text: page.size(file.size)})]);
         if (shown && file.width) {
           shown.setAttribute('width', file.width);

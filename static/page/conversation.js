@@ -60,6 +60,7 @@
     if (failure && !record.url && refused(which, record)) return;
     page.talks.save(which, [record]);
     page.rail.draw(); // it says where nothing could be kept
+    page.notify.ended(which, record);
     if (view) view.finish();
     if (talk !== which) return;
     page.progress.ended(record);
@@ -127,6 +128,7 @@
   function answer(base, files) {
     var record = page.talks.add(talk, page.newRecord(base));
     record.asks = page.own.fields();
+    if (page.main.getAttribute('data-keep')) record.asks.keep = true; // it goes on without us
     talk.at = record.asked;
     page.talks.save(talk, [questionOf(talk, record), record], {files: files});
     page.scrolling.stick();

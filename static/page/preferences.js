@@ -3,7 +3,7 @@
   'use strict';
   var YEAR = 31536000; // s
   var settings = page.store.get('settings') || {};
-  var DEFAULTS = {enter: true, model: '', preset: ''};
+  var DEFAULTS = {enter: true, model: '', preset: '', notify: false, notify_asked: false};
 
   page.prefers = function (name) { return settings[name] === undefined ? DEFAULTS[name] : settings[name]; };
 

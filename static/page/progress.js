@@ -7,11 +7,13 @@
   function words() {
     var record = answering.record, waited = Date.now() - record.asked;
     if (answering.lost()) return page.say('lost', {n: answering.lost()});
+    if (record.came && waited > PATIENCE && (record.asks || {}).keep) return page.say('away');
     if (record.came) return page.say('writing', {n: record.came, r: Math.round(answering.rate())});
     return waited < PATIENCE ? page.say('waiting') : page.say('waiting_for', {n: Math.floor(waited / 1000)});
   }
 
   function tell() {
+    page.notify.look(answering.record);
     var plain = !window.MillstreamRich && !answering.lost() && answering.record.transport; // old browsers: how it comes
     page.stateline.show(words() + (plain ? ' · ' + plain : ''), answering.lost() ? 'lost' : '', true);
   }

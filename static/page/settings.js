@@ -48,7 +48,7 @@
     begin: function (bar) {
       var button = page.iconButton('settings', page.say('settings')), storage = page.storageMenu();
       var menu = page.make('div', {id: 'settings', 'class': 'panel', role: 'group', 'aria-label': page.say('settings'), hidden: true}, [
-        theme(), language(), enter(), storage.element, links()
+        theme(), language(), enter(), page.notify.setting(), storage.element, links()
       ]);
       bar.appendChild(page.make('div', {'class': 'with-panel'}, [button, menu]));
       page.panel(button, menu, function () { return false; }, function (shown) {

@@ -57,6 +57,7 @@
       after = then;
       if (form) return;
       page.composer.keep();
+      page.offline.forget();
       page.panel.closeAny();
       form = page.thread.element.parentNode.insertBefore(page.make('main', {'class': 'column out'}, [draw()]), page.thread.element);
       document.documentElement.classList.add('signed-out');

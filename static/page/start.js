@@ -26,6 +26,7 @@
   page.keys.begin();
   window.addEventListener('pagehide', page.running.keep);
   page.stateline.begin();
+  page.offline.begin();
   // The modules that draw markdown run before this event; what is kept should be drawn with them.
   if ('noModule' in document.createElement('script') && document.readyState === 'loading') document.addEventListener('DOMContentLoaded', page.conversation.begin);
   else page.conversation.begin();

@@ -15,7 +15,7 @@
   function examples(fill) {
     return page.make('ul', {'class': 'examples', role: 'list'}, [1, 2, 3, 4].map(function (n) {
       var words = page.say('example_' + n);
-      return page.make('li', {}, [page.make('button', {type: 'button', 'class': 'example', text: words, onclick: function () { fill(words); }})]);
+      return !words ? null : page.make('li', {}, [page.make('button', {type: 'button', 'class': 'example', text: words, onclick: function () { fill(words); }})]);
     }));
   }
 

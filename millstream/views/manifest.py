@@ -1,0 +1,66 @@
+"""What makes an app of the page: its manifest, the host's logo, and the worker that opens the page offline.
+https://www.w3.org/TR/appmanifest/, https://www.w3.org/TR/service-workers/"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from flask import Blueprint, Response, current_app
+
+from millstream.errors import RequestError
+from millstream.views.preferences import preferred
+from millstream.views.services import services
+
+manifest = Blueprint("manifest", __name__)
+
+PAPER = "#faf9f6"
+ICONS = (
+    {"src": "static/icons/icon-192.png", "sizes": "192x192", "type": "image/png"},
+    {"src": "static/icons/icon-512.png", "sizes": "512x512", "type": "image/png"},
+    {"src": "static/icons/maskable-512.png", "sizes": "512x512", "type": "image/png", "purpose": "maskable"},
+)
+
+
+@manifest.get("/manifest.webmanifest")
+def described() -> Response:
+    """Addresses in it are relative to it, so it needs no root."""
+    values, page = preferred(), services().settings.page
+    name = values["say"]["name"]
+    logo = {"src": "logo", "sizes": "any", "type": page.logo_type}
+    document = {
+        "name": name,
+        "short_name": name,
+        "lang": values["lang"],
+        "id": "./",
+        "start_url": "./",
+        "scope": "./",
+        "display": "standalone",
+        "theme_color": PAPER,
+        "background_color": PAPER,
+        "icons": [logo] if page.logo else ICONS,
+    }
+    response = Response(json.dumps(document, ensure_ascii=False), content_type="application/manifest+json")
+    response.headers["Cache-Control"] = "no-cache"
+    response.headers["Vary"] = "Accept-Language, Cookie"
+    return response
+
+
+@manifest.get("/logo")
+def logo() -> Response:
+    """The host's own picture."""
+    page = services().settings.page
+    if page.logo is None or not page.logo.is_file():
+        raise RequestError("not_found", "This server has no logo of its own.")
+    response = Response(page.logo.read_bytes(), mimetype=page.logo_type)
+    response.headers["Cache-Control"] = "public, max-age=3600"
+    return response
+
+
+@manifest.get("/offline.js")
+def offline() -> Response:
+    """Here and not in /static, since a worker serves only what lies beside it or below."""
+    script = Path(current_app.root_path) / "static" / "offline.js"
+    response = Response(script.read_bytes(), content_type="text/javascript; charset=utf-8")
+    response.headers["Cache-Control"] = "no-cache"
+    return response
