@@ -2,7 +2,7 @@
    them when the reader comes near: drawing 3,200 takes a second, and memory that nobody looks at. */
 (function (page) {
   'use strict';
-  var LAST = 40, STEP = 40; // turns
+  var LAST = 30, STEP = 12; // turns
   var NEAR = 800; // px
   var main = document.getElementById('conversation');
   var empty = main.querySelector('.empty');
