@@ -25,11 +25,9 @@ from millstream.settings.upstreams import LIMITS, SECRETS, UpstreamSettings, rea
 from millstream.settings.values import (
     Secret,
     SettingError,
-    boolean,
+    convert,
     from_environment,
     meant,
-    names,
-    number,
     one_of,
     origins,
     secret,
@@ -219,12 +217,12 @@ def _read(text: str, environ: Mapping[str, str], folder: Path) -> Settings:
         usual = next((name for name, means in CONVENTIONAL.items() if means == item.name and environ.get(name)), "")
         variable = variable if variable in environ else usual
         if variable:
-            values[item.name] = _convert(variable, environ[variable], item.default, item.metadata)
+            values[item.name] = convert(variable, environ[variable], item.default, item.metadata)
         elif item.name in document:
             value = document[item.name]
             if isinstance(item.default, Secret):
                 value = from_environment(item.name, value, environ)
-            values[item.name] = _convert(item.name, value, item.default, item.metadata)
+            values[item.name] = convert(item.name, value, item.default, item.metadata)
     if environ.get("REDIS_URL"):
         for name in ("store", "limits_store"):
             values.setdefault(name, environ["REDIS_URL"])
@@ -284,20 +282,3 @@ def _text(environ: Mapping[str, str], path: Path) -> str:
         raise SettingError(f"{path} is not valid TOML: {error}; save it as UTF-8") from error
     except OSError as error:
         raise SettingError(f"{path} can't be read: {error.strerror}; let the server's user read it") from error
-
-
-def _convert(name: str, value: Any, default: Any, metadata: Mapping[str, Any]) -> Any:
-    if metadata.get("check"):
-        return metadata["check"](name, value)
-    if isinstance(default, bool):
-        return boolean(name, value)
-    if isinstance(default, int | float):
-        return number(name, value, type(default), metadata.get("at_least"), metadata.get("unit", ""))
-    if isinstance(default, tuple):
-        items = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
-        return names(name, items)
-    if isinstance(default, Secret):
-        return secret(name, value)
-    if not isinstance(value, str):
-        raise SettingError(f"{name} is {value!r}; it has to be text")
-    return value

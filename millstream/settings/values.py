@@ -141,3 +141,21 @@ def tables(name: str, value: Any) -> dict[str, dict[str, Any]]:
         if not isinstance(table, dict):
             raise SettingError(f"{name}.{key} has to be a table: [{name}.{key}]")
     return value
+
+
+def convert(name: str, value: Any, default: Any, metadata: Mapping[str, Any]) -> Any:
+    """A setting's value as its default is: out of the environment it is text."""
+    if metadata.get("check"):
+        return metadata["check"](name, value)
+    if isinstance(default, bool):
+        return boolean(name, value)
+    if isinstance(default, int | float):
+        return number(name, value, type(default), metadata.get("at_least"), metadata.get("unit", ""))
+    if isinstance(default, tuple):
+        items = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+        return names(name, items)
+    if isinstance(default, Secret):
+        return secret(name, value)
+    if not isinstance(value, str):
+        raise SettingError(f"{name} is {value!r}; it has to be text")
+    return value
