@@ -30,7 +30,6 @@ from millstream.settings.values import (
     meant,
     one_of,
     origins,
-    secret,
     unshown,
 )
 
