@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
+import gevent
 import pytest
 
 from millstream.access.keyring import digest
 from millstream.settings import KeySettings, PresetSettings
+from millstream.settings.prices import Price
 from tests.views.keys import with_key
 
 SAID = [{"role": "user", "content": "Hi"}]
@@ -54,6 +57,19 @@ def test_limits(make_app, path):
     assert client.post(path, json=DOORS[path] | MODEL, headers=with_key("anna")).status_code == 200
     refused = client.post(path, json=DOORS[path] | MODEL, headers=with_key("anna"))
     assert (code(refused), refused.headers["Retry-After"] != "") == ((429, True), True)
+
+
+@pytest.mark.parametrize("path", DOORS)
+def test_a_budget_is_used_up_through_each_door(make_app, path):
+    prices = (Price("demo", Decimal(1), Decimal(1)),)
+    client = make_app(prices=prices, budget="0.000001/day").test_client()
+    statuses = []
+    while 429 not in statuses and len(statuses) < 50:  # it is counted a moment after the end
+        response = client.post(path, json=DOORS[path] | MODEL)
+        assert response.data
+        statuses.append(response.status_code)
+        gevent.sleep(0.01)
+    assert statuses[0] == 200 and code(response) == (429, True)
 
 
 def replace_key(**more):
