@@ -13,7 +13,7 @@ from flask import Flask, Response, request
 # What a resume, a second try and a person who asks for help need of an answer.
 EXPOSED = (
     "Accept-Post, Content-Disposition, Content-Location, Content-Range, Location, Retry-After, WWW-Authenticate, "
-    "x-request-id, "
+    "x-request-id, request-id, "
     "x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, "
     "x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens, "
     "x-ratelimit-limit-budget, x-ratelimit-remaining-budget, x-ratelimit-reset-budget"
