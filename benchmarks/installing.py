@@ -14,7 +14,7 @@ PATIENCE = 150.0  # s for installing LiteLLM, which has 130 packages
 
 
 def install(folder: Path, *lists: Path, timeout: float | None = None) -> None:
-    """A virtual environment with the packages of the first of these files, made again when one of them has changed.
+    """A virtual environment with the packages of these files, made again when one of them has changed.
 
     Raises CalledProcessError or TimeoutExpired.
     """
@@ -22,7 +22,7 @@ def install(folder: Path, *lists: Path, timeout: float | None = None) -> None:
     done = folder / "requirements.txt"
     if done.exists() and done.read_bytes() == wanted:
         return
-    print(f"Installing benchmarks/{lists[0].name} …", flush=True)
+    print(f"Installing {lists[-1].relative_to(HERE.parent)} …", flush=True)
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     # What is imported is compiled then; compiling everything takes as long as installing it.
     pip = [
@@ -34,7 +34,8 @@ def install(folder: Path, *lists: Path, timeout: float | None = None) -> None:
         "--disable-pip-version-check",
         "--no-compile",
     ]
-    subprocess.run([*pip, "-r", str(lists[0])], check=True, timeout=timeout)
+    for path in lists:  # apart: one file with hashes would want them of all
+        subprocess.run([*pip, "-r", str(path)], check=True, timeout=timeout)
     done.write_bytes(wanted)
 
 

@@ -15,6 +15,6 @@ from installing import HERE, VENV, compile_programs, install
 
 if __name__ == "__main__":
     os.environ["BENCHMARK_BEGUN"] = str(time.time())  # installing counts, too
-    install(VENV, HERE / "requirements.txt", HERE.parent / "requirements.txt")
+    install(VENV, HERE.parent / "requirements.txt", HERE / "requirements.txt")
     compile_programs()
     os.execv(VENV / "bin/python", [str(VENV / "bin/python"), str(HERE / "comparison.py"), *sys.argv[1:]])
