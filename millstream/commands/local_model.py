@@ -21,7 +21,7 @@ REFUSED = "no-local-model"  # a copy of the pins that could not be installed, so
 def install(settings: Settings) -> None:
     """Install the model, if it is wanted and not there yet. Says what it does, and what went wrong."""
     refused = Path(settings.state, REFUSED)
-    if settings.upstreams or local.available(settings) or _same(refused):
+    if settings.upstreams or local.available(settings) or _same(refused) or not hasattr(os, "posix_spawn"):
         return
     make_folder(settings.state)
     click.echo("Installing the local model SmolLM2-135M (about 0.2 GB, once) …", err=True)

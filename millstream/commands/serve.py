@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import subprocess
 import sys
 from contextlib import suppress
 
@@ -41,6 +43,8 @@ def serve(
             install(load())
     if not INSTALLED:  # gunicorn looks for our modules from the current folder on
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    if importlib.util.find_spec("fcntl") is None:  # Windows: no gunicorn
+        sys.exit(subprocess.call([sys.executable, "-P", "-m", "millstream.alone"]))
     # -P: a file in the current folder that has the name of a module must not be taken for it.
     command = [sys.executable, "-P", "-m", "gunicorn", "-c", str(SITE / "gunicorn.conf.py"), *gunicorn]
     os.execv(sys.executable, [*command, "millstream.wsgi:app"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import secrets
@@ -130,6 +129,11 @@ def _value(value: Any) -> str:
 def _locked(path: Path) -> Iterator[None]:
     """One at a time changes the file. The folder is locked: the file itself becomes another one."""
     try:
+        import fcntl
+    except ImportError:  # Windows, where a folder can't be locked
+        yield
+        return
+    try:
         folder = os.open(path.resolve().parent, os.O_RDONLY)
     except OSError as error:
         raise SettingError(f"{path} can't be changed: {error.strerror}") from error
@@ -151,7 +155,7 @@ def _write(path: Path, text: str) -> None:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with os.fdopen(descriptor, "wb") as opened:
-                if before:
+                if before and hasattr(os, "fchown"):
                     with suppress(PermissionError):
                         os.fchown(descriptor, before.st_uid, before.st_gid)
                     os.fchmod(descriptor, before.st_mode & 0o7777)

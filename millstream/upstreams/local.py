@@ -153,7 +153,7 @@ def _is_ours(identity: str) -> bool:
 
 
 def _has_library(settings: Settings) -> bool:
-    return _found("xllamacpp", settings) is not None
+    return hasattr(os, "posix_spawn") and _found("xllamacpp", settings) is not None
 
 
 def _packaged(settings: Settings) -> Path | None:

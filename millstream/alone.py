@@ -1,0 +1,59 @@
+"""The server where gunicorn can't run, as on Windows: waitress, in one process. `millstream serve` starts it.
+
+https://docs.pylonsproject.org/projects/waitress/en/stable/arguments.html
+"""
+
+import os
+import sys
+
+try:
+    from gevent import monkey
+except ImportError:
+    sys.exit("Millstream needs gevent: pip install millstream")
+
+monkey.patch_all()
+
+import waitress  # noqa: E402
+
+from millstream.settings import SettingError, Settings, load  # noqa: E402
+from millstream.settings.summary import summary, warning  # noqa: E402
+
+AT_ONCE = 1000  # answers; each takes one of waitress's threads, which are greenlets here
+LACKS = (
+    "this system lacks what gunicorn needs, so waitress serves in one process: streams are kept in memory and end "
+    "with it, changed settings need a restart, there is no local model, and who leaves is noticed at the next word."
+)
+
+
+def serve() -> None:
+    settings = load()
+    if settings.store == Settings(state=settings.state).store:  # nobody has chosen one
+        os.environ["MILLSTREAM_STORE"] = "memory:"
+    from millstream.wsgi import app  # makes it, and says what keeps it from that
+
+    host, port = os.environ.get("HOST") or "127.0.0.1", os.environ.get("PORT") or "8000"
+    settings = app.extensions["millstream"].settings
+    for line in (f"http://{host}:{port}/", summary(settings), LACKS, warning(settings, host)):
+        if line:
+            print(f"Millstream: {line}", flush=True)  # noqa: T201
+    try:
+        # What a proxy adds has to reach the application: that decides whom to believe.
+        waitress.serve(
+            app,
+            host=host,
+            port=int(port),
+            threads=AT_ONCE,
+            connection_limit=4 * AT_ONCE,
+            clear_untrusted_proxy_headers=False,
+            ident=None,
+            _quiet=True,
+        )
+    finally:
+        app.extensions["millstream"].close()
+
+
+if __name__ == "__main__":
+    try:
+        serve()
+    except (SettingError, OSError, ValueError) as error:
+        sys.exit(f"Millstream can't start: {error}")

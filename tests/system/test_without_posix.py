@@ -1,0 +1,108 @@
+"""The server on a system that lacks fcntl, AF_UNIX and their like, as Windows does. They are hidden here; on Windows
+itself nobody has tried it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+
+from tests.system.nginx import free_port
+from tests.system.package import DEADLINE, bare_environ, run
+from tests.system.server import ROOT
+
+pytestmark = pytest.mark.system
+
+# Python reads it when it starts. gevent itself has other ways on Windows: it is at work before anything is hidden.
+HIDING = """
+import os, socket, sys
+from gevent import monkey
+monkey.patch_all()
+for name in ("fcntl", "termios", "resource", "pwd", "grp", "gunicorn"):
+    sys.modules[name] = None
+for name in ("AF_UNIX", "MSG_DONTWAIT"):
+    delattr(socket, name)
+for name in ("posix_spawn", "fork", "fchown", "fchmod", "getuid", "geteuid", "O_NOFOLLOW"):
+    delattr(os, name)
+"""
+
+
+def environ(folder: Path, **more: str) -> dict[str, str]:
+    (folder / "sitecustomize.py").write_text(HIDING)
+    own = {
+        "PYTHONPATH": f"{folder}:{ROOT}",
+        "MILLSTREAM_STATE": f"{folder}/state",
+        "MILLSTREAM_CONFIG": f"{folder}/m.toml",
+    }
+    (folder / "m.toml").touch()
+    return bare_environ(**own, **more)
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[tuple[HTTPConnection, Path]]:
+    port = free_port()
+    with (folder / "log").open("w") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "millstream"], cwd=folder, env=environ(folder, PORT=str(port)),
+            stdout=log, stderr=log, process_group=0,
+        )  # fmt: skip
+    connection = HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        limit = time.monotonic() + DEADLINE
+        while True:
+            try:
+                connection.connect()
+                break
+            except ConnectionRefusedError:
+                assert server.poll() is None and time.monotonic() < limit, (folder / "log").read_text()
+                time.sleep(0.1)
+        yield connection, folder / "log"
+    finally:
+        connection.close()
+        os.killpg(server.pid, signal.SIGINT)
+        server.wait(DEADLINE)
+    assert "Traceback" not in (folder / "log").read_text()
+
+
+def test_it_serves_under_waitress_and_says_what_is_missing(tmp_path: Path) -> None:
+    with serving(tmp_path) as (connection, log):
+        connection.request("GET", "/")
+        response = connection.getresponse()
+        assert response.status == 200 and len(response.read()) > 1000
+        form = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "text/event-stream"}
+        connection.request("POST", "/chat", "prompt=x&model=demo%3Fpace%3D20", form)
+        response = connection.getresponse()
+        id = response.getheader("Content-Location")
+        assert b"event: start" in response.read(200)  # before the end: that is ten seconds away
+        other = HTTPConnection(connection.host, connection.port, timeout=60)
+        other.request("POST", f"{id}/stop", headers={"Content-Length": "0"})
+        assert other.getresponse().status == 204
+        other.close()
+        assert b'"finish_reason":"cancelled"' in response.read()
+        for words in ("waitress serves in one process", "streams are kept in memory", "store: memory"):
+            assert words in log.read_text()
+
+
+def test_a_proxy_is_still_noticed(tmp_path: Path) -> None:
+    with serving(tmp_path) as (connection, _):
+        connection.request("GET", "/v1/models", headers={"X-Forwarded-For": "192.0.2.1"})
+        response = connection.getresponse()
+        assert (response.status, b"through a proxy" in response.read()) == (403, True)
+
+
+def test_keys_are_made_and_a_file_store_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    given = environ(tmp_path, PORT="0")
+    assert run(sys.executable, "-m", "millstream", "keys", "add", "anna", env=given).startswith("ms-")
+    assert "[keys.anna]" in (tmp_path / "m.toml").read_text()
+    given["MILLSTREAM_STORE"] = f"file:{tmp_path}/elsewhere"
+    done = subprocess.run([sys.executable, "-m", "millstream"], env=given, capture_output=True, text=True, timeout=60)
+    assert done.returncode and "set it to memory:" in done.stderr
+    assert "Traceback" not in done.stderr
