@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from millstream.dialects.chat import request as chat
+from millstream.dialects.chat import question as chat
 from millstream.dialects.completions import question as completions
 from millstream.errors import RequestError
 from millstream.events import Call

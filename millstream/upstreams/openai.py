@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from millstream.dialects.chat import question as chat
+from millstream.dialects.chat import request as chat
 from millstream.dialects.chat.reader import Chunks, answers_asked
 from millstream.dialects.document import Document
 from millstream.dialects.reading import Reader

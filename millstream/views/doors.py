@@ -15,7 +15,7 @@ from flask import Blueprint, Flask, Response, g, request
 from millstream.access import Caller
 from millstream.dialects import Dialect, Object, Recall, Recalled
 from millstream.dialects.blocks import Blocks
-from millstream.dialects.chat import question as chat
+from millstream.dialects.chat import request as chat
 from millstream.dialects.fields import Fields, decode, wrong
 from millstream.dialects.messages.door import MESSAGES
 from millstream.dialects.table import DOORS

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from millstream.dialects.chat import request as chat
+from millstream.dialects.chat import question as chat
 from millstream.errors import RequestError
 
 TOOLS = ("tools", "tool_choice")

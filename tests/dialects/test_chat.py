@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from millstream.dialects.blocks import Blocks
-from millstream.dialects.chat.question import messages, options
 from millstream.dialects.chat.reader import Chunks
+from millstream.dialects.chat.request import messages, options
 from millstream.dialects.messages.question import read as read_messages
 from millstream.dialects.table import DOORS
 from millstream.events import Usage

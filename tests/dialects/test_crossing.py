@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from millstream.dialects.abilities import Abilities
-from millstream.dialects.chat import question as chat
+from millstream.dialects.chat import request as chat
 from millstream.dialects.completions import question as completions
 from millstream.dialects.messages import request as messages
 from millstream.dialects.ollama import request as ollama

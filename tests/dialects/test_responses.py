@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from millstream.dialects import Recalled
 from millstream.dialects.blocks import Blocks
-from millstream.dialects.chat import question as chat
+from millstream.dialects.chat import request as chat
 from millstream.dialects.responses.answer import Writer, whole
 from millstream.dialects.responses.memory import expand, kept
 from millstream.dialects.responses.question import echo, read

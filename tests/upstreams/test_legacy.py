@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from msgspec import structs
 
-from millstream.dialects.chat.request import read
+from millstream.dialects.chat.question import read
 from millstream.dialects.completions.question import prompt
 from millstream.errors import RequestError
 from millstream.events import Call

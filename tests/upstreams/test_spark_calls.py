@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from millstream.dialects.chat.request import read
+from millstream.dialects.chat.question import read
 from millstream.dialects.chat.writer import Chunks
 from millstream.dialects.spark.request import messages
 from millstream.errors import RequestError

@@ -1,209 +1,152 @@
-"""The body of a chat completions request → a question: https://platform.openai.com/docs/api-reference/chat/create"""
+"""A question in the words of chat completions: https://platform.openai.com/docs/api-reference/chat/create"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from itertools import takewhile
 from typing import Any
 
-from millstream.dialects.abilities import cannot
-from millstream.dialects.fields import Fields, Object
-from millstream.question import (
-    Audio,
-    File,
-    Image,
-    Message,
-    Options,
-    Part,
-    Question,
-    Result,
-    Shape,
-    Text,
-    Tool,
-    ToolCall,
-    ToolChoice,
-)
+from millstream.dialects.abilities import Abilities, check
+from millstream.dialects.blocks import loads
+from millstream.formats.objects import to_json
+from millstream.question import Audio, File, Image, Message, Options, Part, Question, Result, Text, Tool, ToolCall
 
-NAME = "chat"
-# What says something about the request and not about the answer.
-ASIDE = frozenset(
-    (
-        *("model", "messages", "prompt", "stream", "stream_options", "user", "metadata", "store", "service_tier"),
-        *("safety_identifier", "prompt_cache_key", "prompt_cache_retention"),
-    )
-)
-# What a neutral question has words for.
-KNOWN = frozenset(
-    (
-        *("temperature", "top_p", "top_k", "max_tokens", "max_completion_tokens", "stop", "seed"),
-        *("presence_penalty", "frequency_penalty", "response_format", "reasoning_effort", "parallel_tool_calls"),
-        *("tools", "functions", "tool_choice", "function_call"),
-    )
-)
-# The values that ask for what an answer is anyway. null, [] and {} do so too, whatever the field.
-PLAIN: dict[str, tuple[Any, ...]] = {
-    "n": (1,),
-    "best_of": (1,),
-    "logprobs": (False,),  # the legacy API's 0 asks for some
-    "top_logprobs": (0,),
-    "echo": (False,),
-    "suffix": ("",),
-    "modalities": (["text"],),
-    "verbosity": ("medium",),
-}
-CHOICES = {"auto": "auto", "none": "none", "required": "required"}
-FORMATS = ("json_object", "json_schema")
+Object = dict[str, Any]
+
+SYSTEM = "system"
+
+# What a free text becomes where the upstream knows functions alone, and its schema.
+INPUT = "input"
+FREE: Object = {"type": "object", "properties": {INPUT: {"type": "string"}}, "required": [INPUT]}
+
+ABILITIES = Abilities(audio=True, file_address=False, penalties=True)
+
+# From so many tokens of thinking on it is this effort.
+EFFORTS = ((8192, "high"), (2048, "medium"), (0, "low"))
 
 
-def read(body: Object, dialect: str = NAME) -> Question:
-    """Raises RequestError (bad_field) that names what a neutral question has no words for."""
-    asked = Fields(body)
-    question = Question(asked.model(), (), dialect=dialect, body=body)
-    for name, value in body.items():
-        if name not in ASIDE and name not in KNOWN and not _is_plain(name, value):
-            raise cannot(question, name)
-    offered = _tools(asked)
-    return Question(
-        question.model,
-        tuple(message for turn in asked.items("messages") for message in _messages(turn)),
-        options(asked),
-        offered,
-        _choice(asked) if offered else ToolChoice(),
-        bool(asked.flag("stream")),
-        dialect,
-        body,
-    )
+def write(question: Question) -> Object:
+    """Every field but model and stream. Raises RequestError (bad_field)."""
+    check(question, ABILITIES)
+    return {"messages": messages(question), **options(question)}
 
 
-def options(asked: Fields) -> Options:
-    most = asked.whole("max_completion_tokens")
-    return Options(
-        temperature=asked.number("temperature", 0),
-        top_p=asked.number("top_p", 0, 1),
-        top_k=asked.whole("top_k"),
-        max_tokens=asked.whole("max_tokens") if most is None else most,
-        stop=asked.texts("stop"),
-        seed=asked.whole("seed", -(2**63)),
-        presence_penalty=asked.number("presence_penalty"),
-        frequency_penalty=asked.number("frequency_penalty"),
-        shape=_shape(asked),
-        effort=asked.text("reasoning_effort", "") or None,
-        parallel=asked.flag("parallel_tool_calls"),
-    )
+def messages(question: Question) -> list[Object]:
+    """Thoughts are left out: they are signed for one upstream, or for none. What the system says at the beginning
+    becomes one message, since templates of open models take no second one; few servers know `developer`."""
+    found = [written for message in question.messages for written in _message(message)]
+    begin = [message["content"] for message in takewhile(lambda message: message["role"] == SYSTEM, found)]
+    if len(begin) < 2 or not all(isinstance(text, str) for text in begin):
+        return found
+    return [{"role": SYSTEM, "content": "\n\n".join(begin)}, *found[len(begin) :]]
 
 
-def _is_plain(name: str, value: Any) -> bool:
-    if value is None or value == [] or value == {}:
-        return True
-    # In Python 0 == False and 1 == True.
-    return any(value == plain and isinstance(value, bool) == isinstance(plain, bool) for plain in PLAIN.get(name, ()))
+def options(question: Question) -> Object:
+    """Every field but model, messages and stream."""
+    use = question.options
+    asked: Object = {
+        "temperature": use.temperature,
+        "top_p": use.top_p,
+        "max_tokens": use.max_tokens,
+        "stop": list(use.stop) or None,
+        "seed": use.seed,
+        "presence_penalty": use.presence_penalty,
+        "frequency_penalty": use.frequency_penalty,
+        "response_format": _format(use),
+        "reasoning_effort": effort(use),
+    }
+    if question.tools:
+        asked["tools"] = [_tool(tool) for tool in question.tools]
+        asked["tool_choice"] = _choice(question)
+        asked["parallel_tool_calls"] = use.parallel
+    return {name: value for name, value in asked.items() if value is not None}
 
 
-def _messages(turn: Fields) -> Iterator[Message]:
-    if turn.get("role") in ("tool", "function"):
-        name = turn.text("name", "")
-        texts = [part for part in _content(turn) if isinstance(part, Text | Image | File)]
-        yield Message("tool", (Result(turn.text("tool_call_id", name), tuple(texts), name=name),))
+def effort(use: Options) -> str | None:
+    """A budget in tokens is a hint, too."""
+    if use.effort is None and use.thinking:
+        return next(name for least, name in EFFORTS if use.thinking >= least)
+    return None if use.effort == "none" else use.effort  # few servers know that word
+
+
+def _message(message: Message) -> Iterator[Object]:
+    if message.role == "assistant":
+        calls = [_call(part) for part in message.parts if isinstance(part, ToolCall)]
+        if message.text or not calls:
+            yield {"role": "assistant", "content": message.text, **({"tool_calls": calls} if calls else {})}
+        else:
+            yield {"role": "assistant", "content": None, "tool_calls": calls}
         return
-    role = turn.role("system", "developer", "user", "assistant")
-    parts = [*_content(turn), *(_call(call) for call in turn.items("tool_calls"))]
-    if (called := turn.object("function_call")) is not None:
-        parts.append(ToolCall(called.text("name"), called.text("name"), called.text("arguments", "")))
-    yield Message(role, tuple(parts), turn.text("name", ""))
-
-
-def _content(turn: Fields) -> Iterator[Part]:
-    content = turn.get("content")
-    if content is None or isinstance(content, str):
-        if content or not turn.get("tool_calls"):
-            yield Text(content or "")
+    results = [part for part in message.parts if isinstance(part, Result)]
+    for result in results:
+        yield {"role": "tool", "tool_call_id": result.call, "content": _said(result)}
+    # No picture in a result here: it follows in a message of the user's.
+    shown = [part for result in results for part in result.parts if not isinstance(part, Text)]
+    if shown:
+        yield {"role": "user", "content": [_part(part) for part in shown]}
+    if results:
         return
-    for part in turn.items("content"):
-        yield _part(part)
+    said: str | list[Object] = message.text
+    if not all(isinstance(part, Text) for part in message.parts):
+        said = [_part(part) for part in message.parts]
+    role = SYSTEM if message.role == "developer" else message.role
+    yield {"role": role, "content": said, **({"name": message.name} if message.name else {})}
 
 
-def _part(part: Fields) -> Part:
-    kind = part.text("type")
-    if kind in ("text", "refusal"):
-        return Text(part.text(kind))
-    if kind == "image_url":
-        if isinstance(part.get(kind), str):
-            return Image(part.url(kind))
-        image = _inner(part, kind)
-        return Image(image.url("url"), image.text("detail", "") or None)
-    if kind == "file" and (file := _inner(part, kind)).get("file_data"):
-        return File(file.url("file_data"), file.text("filename", ""))
-    if kind == "input_audio":
-        audio = _inner(part, kind)
-        return Audio(audio.base64("data"), audio.text("format", "wav"))
-    raise part.wrong("type", f"is {kind[:40]!r}, which can't be had here")
+def _said(result: Result) -> str:
+    said = "".join(part.text for part in result.parts if isinstance(part, Text))
+    return f"Error: {said}" if result.error else said
 
 
-def _inner(part: Fields, name: str) -> Fields:
-    inner = part.object(name)
-    if inner is None:
-        raise part.wrong(name, "is missing")
-    return inner
+def _call(call: ToolCall) -> Object:
+    arguments = to_json({INPUT: call.arguments}).decode() if call.custom else call.arguments or "{}"
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
 
 
-def _call(call: Fields) -> ToolCall:
-    if call.text("type", "function") == "custom":
-        custom = _inner(call, "custom")
-        return ToolCall(call.text("id", ""), custom.text("name"), custom.text("input", ""), custom=True)
-    function = _inner(call, "function")
-    return ToolCall(call.text("id", ""), function.text("name"), function.text("arguments", ""))
+def as_object(call: ToolCall) -> Object:
+    """A call's arguments, for dialects that don't write them as text."""
+    if call.custom:
+        return {INPUT: call.arguments}
+    found = loads(call.arguments) if call.arguments else {}
+    return found if isinstance(found, dict) else {INPUT: call.arguments}
 
 
-def _tools(asked: Fields) -> tuple[Tool, ...]:
-    """Also `functions`, the word before `tools`."""
-    return (
-        *(_tool(tool) for tool in asked.items("tools")),
-        *(_function(function) for function in asked.items("functions")),
-    )
+def _part(part: Part) -> Object:
+    if isinstance(part, Text):
+        return {"type": "text", "text": part.text}
+    if isinstance(part, Image):
+        return {
+            "type": "image_url",
+            "image_url": {"url": part.url, **({"detail": part.detail} if part.detail else {})},
+        }
+    if isinstance(part, File):
+        return {"type": "file", "file": {"filename": part.name or "file", "file_data": part.url}}
+    assert isinstance(part, Audio)
+    return {"type": "input_audio", "input_audio": {"data": part.data, "format": part.format}}
 
 
-def _tool(tool: Fields) -> Tool:
-    kind = tool.text("type", "function")
-    if kind == "custom":
-        custom = _inner(tool, kind)
-        grammar = custom.plain("format")
-        return Tool(custom.text("name"), custom.text("description", ""), custom=True, grammar=grammar)
-    if kind != "function":
-        raise tool.wrong("type", f"is {kind[:40]!r}; it has to be function")
-    return _function(_inner(tool, kind))
+def _tool(tool: Tool) -> Object:
+    function: Object = {
+        "name": tool.name,
+        "parameters": FREE if tool.custom else tool.parameters or {"type": "object"},
+    }
+    if tool.description:
+        function["description"] = tool.description
+    if tool.strict is not None and not tool.custom:
+        function["strict"] = tool.strict
+    return {"type": "function", "function": function}
 
 
-def _function(function: Fields) -> Tool:
-    parameters, strict = function.plain("parameters"), function.flag("strict")
-    return Tool(function.text("name"), function.text("description", ""), parameters, strict)
+def _choice(question: Question) -> str | Object:
+    choice = question.choice
+    return {"type": "function", "function": {"name": choice.name}} if choice.mode == "tool" else choice.mode
 
 
-def _choice(asked: Fields) -> ToolChoice:
-    field = "tool_choice" if asked.get("tool_choice") is not None else "function_call"
-    said = asked.get(field)
-    if said is None:
-        return ToolChoice()
-    if isinstance(said, str):
-        if said not in CHOICES:
-            raise asked.wrong(field, f"has to be one of {', '.join(CHOICES)}, or name a function")
-        return ToolChoice(CHOICES[said])  # type: ignore[arg-type]
-    chosen = asked.object(field)
-    assert chosen is not None
-    function = chosen.object("function") or chosen.object("custom") or chosen
-    return ToolChoice("tool", function.text("name"))
-
-
-def _shape(asked: Fields) -> Shape | None:
-    wanted = asked.object("response_format")
-    if wanted is None or (kind := wanted.text("type")) == "text":
+def _format(use: Options) -> Object | None:
+    shape = use.shape
+    if shape is None:
         return None
-    if kind == "json_object":
-        return Shape("json_object")
-    if kind != "json_schema":
-        raise wanted.wrong("type", f"has to be one of text, {', '.join(FORMATS)}")
-    schema = _inner(wanted, kind)
-    return Shape("json_schema", schema.plain("schema"), schema.text("name", ""), schema.flag("strict"))
-
-
-def offers_functions(body: Mapping[str, Any]) -> bool:
-    """Whether the answer's calls are to be written in the words before `tools`."""
-    return bool(body.get("functions")) and not body.get("tools")
+    if shape.kind == "json_object":
+        return {"type": "json_object"}
+    schema = {"name": shape.name or "answer", "schema": shape.schema or {}}
+    return {"type": "json_schema", "json_schema": schema | ({} if shape.strict is None else {"strict": shape.strict})}

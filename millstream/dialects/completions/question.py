@@ -7,7 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from millstream.dialects.abilities import Abilities, cannot, check
-from millstream.dialects.chat import request as chat
+from millstream.dialects.chat import question as chat
 from millstream.question import Message, Question, Text
 
 Object = dict[str, Any]

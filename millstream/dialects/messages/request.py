@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from millstream.dialects.abilities import Abilities, check
-from millstream.dialects.chat.question import FREE, as_object
+from millstream.dialects.chat.request import FREE, as_object
 from millstream.dialects.fields import DATA_URL
 from millstream.dialects.messages.question import NAME
 from millstream.errors import RequestError

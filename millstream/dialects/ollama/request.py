@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from millstream.dialects.abilities import Abilities, check
-from millstream.dialects.chat.question import FREE, as_object
+from millstream.dialects.chat.request import FREE, as_object
 from millstream.dialects.fields import DATA_URL
 from millstream.dialects.ollama.question import CHAT
 from millstream.question import Image, Message, Question, Result, Text, Tool, ToolCall

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from millstream.dialects.blocks import Block, Blocks, loads
-from millstream.dialects.chat.question import INPUT
+from millstream.dialects.chat.request import INPUT
 from millstream.dialects.responses.question import NAME, REDACTED
 from millstream.dialects.signatures import tagged
 from millstream.errors import CODES

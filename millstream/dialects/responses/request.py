@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from millstream.dialects.abilities import Abilities, check
-from millstream.dialects.chat.question import effort
+from millstream.dialects.chat.request import effort
 from millstream.dialects.responses.question import NAME
 from millstream.question import File, Image, Message, Part, Question, Result, Shape, Text, Thought, Tool, ToolCall
 

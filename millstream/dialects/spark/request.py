@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from millstream.dialects.abilities import Abilities, check
-from millstream.dialects.chat.question import FREE
+from millstream.dialects.chat.request import FREE
 from millstream.errors import RequestError
 from millstream.question import Message, Options, Question, Result, Text, Tool, ToolCall
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from millstream.dialects.chat.request import read
+from millstream.dialects.chat.question import read
 from millstream.errors import RequestError
 from millstream.events import Call
 from millstream.question import Audio, File, Image, Options, Result, Shape, Text, Tool, ToolCall, ToolChoice
