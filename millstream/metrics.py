@@ -33,15 +33,24 @@ DURATIONS = (0.5, 1, 2, 5, 10, 20, 30, 45, 60, 90, 120, 180, 300, 600, 900, 1800
 LATENCIES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)  # s
 
 
-class _Pace:
-    """What one upstream's reads brought since the last tick. Plain numbers: a histogram takes ten times as long."""
+class _Seen:
+    """What a histogram is to observe at the next tick. Plain numbers: a histogram takes ten times as long."""
 
-    __slots__ = ("events", "gaps", "reads", "seconds")
+    __slots__ = ("buckets", "sum")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self.buckets = [0] * (len(bounds) + 1)
+        self.sum = 0.0
+
+
+class _Pace(_Seen):
+    """What one upstream's reads brought since the last tick: of each, for it is told of every token."""
+
+    __slots__ = ("events", "reads")
 
     def __init__(self) -> None:
+        super().__init__(GAPS)
         self.events = self.reads = 0
-        self.seconds = 0.0
-        self.gaps = [0] * (len(GAPS) + 1)
 
 
 class Metrics:
@@ -50,7 +59,9 @@ class Metrics:
 
     def __init__(self, settings: Settings, models: Iterable[str] = ()) -> None:
         self.take(settings, frozenset(models).__contains__)
+        self._sums: dict[tuple[Counter | Gauge, tuple[str, ...]], int] = {}  # since the last tick
         self._paces: dict[str, _Pace] = {}
+        self._seen_since: dict[tuple[Histogram, tuple[str, ...]], _Seen] = {}
         self._seen: set[str] = set()
         self.registry = CollectorRegistry()
         way, upstream = ("format", "transport"), ("upstream",)
@@ -83,10 +94,10 @@ class Metrics:
     # -- told by the views ------------------------------------------------------------------------------------------
 
     def opened(self, format: str, transport: str) -> None:
-        self._open.labels(format, transport).inc()
+        self._add(self._open, 1, format, transport)
 
     def closed(self, format: str, transport: str) -> None:
-        self._open.labels(format, transport).dec()
+        self._add(self._open, -1, format, transport)
 
     def resumed(self, format: str, transport: str) -> None:
         self._resumed.labels(format, transport).inc()
@@ -104,7 +115,7 @@ class Metrics:
     # -- Meter ------------------------------------------------------------------------------------------------------
 
     def started(self, meta: Meta, upstream: str) -> None:
-        self._started.labels(*meta.via, upstream).inc()
+        self._add(self._started, 1, *meta.via, upstream)
 
     def batch(self, upstream: str, events: int, gap: float | None) -> None:
         pace = self._paces.get(upstream)
@@ -113,8 +124,8 @@ class Metrics:
         pace.events += events
         pace.reads += 1
         if gap is not None:
-            pace.gaps[bisect_left(GAPS, gap)] += 1
-            pace.seconds += gap
+            pace.buckets[bisect_left(GAPS, gap)] += 1
+            pace.sum += gap
 
     def cancelled(self, upstream: str, seconds: float) -> None:
         self._cancels.labels(upstream).observe(seconds)
@@ -125,37 +136,53 @@ class Metrics:
         self._seen.update(numbers)
         for name in self._seen:  # also those of which none runs any more
             self._running.labels(name).set(numbers[name])
-        self._write_paces()
+        self.flush()
 
-    def _write_paces(self) -> None:
-        for upstream, pace in self._paces.items():
-            if not pace.reads:
-                continue
-            self._paces[upstream] = _Pace()
-            self._events.labels(upstream).inc(pace.events)
-            self._bursts.labels(upstream).inc(pace.events - pace.reads)
-            histogram = self._gap.labels(upstream)
+    def flush(self) -> None:
+        """Hands on what was counted since the last tick."""
+        paces, self._paces = self._paces, {}
+        for upstream, pace in paces.items():
+            self._add(self._events, pace.events, upstream)
+            self._add(self._bursts, pace.events - pace.reads, upstream)
+            self._seen_since[self._gap, (upstream,)] = pace
+        sums, self._sums = self._sums, {}
+        for (metric, labels), amount in sums.items():
+            metric.labels(*labels).inc(amount)
+        seen, self._seen_since = self._seen_since, {}
+        for (histogram, labels), found in seen.items():
+            child = histogram.labels(*labels)
             # What observe() does, for many at once: it has no public way to. A test holds it against observe().
-            histogram._sum.inc(pace.seconds)
-            for bucket, found in zip(histogram._buckets, pace.gaps, strict=True):
-                if found:
-                    bucket.inc(found)
+            child._sum.inc(found.sum)
+            for bucket, count in zip(child._buckets, found.buckets, strict=True):
+                if count:
+                    bucket.inc(count)
+
+    def _add(self, metric: Counter | Gauge, amount: int, *labels: str) -> None:
+        key = (metric, labels)
+        self._sums[key] = self._sums.get(key, 0) + amount
+
+    def _observe(self, histogram: Histogram, bounds: tuple[float, ...], value: float, *labels: str) -> None:
+        seen = self._seen_since.get((histogram, labels))
+        if seen is None:
+            seen = self._seen_since[histogram, labels] = _Seen(bounds)
+        seen.buckets[bisect_left(bounds, value)] += 1
+        seen.sum += value
 
     # -- Ends -------------------------------------------------------------------------------------------------------
 
     def record(self, row: Row) -> None:
         upstream = row.upstream or OTHER
         known = row.reason in FINISHED or row.reason in CODES
-        self._ended.labels(row.reason if known else OTHER, upstream).inc()
-        self._duration.labels(upstream).observe(row.duration)
+        self._add(self._ended, 1, row.reason if known else OTHER, upstream)
+        self._observe(self._duration, DURATIONS, row.duration, upstream)
         if row.first_token is not None:
-            self._first.labels(upstream).observe(row.first_token)
+            self._observe(self._first, WAITS, row.first_token, upstream)
         if row.reason in LATE:
             self.failed(upstream, row.reason)
         if row.usage is not None:
             model, key = self._model(row.model), row.caller if row.caller in self._keys else OTHER
-            self._tokens.labels(model, key, "prompt").inc(row.usage.input)
-            self._tokens.labels(model, key, "completion").inc(row.usage.output)
+            self._add(self._tokens, row.usage.input, model, key, "prompt")
+            self._add(self._tokens, row.usage.output, model, key, "completion")
 
     def _model(self, name: str) -> str:
         """One of the settings' names; the demo's may have parameters behind it."""
@@ -166,7 +193,7 @@ class Metrics:
 
     def text(self) -> bytes:
         """All workers' figures, in the text format; CONTENT_TYPE is its type."""
-        self._write_paces()
+        self.flush()
         registry = self.registry
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             registry = CollectorRegistry()

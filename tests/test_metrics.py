@@ -22,6 +22,8 @@ def metrics() -> Metrics:
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float | None:
+    metrics.flush()
+    metrics.flush()
     return metrics.registry.get_sample_value(f"millstream_{name}", labels)
 
 

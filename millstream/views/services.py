@@ -54,6 +54,7 @@ class Services:
         """The worker leaves: its streams have ended, and the last rows are written."""
         self.streams.close()
         self.limits.close()
+        self.metrics.flush()
         self.writer.close()
         self.ledger.close()
 
