@@ -73,6 +73,8 @@ function drawing(element, { words, onheight = () => {} }) {
       ended = true;
       draw(text.length);
       attempt(() => growth.end(normal(text)));
+      growth = null; // 4 MB for 200 KB of text
+      text = "";
       onheight();
     },
     flush,

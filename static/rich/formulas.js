@@ -11,6 +11,7 @@ const WORDS = /(?:^|\s)\p{L}{2,}(?=[\s,;.:])|\s\p{L}{2,}$|^\p{L}{4,}$/u;
  * What begins at `at`: {tex, end, display}; {half: true} for what more text may make a formula; null.
  */
 export function formulaAt(text, at) {
+  if (text[at] !== "$" && text[at] !== "\\") return null; // the rest costs too much for each character
   const open = MARKS[text.slice(at, at + 2)] ? text.slice(at, at + 2) : text[at];
   if (!MARKS[open]) return null;
   const from = at + open.length;
@@ -67,6 +68,7 @@ function inline(state, silent) {
 /* One that has its lines for itself. While more is to come, one that has no end yet is a block that shows nothing. */
 function block(state, startLine, endLine, silent) {
   const begins = state.bMarks[startLine] + state.tShift[startLine];
+  if (state.src[begins] !== "$" && state.src[begins] !== "\\") return false;
   const mark = state.src.slice(begins, begins + 2);
   if ((mark !== "$$" && mark !== "\\[") || state.sCount[startLine] - state.blkIndent >= 4) return false;
   let line = startLine + 1;

@@ -49,7 +49,7 @@ function walk(token, stack, context) {
 }
 
 function prose(content) {
-  if (!LONG_WORD.test(content)) return [text(content)];
+  if (!hasLongWord(content)) return [text(content)];
   return content.split(LONG_WORD).map((part, n) => (n % 2 ? element("span", { class: "long" }, [text(part)]) : text(part)));
 }
 
@@ -77,6 +77,16 @@ function close(stack, context) {
   if (side) node.attributes.dir = side;
   if (node.tag === "") for (const child of node.children) add(stack, child);
   else add(stack, node.tag === "table" ? drawTable(node, context.words) : node);
+}
+
+/* Ten times as fast as the expression, which begins anew at each letter. */
+function hasLongWord(content) {
+  let from = 0;
+  for (let to = content.indexOf(" "); to >= 0; to = content.indexOf(" ", from)) {
+    if (to - from >= 40) return LONG_WORD.test(content);
+    from = to + 1;
+  }
+  return content.length - from >= 40 && LONG_WORD.test(content);
 }
 
 /** The text in a code block's node that is not coloured. */

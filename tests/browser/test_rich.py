@@ -184,3 +184,33 @@ def test_write_draws_in_a_frame_and_tells_of_the_height(page: Chrome) -> None:
         """
     )
     assert shown == ["", "Hello"]
+
+
+def test_an_answer_that_has_ended_keeps_nothing_but_its_elements(page: Chrome) -> None:
+    page.execute_cdp_cmd("HeapProfiler.enable", {})
+    page.execute_script(
+        """
+        const [text] = arguments, element = document.createElement("div");
+        window.drawings = [];
+        window.more = () => {
+          const drawing = MillstreamRich.drawing(element.cloneNode(), {words: WORDS});
+          for (let at = 0; at < text.length; at += 4000) {
+            drawing.write(text.slice(at, at + 4000) + drawings.length);
+            drawing.flush();
+          }
+          drawing.end();
+          drawings.push(drawing);
+        };
+        more();
+        """,
+        ("A **word** and `more`.\n\n" * 4000),
+    )
+
+    def used() -> int:
+        page.execute_cdp_cmd("HeapProfiler.collectGarbage", {})
+        return page.execute_cdp_cmd("Runtime.getHeapUsage", {})["usedSize"]
+
+    before = used()
+    page.execute_script("for (let n = 0; n < 5; n++) more();")
+    assert used() - before < 5_000_000  # 16 MB with what was parsed
+    page.execute_script("drawings = null;")
