@@ -41,7 +41,7 @@ def test_shift_enter_makes_a_line_and_enter_sends(chat: Chat) -> None:
 
 def test_the_setting_gives_enter_to_new_lines_and_control_enter_sends(chat: Chat) -> None:
     states.settings(chat)
-    chat.click(".panel input[type=checkbox]")
+    chat.click(".panel > label input[type=checkbox]")
     press(chat, Keys.ESCAPE)
     assert chat.text(".hint") == "Ctrl+Enter sends, Enter makes a new line"
     chat.type("One\ntwo")

@@ -15,7 +15,7 @@ WHY = states.WHY
 
 def test_the_empty_page_offers_examples_that_are_not_sent(chat: Chat) -> None:
     states.empty(chat)
-    assert chat.text("h2") == "What would you like to know?"
+    assert chat.text(".empty h2") == "What would you like to know?"
     chat.click(".example")
     assert chat.find("#message").get_attribute("value") == "Write a polite reminder about an unpaid invoice"
     assert chat.find(".go").get_attribute("aria-disabled") == "false"
