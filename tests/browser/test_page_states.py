@@ -256,7 +256,16 @@ def test_an_answer_that_is_gone_says_so(chat: Chat) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "lang"), [("empty", "ru"), ("failed", "zh"), ("reconnecting", "ru"), ("settings", "ru")]
+    ("name", "lang"),
+    [
+        ("empty", "ru"),
+        ("failed", "zh"),
+        ("reconnecting", "ru"),
+        ("settings", "ru"),
+        ("versions", "ru"),
+        ("attached", "zh"),
+        ("too_long", "ru"),
+    ],
 )
 def test_nothing_is_wider_than_the_window(chat: Chat, name: str, lang: str) -> None:
     chat.fresh(lang=lang)
