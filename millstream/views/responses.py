@@ -31,6 +31,8 @@ def retrieve(id: str) -> Response:
         return doors.document(_object(meta))
     after = request.args.get("starting_after")
     skip = -1 if after is None else intake.whole_number("starting_after", after)
+    if skip >= 0:
+        _check(meta, skip)
     client = Client(request.environ, direct=True)
     follower = services().streams.follow(meta, peer=client)
     with streams.watched(client, follower):
@@ -92,6 +94,18 @@ def _meta(id: str, *, starts: bool) -> Meta:
     if found is None or found.meta.api != RESPONSES.name:
         raise RequestError("not_found", f"Response with id {id[:60]!r} not found.")
     return found.meta
+
+
+def _check(meta: Meta, position: int) -> None:
+    """Raises RequestError (bad_position) where the answer has ended before what the client says that it has."""
+    written = Writer(meta)
+    written.opening()
+    for event in services().streams.former.events(meta.id):
+        if event.type not in TERMINAL:
+            written.encode([event])
+        elif written.closing(event) and position >= written.count:
+            says = f"This response has {written.count} events; there is nothing after number {position}."
+            raise RequestError("bad_position", says, "starting_after")
 
 
 def _object(meta: Meta) -> Object:

@@ -172,6 +172,7 @@ def test_the_object_is_the_same_streamed_and_read(events, status, why):
 
 def test_a_failure_is_an_error_and_then_response_failed():
     error, failed = written(FAILED)[-2:]
+    assert [data["sequence_number"] for data in written(FAILED)] == [*range(len(written(FAILED)))]
     assert error["error"]["message"] == error["message"] == "It broke."
     assert failed["type"] == "response.failed"
     assert failed["response"]["error"] == {"code": "server_error", "message": "It broke."}

@@ -203,7 +203,7 @@ class Responses(Sse):
         return _expect(connection.getresponse())
 
     def _resume(self, connection: HTTPConnection) -> HTTPResponse:
-        connection.request("GET", f"/v1/responses/{self.id}?stream=true&starting_after={self.last}")
+        connection.request("GET", f"/v1/responses/resp_{self.id}?stream=true&starting_after={self.last}")
         return _expect(connection.getresponse())
 
     def _hear(self, block: str) -> None:
@@ -214,13 +214,13 @@ class Responses(Sse):
             return
         number = data["sequence_number"]
         if not self.id:
-            self.id = data["response"]["id"]
+            self.id = data["response"]["id"].removeprefix("resp_")
         elif number == 0:
             return  # the same answer, from its start: its id came before the cut
         assert number == (self.last + 1 if self.events else 0), (number, self.events[-3:])
         self.events.append((number, "message" if "delta" in data else data["type"], data.get("delta", "")))
         self.ended = data["type"] in ("response.completed", "response.failed")
-        self.failure = "failed" if data["type"] == "response.failed" else ""
+        self.failure = data["code"] if data["type"] == "error" else self.failure
 
 
 class Chat(Sse):

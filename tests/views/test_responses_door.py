@@ -26,6 +26,10 @@ def test_a_stored_answer_is_read_and_its_events_are_the_same_on_each_replay(clie
     assert sse(first)[-1][1]["response"] == answer
     rest = client.get(f"{PATH}/{answer['id']}?starting_after=5&stream=true&include_obfuscation=false").data
     assert sse(rest) == sse(first)[6:]
+    last = len(sse(first)) - 1
+    assert client.get(f"{PATH}/{answer['id']}?stream=true&starting_after={last}").data == b""
+    beyond = client.get(f"{PATH}/{answer['id']}?stream=true&starting_after={last + 1}")
+    assert (beyond.status_code, beyond.json["error"]["param"]) == (400, "starting_after")
 
 
 def test_a_background_answer_is_queued_runs_alone_and_can_be_cancelled(client):

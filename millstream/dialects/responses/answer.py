@@ -63,6 +63,11 @@ class Writer:
         self._ids: Object = {}  # of the item that is written
 
     @property
+    def count(self) -> int:
+        """How many events it has written, or skipped."""
+        return self._next
+
+    @property
     def HEARTBEAT(self) -> bytes:  # noqa: N802
         """An event: Codex counts no comments. It has the number of the last one, and so takes none away."""
         last = {"type": "keepalive", "sequence_number": max(self._next - 1, self._skip)}
@@ -77,11 +82,12 @@ class Writer:
 
     def closing(self, event: Event) -> bytes | Abort:
         status, _ = ended(self._blocks, event)
+        if status == "failed":
+            error = self._error(failure_of(event))
+            return error + self._event("response.failed", response=whole(self._meta, self._blocks, event))
         whole_ = "completed" if status == "completed" else "incomplete"
         rest = b"".join([self._step(*step, whole_) for step in self._blocks.close()])
         last = whole(self._meta, self._blocks, event)
-        if status == "failed":
-            return self._error(failure_of(event)) + self._event("response.failed", response=last)
         name = "response.completed" if status == "completed" else "response.incomplete"
         return rest + self._event(name, response=last)
 
