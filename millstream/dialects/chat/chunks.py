@@ -79,6 +79,14 @@ class Chunk(Struct, gc=False):
     def failed(self) -> bool:
         return bool(self.error) or self.code not in SUCCESS
 
+    def only_text(self) -> str | None:
+        """A piece of the first choice's text, if there is nothing else in it."""
+        choices = self.choices
+        if not choices or (delta := choices[0].delta) is None or not delta.content:
+            return None
+        plain = Chunk([Choice(0, Delta(delta.content))], model=self.model)
+        return delta.content if self == plain else None
+
     def counted(self) -> Usage | None:
         """The usage, wherever it stands and if it says anything."""
         groq = self.x_groq.usage if self.x_groq is not None else None

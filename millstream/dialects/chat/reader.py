@@ -36,6 +36,10 @@ class Chunks(Reader):
         if type == "error":
             raise Broken(reason_in(payload))
         chunk = chunks.read(payload)
+        if (text := chunk.only_text()) and self._flows():
+            self.model = chunk.model or self.model
+            self.frame = payload
+            return [Event("message", text)]
         if (chunk.error is not None or chunk.code is not None) and chunk.failed:
             raise Broken(reason_in(payload), elsewhere=type == "document")
         if chunk.model:
@@ -51,6 +55,17 @@ class Chunks(Reader):
             some = self.finished or counted or all(choice.said for choice in self._choices.values())
             self.finished = some and self._all_ended()
         return events
+
+    def _flows(self) -> bool:
+        """The one answer is under way, and nothing is held back: nearly all chunks need no closer look."""
+        choice = self._choices.get(0)
+        return (
+            choice is not None
+            and choice.said
+            and choice.reason is None
+            and not (self.finished or self._halves)
+            and self._thinking is None
+        )
 
     def whole(self) -> bool:
         if not (self.done or self._all_ended()):
