@@ -14,6 +14,7 @@ COMMANDS = {
     "usage": "millstream.commands.usage",
     "models": "millstream.commands.models",
     "doctor": "millstream.doctor.command",
+    "completion": "millstream.commands.completion",
 }
 WAIT = ("setup", "doctor", "models")  # for upstreams, on gevent's sockets
 OWN = ("--help", "-h", "--version")

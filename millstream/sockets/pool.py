@@ -19,7 +19,7 @@ SETTLE = 0.01  # s
 TAIL = 0.5  # s that the end of a body may take
 END = 4096  # bytes that it may have
 
-_poll = get_original("select", "poll")
+_poll = get_original("select", "poll") if hasattr(select, "poll") else None  # which Windows lacks
 
 
 class Framing(Protocol):
@@ -88,6 +88,8 @@ def _over(idle: _Idle) -> bool | None:
 
 def _is_quiet(sock: socket.socket) -> bool:
     """A connection that is readable has ended, or has something to say that nobody asked for."""
+    if _poll is None:
+        return not get_original("select", "select")([sock], [], [], 0)[0]
     poll = _poll()
     poll.register(sock, select.POLLIN)
     return not poll.poll(0)

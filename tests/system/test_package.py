@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import subprocess
 import time
@@ -164,6 +165,16 @@ def test_the_command_says_what_there_is(home: Path) -> None:
     assert all(word in said for word in ("serve", "keys", "doctor", "--version"))
     assert command(home, "--version").startswith("millstream, version ")
     assert "add" in command(home, "keys", "-h")
+
+
+def test_a_shell_completes_commands_and_options(home: Path) -> None:
+    environment(home / "venv", str(wheel()))
+    # What bash would set for `millstream keys re<Tab>`, once it has what `millstream completion bash` prints.
+    script = """eval "$(millstream completion bash)"
+        COMP_WORDS=(millstream keys re) COMP_CWORD=2; _millstream_completion millstream; echo "${COMPREPLY[@]}"
+        """
+    path = f"{home}/venv/bin:{os.environ['PATH']}"
+    assert run("bash", "-c", script, env=bare_environ(HOME=str(home), PATH=path)).strip() == "revoke"
 
 
 # name: what the other application has, and what of it has to stay as it is

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands.ollama import Ollama
 from tests.system.nginx import free_port
 from tests.system.package import DEADLINE, bare_environ, run
 from tests.system.server import ROOT
@@ -23,15 +24,16 @@ pytestmark = pytest.mark.system
 
 # Python reads it when it starts. gevent itself has other ways on Windows: it is at work before anything is hidden.
 HIDING = """
-import os, socket, sys
+import os, select, socket, sys
 from gevent import monkey
 monkey.patch_all()
 for name in ("fcntl", "termios", "resource", "pwd", "grp", "gunicorn"):
     sys.modules[name] = None
-for name in ("AF_UNIX", "MSG_DONTWAIT"):
-    delattr(socket, name)
-for name in ("posix_spawn", "fork", "fchown", "fchmod", "getuid", "geteuid", "O_NOFOLLOW"):
-    delattr(os, name)
+posix = "posix_spawn fork fchown fchmod getuid geteuid O_NOFOLLOW"
+for module, names in ((socket, "AF_UNIX MSG_DONTWAIT"), (select, "poll epoll"), (os, posix)):
+    for name in names.split():
+        module.__dict__.pop(name, None)
+print("hidden", file=sys.stderr)
 """
 
 
@@ -89,6 +91,18 @@ def test_it_serves_under_waitress_and_says_what_is_missing(tmp_path: Path) -> No
         assert b'"finish_reason":"cancelled"' in response.read()
         for words in ("waitress serves in one process", "streams are kept in memory", "store: memory"):
             assert words in log.read_text()
+        assert log.read_text().startswith("hidden\n")
+
+
+def test_an_upstream_is_asked_and_asked_again(tmp_path: Path) -> None:
+    with Ollama("m") as ollama:
+        table = f'[upstreams.a]\nkind = "openai"\nbase_url = "http://{ollama.host}/v1"\nmodels = ["m"]\n'
+        (tmp_path / "m.toml").write_text(table)
+        with serving(tmp_path) as (connection, _):
+            for _ in range(3):
+                connection.request("POST", "/chat", "prompt=x", {"Content-Type": "application/x-www-form-urlencoded"})
+                assert connection.getresponse().read() == b"one two three"
+        assert ollama.asked == ["m"] * 3
 
 
 def test_a_proxy_is_still_noticed(tmp_path: Path) -> None:
