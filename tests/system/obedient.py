@@ -60,7 +60,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Connection", "close")
         self.end_headers()
         self.close_connection = True
-        model = asked["model"]
+        model = asked["model"].partition("-")[0]
         try:
             for number, delta in enumerate(_deltas(asked, self.upstream.call)):
                 if model == "slow":
@@ -106,7 +106,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _deltas(asked: Object, call: Object) -> list[Object]:
     """One for each word; a call in three pieces."""
-    thoughts = [{"reasoning_content": word} for word in ("Let ", "me ")] if asked["model"] == "thinks" else []
+    thoughts = (
+        [{"reasoning_content": word} for word in ("Let ", "me ")] if asked["model"].startswith("thinks") else []
+    )
     last = [message for message in asked["messages"] if message["role"] != "system"][-1]
     if last["role"] == "tool":
         return [*thoughts, *({"content": word} for word in ("It ", "says ", str(last["content"])[:200]))]
