@@ -5,7 +5,7 @@
   var rail = page.make('nav', {id: 'rail', 'class': 'rail', 'aria-label': page.say('conversations')});
   var shade = page.make('div', {'class': 'shade', hidden: true});
   var menu = page.iconButton('menu', page.say('conversations'), null, {'class': 'tool menu'});
-  var hooks = {}, panel = null, asking = false, drawn = '';
+  var hooks = {}, panel = null, asking = false, drawn = '', warned = null;
 
   function undo(back) {
     draw();
@@ -47,6 +47,17 @@
     if (full && page.canExport) foot.appendChild(page.button(null, page.say('export_all'), function () { page.exportJson(null); }, 'outline'));
   }
 
+  /** Once, where the rail is out of sight. */
+  function warn() {
+    if (warned || !page.archive.isFull() || !covers()) return;
+    warned = page.make('p', {'class': 'undo warned', role: 'alert'}, [page.make('span', {text: page.say('storage_full')}),
+      page.make('button', {type: 'button', 'class': 'link', text: page.say('close'), onclick: function () {
+        page.remove(warned);
+        page.composer.focus();
+      }})]);
+    page.composer.form.insertBefore(warned, page.composer.form.firstChild);
+  }
+
   function focusFoot() {
     var button = foot.querySelector('button');
     if (button) button.focus();
@@ -55,6 +66,7 @@
   function draw() {
     var now = [page.talks.list().length, page.archive.lasts(), page.archive.isFull()].join();
     page.talklist.draw();
+    warn();
     if (asking || now === drawn) return;
     drawn = now;
     drawFoot(false);

@@ -9,7 +9,7 @@
     ids.forEach(function (id) {
       if (!running[id]) return;
       running[id].stop();
-      running[id].close();
+      if (running[id].record.url) running[id].close(); // else it is stopped as soon as it has an address
       delete running[id];
     });
   }

@@ -41,6 +41,7 @@ class Chat:
         origin = f"http://{host}:{self.door.port}"
         self.release()
         self.upstream.gate, self.upstream.gate_at, self.upstream.cut_after = None, -1, None
+        self.upstream.finish = "stop"
         self.upstream.tokens, self.upstream.pace, self.upstream.before_headers = list(WORDS), 0.0, 0.0
         self.door.forget()
         self.door.open()

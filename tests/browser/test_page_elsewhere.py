@@ -101,6 +101,45 @@ def test_stop_ends_the_answer(page: Chat) -> None:
     assert page.upstream.wait(lambda: page.upstream.left == left + 1)
 
 
+DO = """
+var words = arguments[0], all = [].slice.call(document.querySelectorAll('button'));
+all.filter(function (button) {
+  return (button.getAttribute('aria-label') || button.textContent) === words;
+}).pop().click();
+"""
+
+
+def test_versions_titles_search_and_settings_work_and_are_kept(page: Chat) -> None:
+    title = f"Mills {page.asked}?"
+    page.run("document.getElementById('own-button').click()")
+    field = "var f = document.getElementById('own-system'), e = document.createEvent('Event'); f.value = 'Be brief.';"
+    page.run(
+        field + "e.initEvent('input', true, true); f.dispatchEvent(e); document.querySelector('#own > .tool').click()"
+    )
+    page.run(ASK, title)
+    page.wait_text(".bubble", title)
+    page.ended()
+    assert page.questions()[0][0] == {"role": "system", "content": "Be brief."}
+    page.upstream.tokens = ["Another answer."]
+    page.run("document.querySelector('[data-again]').click()")
+    page.wait_text(".answer", "Another answer.")
+    page.ended()
+    page.run(DO, f"More: {title}")
+    page.run(DO, "Pin")
+    load(page)
+    page.wait_text(".answer", "Another answer.")
+    assert page.text(".reply .version") == "2 of 2"
+    assert page.texts("nav h2")[0] == "Pinned"
+    page.run(DO, "Previous version")
+    page.wait_text(".answer", "word0")
+    page.run("document.querySelector('nav .new').click()")
+    search = "var f = document.getElementById('search'), e = document.createEvent('Event'); f.value = arguments[0];"
+    page.run(search + "e.initEvent('input', true, true); f.dispatchEvent(e);", title)
+    page.wait("document.querySelector('.hit')")
+    page.run("document.querySelector('.hit').click()")
+    page.wait_text(".bubble", title)
+
+
 def test_a_cut_and_a_reload_in_mid_answer_lose_nothing(page: Chat) -> None:
     page.hold(20)
     page.run(ASK, "How?")

@@ -150,6 +150,21 @@ def test_ask_again_makes_a_version_and_the_arrows_go_between_them(chat: Chat) ->
     assert [message["content"] for message in chat.questions()[-1]] == ["First?", "Another answer.", "Second?"]
 
 
+def test_an_answer_that_ended_at_the_length_limit_is_continued(chat: Chat) -> None:
+    chat.upstream.tokens, chat.upstream.finish = ["The wheel ", "turns"], "length"
+    chat.ask("How?")
+    chat.wait_text(".notice", "Stopped at the length limit.")
+    chat.upstream.tokens, chat.upstream.finish = [" the ", "stone."], "stop"
+    chat.click(".notice button")
+    chat.wait_text(".answer .text", "The wheel turns the stone.")
+    chat.ended()
+    assert [message["role"] for message in chat.questions()[-1]] == ["user", "assistant", "user"]
+    assert chat.questions()[-1][1]["content"] == "The wheel turns"
+    assert (chat.text(".reply .version"), chat.texts(".notice")) == ("2 of 2", [])
+    chat.asked_and_ended("And then?")
+    assert [message["content"] for message in chat.questions()[-1]][:2] == ["How?", "The wheel turns the stone."]
+
+
 def test_drafts_belong_to_their_conversations(chat: Chat) -> None:
     chat.asked_and_ended("First?")
     chat.type("Draft one")

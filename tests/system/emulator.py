@@ -24,6 +24,7 @@ class Emulator:
     def __init__(self, tokens: list[str] | None = None, pace: float = 0.0) -> None:
         self.tokens = tokens if tokens is not None else [f"word{n} " for n in range(50)]
         self.pace = pace
+        self.finish = "stop"
         self.model = "emulated-1"
         self.before_headers = 0.0
         self.gate: threading.Event | None = None
@@ -125,7 +126,7 @@ class Emulator:
                 return False
             self._send(connection, {"choices": [{"index": 0, "delta": {"content": token}, "finish_reason": None}]})
             self._count(sent=1)
-        self._send(connection, {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+        self._send(connection, {"choices": [{"index": 0, "delta": {}, "finish_reason": self.finish}]})
         usage = {"prompt_tokens": 3, "completion_tokens": len(self.tokens), "total_tokens": 3 + len(self.tokens)}
         self._send(connection, {"choices": [], "usage": usage})
         self._chunk(connection, b"data: [DONE]\n\n")

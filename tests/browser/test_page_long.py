@@ -1,0 +1,89 @@
+"""Long conversations: 3,200 messages open at once, and draw no more than is looked at."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.browser.chat import Chat
+
+pytestmark = pytest.mark.browser
+
+COUNT = 3200
+ANSWER = "## Answer {n}\n\nSome **bold** text.\n\n```python\nprint({n})\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |\n"
+MAKE = """
+var done = arguments[2], turns = [], parent = null, turn;
+for (var n = 0; n < arguments[0]; n++) {
+  turn = {id: 't' + n, talk: 'long', parent: parent, made: n, role: 'user', text: 'Question ' + n};
+  if (n % 2) turn = MillstreamPage.changed(turn, {role: 'assistant', state: 'done', came: 1, first: 1, took: 2,
+    text: arguments[1].split('{n}').join(n)});
+  turns.push(turn);
+  parent = turn.id;
+}
+MillstreamPage.archive.write({talk: 'long', set: {title: 'Long', at: Date.now(), tip: parent}, turns: turns}, done);
+"""
+# From the click to the frame in which the last answer stands; the median of five.
+OPEN = """
+var done = arguments[0], took = [], page = MillstreamPage;
+(function again() {
+  if (took.length === 5) return done(took.sort(function (a, b) { return a - b; })[2]);
+  page.conversation.open(null);
+  setTimeout(function () {
+    var began = performance.now();
+    page.conversation.open('long');
+    (function look() {
+      if (!document.querySelector('.reply')) return setTimeout(look, 1);
+      requestAnimationFrame(function () { setTimeout(function () {
+        took.push(performance.now() - began);
+        again();
+      }); });
+    }());
+  }, 100);
+}());
+"""
+DISTANCE = "document.documentElement.scrollHeight - pageYOffset - innerHeight"
+DRAWN = "document.querySelectorAll('.turns > li').length"
+
+
+@pytest.fixture
+def long(chat: Chat) -> Chat:
+    chat.browser.execute_async_script(MAKE, COUNT, ANSWER)
+    chat.browser.refresh()
+    chat.wait("document.querySelector('nav .talk')")
+    return chat
+
+
+def test_3200_messages_open_in_a_second(long: Chat) -> None:
+    assert long.browser.execute_async_script(OPEN) < 1000
+    assert long.text(".answer .text").startswith("Answer 3199")
+    long.wait(f"{DISTANCE} <= 1")
+
+
+def test_earlier_turns_come_as_the_reader_goes_up_and_what_is_seen_stays(long: Chat) -> None:
+    long.click("nav .talk")
+    long.wait_text(".answer .text", "Answer 3199")
+    drawn = long.run(f"return {DRAWN}")
+    assert drawn < 100
+    for _ in range(3):
+        long.run("window.first = document.querySelector('.turns > li'); scrollTo(0, 0);")
+        long.wait("document.querySelector('.turns > li') !== first")
+        assert abs(long.run("return first.getBoundingClientRect().top")) < 200
+    more = long.run(f"return {DRAWN}")
+    assert more > drawn
+    long.run("document.querySelector('.earlier-turns').click()")
+    assert long.run(f"return {DRAWN}") > more
+    for n in range(3):
+        long.asked_and_ended(f"And now, {n}?")
+    assert long.run(f"return {DRAWN}") < 100
+    assert len(long.questions()[-1]) == COUNT + 5
+
+
+def test_a_match_far_up_is_drawn_and_shown(long: Chat) -> None:
+    long.find("#search").send_keys("Question 3000")
+    long.wait("document.querySelector('.hit')")
+    long.click(".hit")
+    long.wait_text(".turns", "Question 3000")
+    top = long.run(
+        """return [].filter.call(document.querySelectorAll('.bubble'), function (bubble) {
+          return bubble.textContent === 'Question 3000'; })[0].getBoundingClientRect().top;"""
+    )
+    assert 0 <= top < long.run("return innerHeight")
