@@ -113,6 +113,11 @@ class MillstreamError(Exception):
             self.paid,
         )
 
+    def to_reader(self, operator: bool) -> MillstreamError:
+        """The same error, which from now on says only what this reader may know."""
+        self.message, self.public = self.message if operator else (self.public or self.message), None
+        return self
+
     @classmethod
     def of(cls, failure: Failure) -> MillstreamError:
         """The error that a logged failure stands for; an unknown code (of a newer worker) counts as internal."""

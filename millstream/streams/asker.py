@@ -19,6 +19,7 @@ class Asked(Sink, Protocol):
     """The sink that hears of the asking, too."""
 
     def accept(self) -> None: ...
+    def fail(self, error: MillstreamError) -> None: ...
 
 
 class Asker:
@@ -76,7 +77,7 @@ class Asker:
 
     def _refused(self, error: MillstreamError) -> None:
         if not self._closed:
-            self._sink.over(error)
+            self._sink.fail(error)  # not `over`: the chain has asked everybody already
 
     def _begin(self, answer: Pushed) -> None:
         if self._closed:  # while it was accepted

@@ -205,7 +205,8 @@ def _document(dialect: Dialect, meta: Meta) -> Document:
 
     def failed(event: Event) -> msgspec.Raw:
         assert event.end and event.end.failure
-        return msgspec.Raw(dialect.refuse(MillstreamError.of(event.end.failure), f"req_{meta.id}").body)
+        error = MillstreamError.of(event.end.failure).to_reader(operator=False)  # what it says was chosen before
+        return msgspec.Raw(dialect.refuse(error, f"req_{meta.id}").body)
 
     return Document(blocks.add, lambda done: written(meta, blocks.whole(), done), failed)
 

@@ -33,10 +33,8 @@ def register(app: Flask) -> None:
 
 
 def _render(error: MillstreamError) -> Response:
-    failure = g.failure = error.failure()
-    if intake.by_operator():
-        failure = failure.to_operator()
-    error.message = failure.message
+    g.failure = error.failure()
+    failure = error.to_reader(intake.by_operator()).failure()
     services().metrics.refused(error.code)
     if error.paid:
         error.headers["x-should-retry"] = "false"  # OpenAI's and Anthropic's packages heed it

@@ -144,8 +144,8 @@ def test_a_longer_question_is_refused(ask, path):
 
 @pytest.mark.parametrize("path", DOORS)
 def test_no_longer_answer_is_asked_for(ask, monkeypatch, path):
-    calls, stream = [], Demo.stream
-    monkeypatch.setattr(Demo, "stream", lambda self, call: calls.append(call) or stream(self, call))
+    calls, asked = [], Demo.ask
+    monkeypatch.setattr(Demo, "ask", lambda self, call: calls.append(call) or asked(self, call))
     ask = ask(max_tokens=3)
     for more in ({}, {"max_tokens": 2}, {"max_tokens": 9}):
         ask.client.post(path, json={"messages": [{"role": "user", "content": "Hi"}], **more})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from html import unescape
 
 import pytest
@@ -75,6 +76,13 @@ def test_each_status_raises_the_right_class_in_an_sdk_and_pays_once(ask, line, t
     assert path == "/v1/messages" or response.json["error"]["code"] == code
 
 
+HI = [{"role": "user", "content": "Hi"}]
+BODIES = {
+    "/v1/completions": {"prompt": "Hi"},
+    "/v1/messages": {"messages": HI, "max_tokens": 9},
+    "/v1/responses": {"input": "Hi"},
+    "/api/chat": {"model": "m", "messages": HI},
+}
 REFUSALS = [
     (whole("401 Unauthorized", b'{"error":{"message":"Bad key sk-1"}}'), "upstream_auth", "Check its api_key."),
     (whole("302 Found", b"", "Location: https://internal.example/"), "upstream_refused", "https://internal.example/"),
@@ -82,10 +90,10 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("reply", "code", "detail"), REFUSALS)
-@pytest.mark.parametrize("path", ["/chat?format=json", "/chat?format=text", "/chat?format=html", "/v1/completions"])
+@pytest.mark.parametrize("path", [*(f"/chat?format={name}" for name in ("json", "text", "html")), *BODIES])
 @pytest.mark.parametrize(("key", "told"), [("anna", False), ("chief", True)])
 def test_the_operators_part_of_a_message_is_for_operators(ask, caplog, path, reply, code, detail, key, told):
-    response = ask(reply, path, keys=KEYS, headers=with_key(key))
+    response = ask(reply, path, keys=KEYS, headers=with_key(key), json=BODIES.get(path, {"prompt": "Hi"}))
     says = unescape(response.text)
     assert (response.status_code, detail in says, PUBLIC[code] in says) == (502, told, not told)
     assert caplog.text.count(detail) == 1 and "WARNING" in caplog.text
@@ -107,3 +115,11 @@ def test_what_is_told_on_the_way_is_for_operators_too(ask, reply, code, detail):
 def test_without_keys_who_asks_on_this_machine_is_the_operator(ask, peer, told):
     response = ask(REFUSALS[0][0], open=True, environ_base={"REMOTE_ADDR": peer})
     assert ("Check its api_key." in response.text) == told
+
+
+def test_a_refusal_is_asked_again_as_often_as_retries_say_and_no_more(make_app):
+    with closing(Fake(*[whole("503 Busy", b"")] * 9)) as fake:
+        table = UpstreamSettings("busy", "openai", ("m",), fake.address, connect=WAIT, retries=1)
+        client = make_app(upstreams=(table,), status_wait=WAIT).test_client()
+        assert client.post("/chat", json={"prompt": "Hi"}).status_code == 502
+        assert len(fake.requests) == 2

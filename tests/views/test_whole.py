@@ -6,6 +6,9 @@ import json
 
 import pytest
 
+from millstream.errors import PUBLIC
+from tests.views.keys import KEYS, with_key
+
 HI = [{"role": "user", "content": "Hi"}]
 DOORS = [
     ("/chat?format=json", {"prompt": "Hi"}, lambda said: said["text"]),
@@ -48,3 +51,12 @@ def test_the_status_is_awaited_and_a_late_failure_is_told_in_the_body(client, pa
     late = client.post(path, json={**body, "model": "demo?pace=10&fault=cut&after=5"})
     assert late.status_code == 200 and late.data.startswith(b" ")
     assert "error" in json.loads(late.data)
+
+
+@every_door
+@pytest.mark.parametrize(("key", "told"), [("anna", False), ("chief", True)])
+def test_a_late_failure_says_to_operators_alone_what_is_theirs(make_app, path, body, text_of, key, told):
+    client = make_app(heartbeat=0.1, keys=KEYS).test_client()
+    late = client.post(path, json={**body, "model": "demo?pace=10&fault=cut&after=5"}, headers=with_key(key))
+    assert late.data.startswith(b" ")
+    assert ("as it was asked to" in late.text, PUBLIC["upstream_broke"] in late.text) == (told, not told)
