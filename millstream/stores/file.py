@@ -131,7 +131,7 @@ class FileStore:
 
     def reader(self, id: str, after: int = 0) -> FileReader:
         name = self._name(id)
-        if id not in self._logs and not os.access(name, os.F_OK):
+        if not os.access(name, os.F_OK):
             raise NotFound
         return FileReader(name, id, self._tails, after)
 

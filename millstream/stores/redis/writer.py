@@ -88,7 +88,8 @@ class Writer:
         self._link.post(self._later[number], heard)
 
     def _send(self, log: Log, again: bool = False) -> None:
-        for entry in log.unwritten:
+        """One entry is under way at a time: what comes meanwhile gathers in the next one. `again`: all there are."""
+        for entry in log.unwritten if again else log.unwritten[:1]:
             if again or not entry.sent:
                 entry.sent = True
                 self._link.post(self._command(log, entry), partial(self._answered, log, entry))
@@ -107,8 +108,10 @@ class Writer:
             if entry.ends:
                 self.logs.pop(log.meta.id, None)
             entry.tell()
+            self._send(log)
         elif isinstance(answer, Away):
-            entry.tell()  # it is kept, and written when Redis is back
+            for kept in log.unwritten:
+                kept.tell()  # they are written when Redis is back
         elif not log.lost:
             log.lost = (
                 "Redis has lost it" if answer == b"lost" else "this worker stood still, and another one ended it"
