@@ -6,6 +6,7 @@ from __future__ import annotations
 import http.client
 import json
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -32,24 +33,32 @@ def upstream() -> Iterator[Obedient]:
 
 @pytest.fixture(scope="module")
 def server(upstream: Obedient) -> Iterator[Server]:
-    models = [f"thinks-{kind}" for kind in KINDS]
-    with Server({"up": {**upstream.table, "models": models}}) as behind:
+    models = {kind: [f"{what}-{kind}" for what in ("thinks", "short", "errs")] for kind in KINDS}
+    with Server({"up": {**upstream.table, "models": [*chain.from_iterable(models.values())]}}) as behind:
         ours = {
-            kind: {"kind": kind, "base_url": behind.url + path, "models": [f"thinks-{kind}"], "retries": 0}
+            kind: {"kind": kind, "base_url": behind.url + path, "models": models[kind], "retries": 0}
             for kind, path in KINDS.items()
         }
         with Server(ours) as server:
             yield server
 
 
-def ask(server: Server, path: str, body: Object) -> Object:
+def said(server: Server, path: str, body: Object) -> tuple[int, bytes]:
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=DEADLINE)
     connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
     response = connection.getresponse()
-    said = response.read()
-    connection.close()
-    assert response.status == 200, said
-    return dict(json.loads(said))
+    try:
+        return response.status, response.read()
+    except http.client.IncompleteRead as cut:
+        return response.status, cut.partial
+    finally:
+        connection.close()
+
+
+def ask(server: Server, path: str, body: Object) -> Object:
+    status, answer = said(server, path, body)
+    assert status == 200, answer
+    return dict(json.loads(answer))
 
 
 def chat(server: Server, model: str) -> tuple[Object, str]:
@@ -131,3 +140,37 @@ SEEN = {
 def test_a_picture_arrives(server, upstream, path, kind):
     ask(server, path, SEEN[path] | {"model": f"thinks-{kind}"})
     assert PNG in json.dumps(upstream.asked[-1]["messages"])
+
+
+ASKS: dict[str, Object] = {
+    "/v1/chat/completions": {"messages": [HI]},
+    "/v1/messages": {"messages": [HI], "max_tokens": 99},
+    "/v1/responses": {"input": "Hi"},
+    "/api/chat": {"messages": [HI]},
+}
+SHORT = {
+    "/v1/chat/completions": '"finish_reason":"length"',
+    "/v1/messages": '"stop_reason":"max_tokens"',
+    "/v1/responses": '"reason":"max_output_tokens"',
+    "/api/chat": '"done_reason":"length"',
+}
+CLEAN = (b"[DONE]", b"message_stop", b"response.completed", b'"done":true')
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("path", ASKS)
+@pytest.mark.parametrize("stream", [True, False])
+def test_an_answer_that_was_too_long_says_so(server, path, kind, stream):
+    status, answer = said(server, path, ASKS[path] | {"model": f"short-{kind}", "stream": stream})
+    assert (status, SHORT[path] in answer.decode().replace(": ", ":")) == (200, True), answer
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("path", ASKS)
+def test_a_failure_in_mid_answer_is_no_clean_end(server, path, kind):
+    body = ASKS[path] | {"model": f"errs-{kind}"}
+    status, answer = said(server, path, body | {"stream": True})
+    assert status == 200
+    assert b"error" in answer and not any(word in answer for word in CLEAN), answer
+    status, answer = said(server, path, body | {"stream": False})
+    assert (status, b"error" in answer) == (502, True)
