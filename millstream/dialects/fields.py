@@ -88,7 +88,7 @@ class Fields:
             return None
         whole = isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
         if not whole or int(value) != value:  # 5.0 is one, too
-            raise self.wrong(name, f"has to be a whole number, {least} or more")
+            raise self.wrong(name, f"has to be a whole number from {least} on")
         return int(value)
 
     def flag(self, name: str, default: bool | None = None) -> bool | None:

@@ -47,6 +47,7 @@ def test_a_rich_request_says_all():
     options = question.options
     assert (options.max_tokens, options.top_k, options.stop, options.effort) == (64, 4, ("END",), "low")
     assert options.shape == Shape("json_schema", {"type": "object"})
+    assert read(HI | {"options": {"seed": -1, "num_ctx": 9}}).options.seed == -1
 
 
 def results(*said):

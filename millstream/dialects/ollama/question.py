@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from millstream.dialects.fields import Fields, Object, check_base64, wrong
+from millstream.dialects.fields import WHOLE_MOST, Fields, Object, check_base64, wrong
 from millstream.formats.objects import to_json
 from millstream.question import (
     Image,
@@ -66,7 +66,7 @@ def _question(
             top_k=use.whole("top_k"),
             max_tokens=asked.whole("max_output_tokens", 1) if most is None else most if most > 0 else None,
             stop=use.texts("stop"),
-            seed=use.whole("seed"),
+            seed=use.whole("seed", -WHOLE_MOST),
             presence_penalty=use.number("presence_penalty"),
             frequency_penalty=use.number("frequency_penalty"),
             shape=_shape(asked),
