@@ -14,6 +14,9 @@ from millstream.settings import Secret
 from millstream.upstreams import estimate
 from millstream.upstreams.quotation import quote
 from millstream.upstreams.refusals import failure
+from millstream.wire.json import check
+
+LONG = 1 << 16  # bytes; a shorter payload has few values, whatever they are
 
 Fail = Callable[[Broken, bool], UpstreamError]  # for an error in the answer; whether some of it had come
 
@@ -54,6 +57,8 @@ class Decoder:
         if reader.done:
             return []
         try:
+            if len(payload) > LONG and isinstance(payload, bytes):
+                check(payload)
             events = reader.feed(payload, type)  # type: ignore[arg-type]  # Spark's are texts
         except Broken as broken:
             raise self._fail(broken, self._weight > 0) from None

@@ -9,8 +9,9 @@ from typing import Any
 from flask import Blueprint, Response, g, request
 
 from millstream.access import Caller
+from millstream.dialects.chat.question import offers_functions
 from millstream.dialects.chat.whole import assemble
-from millstream.dialects.chat.writer import Chunks, Writer
+from millstream.dialects.chat.writer import FUNCTIONS, Chunks, Writer
 from millstream.dialects.messages import models as anthropic
 from millstream.events import Api, Call, End, Meta
 from millstream.formats.objects import to_json
@@ -104,6 +105,7 @@ def _start(caller: Caller, api: Api, asked: Request, body: bytes) -> Meta:
         caller=caller.name,
         grace=services().settings.grace if claim else 0,
         api=api,
+        echo={FUNCTIONS: True} if offers_functions(asked.options) else {},
     )
     fingerprint = hashlib.sha256(api.encode() + b"\0" + body).hexdigest() if claim else ""
     return intake.start(caller, call, claim=claim, fingerprint=fingerprint)

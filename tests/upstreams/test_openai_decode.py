@@ -149,3 +149,11 @@ def test_a_document_that_is_no_answer_is_a_failure_and_another_may_be_asked(docu
 
 def recorded(name):
     return (WIRE / "openai" / f"{name}.sse").read_bytes()
+
+
+@pytest.mark.parametrize("type", ["message", "document"])
+def test_a_payload_of_a_million_empty_lists_is_refused_before_python_makes_objects_of_it(type):
+    payload = b'{"choices":[{"message":{"content":"a"}}],"x":[%b0]}' % (b"[]," * 1_000_000)
+    with pytest.raises(UpstreamError) as caught:
+        decoder(CALL).feed(payload, type)
+    assert caught.value.code == "upstream_protocol"

@@ -1,0 +1,147 @@
+"""A tool's loop and a picture, through each kind of upstream, by the makers' own packages.
+
+Behind the kinds stands a second Millstream, whose doors speak all their dialects, and behind that a model that obeys.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import anthropic
+import openai
+import pytest
+
+from tests.system.obedient import Obedient
+from tests.system.server import DEADLINE, Server
+from tests.upstreams.spark_server import API_SECRET, APP_ID, SparkServer, answer, frame
+
+pytestmark = pytest.mark.system
+
+KINDS = {"chat": "openai", "messages": "anthropic", "responses": "responses", "ollama": "ollama"}
+SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+HI: Any = [{"role": "user", "content": "How is it in Paris?"}]
+OPENAI: Any = [{"type": "function", "function": {"name": "weather", "parameters": SCHEMA}}]
+ANTHROPIC: Any = [{"name": "weather", "input_schema": SCHEMA}]
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[Obedient]:
+    with Obedient() as model:
+        yield model
+
+
+@pytest.fixture(scope="module")
+def spark() -> Iterator[SparkServer]:
+    server = SparkServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def server(model: Obedient, spark: SparkServer) -> Iterator[Server]:
+    with Server({"model": {**model.table, "models": list(KINDS)}}) as behind:
+        tables: dict[str, dict[str, object]] = {
+            name: {
+                "kind": kind,
+                "models": [name],
+                "base_url": behind.url + ("/v1" if name in ("chat", "responses") else ""),
+            }
+            for name, kind in KINDS.items()
+        }
+        settings = spark.settings()
+        tables["spark"] = {
+            "kind": "spark",
+            "models": ["4.0Ultra"],
+            "base_url": settings.base_url,
+            "api_key": settings.api_key.reveal(),
+            "app_id": APP_ID,
+            "api_secret": API_SECRET,
+        }
+        with Server(tables) as server:
+            yield server
+
+
+@pytest.fixture
+def sdk(server: Server) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{server.url}/v1", api_key="x", max_retries=0, timeout=DEADLINE) as client:
+        yield client
+
+
+@pytest.fixture
+def claude(server: Server) -> Iterator[anthropic.Anthropic]:
+    with anthropic.Anthropic(base_url=server.url, api_key="x", max_retries=0, timeout=DEADLINE) as client:
+        yield client
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_openais_package_calls_a_tool_and_tells_its_result(sdk, kind):
+    called = sdk.chat.completions.create(model=kind, messages=HI, tools=OPENAI)
+    [call] = called.choices[0].message.tool_calls
+    assert (called.choices[0].finish_reason, call.function.name) == ("tool_calls", "weather")
+    assert json.loads(call.function.arguments) == {"city": "Paris"}
+    result = {"role": "tool", "tool_call_id": call.id, "content": "22 °C"}
+    said = sdk.chat.completions.create(model=kind, messages=[*HI, called.choices[0].message, result], tools=OPENAI)
+    assert (said.choices[0].message.content, said.choices[0].finish_reason) == ("It says 22 °C", "stop")
+    assert (said.usage.prompt_tokens, said.usage.completion_tokens) == (14, 7)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_and_streamed(sdk, kind):
+    with sdk.chat.completions.stream(model=kind, messages=HI, tools=OPENAI) as stream:
+        [call] = stream.get_final_completion().choices[0].message.tool_calls
+    assert (call.id != "", call.function.name, json.loads(call.function.arguments)) == (
+        True,
+        "weather",
+        {"city": "Paris"},
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_anthropics_package_calls_a_tool_and_tells_its_result(claude, kind):
+    called = claude.messages.create(model=kind, max_tokens=99, messages=HI, tools=ANTHROPIC)
+    [call] = called.content
+    assert (called.stop_reason, call.name, call.input) == ("tool_use", "weather", {"city": "Paris"})
+    result = {"type": "tool_result", "tool_use_id": call.id, "content": "22 °C"}
+    turns = [*HI, {"role": "assistant", "content": called.content}, {"role": "user", "content": [result]}]
+    with claude.messages.stream(model=kind, max_tokens=99, messages=turns, tools=ANTHROPIC) as stream:
+        assert "".join(stream.text_stream) == "It says 22 °C"
+        assert stream.get_final_message().stop_reason == "end_turn"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_picture_arrives(sdk, claude, model, kind):
+    url = f"data:image/png;base64,{PNG}"
+    content: Any = [{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": {"url": url}}]
+    source = {"type": "base64", "media_type": "image/png", "data": PNG}
+    sdk.chat.completions.create(model=kind, messages=[{"role": "user", "content": content}])
+    ours = model.asked[-1]["messages"][-1]["content"]
+    claude.messages.create(
+        model=kind,
+        max_tokens=99,
+        messages=[{"role": "user", "content": [content[0], {"type": "image", "source": source}]}],
+    )
+    assert ours == model.asked[-1]["messages"][-1]["content"]
+    assert [part["type"] for part in ours] == ["text", "image_url"]
+    assert ours[1]["image_url"]["url"] == url
+
+
+def test_spark_calls_a_function_and_hears_its_result(sdk, claude, spark):
+    arguments = '{"city":"Paris"}'
+    calls = [frame("", 2, usage=(5, 9), function_call={"name": "weather", "arguments": arguments})]
+    spark.replies += [calls, calls, answer("It ", "is 22 °C.")]
+    called = sdk.chat.completions.create(model="4.0Ultra", messages=HI, tools=OPENAI).choices[0].message
+    assert called.tool_calls[0].function.arguments == arguments
+    [call] = claude.messages.create(model="4.0Ultra", max_tokens=99, messages=HI, tools=ANTHROPIC).content
+    assert call.input == {"city": "Paris"}
+    result = {"role": "tool", "tool_call_id": called.tool_calls[0].id, "content": "22 °C"}
+    said = sdk.chat.completions.create(model="4.0Ultra", messages=[*HI, called, result], tools=OPENAI)
+    assert said.choices[0].message.content == "It is 22 °C."
+    assert spark.questions[-1]["payload"]["message"]["text"][-1]["content"] == "weather gave: 22 °C"
+    with pytest.raises(openai.BadRequestError) as caught:
+        url = f"data:image/png;base64,{PNG}"
+        picture: Any = [{"type": "image_url", "image_url": {"url": url}}]
+        sdk.chat.completions.create(model="4.0Ultra", messages=[{"role": "user", "content": picture}])
+    assert caught.value.param == "messages"
