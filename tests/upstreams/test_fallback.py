@@ -67,6 +67,15 @@ def ask(*members):
 # -- the same one again ----------------------------------------------------------------------------------------
 
 
+def test_what_was_told_behind_the_last_try_is_not_asked_again():
+    upstream = Scripted("a", refused(**BUSY), refused(**BUSY), GOOD)
+    chain = Chain([Member(upstream, retries=1)])
+    with pytest.raises(UpstreamError) as caught:
+        chain.ask(CALL)
+    assert chain.again(caught.value, heard=False) is caught.value
+    assert len(upstream.models) == 2
+
+
 def test_what_was_not_paid_is_asked_again():
     upstream = Scripted("a", refused(**BUSY), refused(**BUSY), GOOD)
     assert ask(Member(upstream, retries=2))[-1].type == "done"
