@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from functools import partial
 
+import msgspec
 from flask import Blueprint, Response, g, request
 
 from millstream.dialects.fields import Fields, decode
-from millstream.events import TERMINAL, Call
-from millstream.responses import HEADERS
+from millstream.events import Call
 from millstream.sockets.client import Client
 from millstream.views import instructions, intake, streams
 from millstream.views.services import services
+from millstream.views.whole import Document, whole
 
 calls = Blueprint("calls", __name__)
 
@@ -36,13 +37,7 @@ def ask(path: str) -> Response:
     client = Client(request.environ, direct=True)
     follower = services().streams.follow(meta, peer=client)
     with streams.watched(client, follower):
-        for batch in follower:
-            if batch and batch[-1].type in TERMINAL:
-                g.end = batch[-1]
-                streams.raise_failure(batch[-1])
-                client.unwatch()
-                return Response(batch[-1].frames[0], content_type="application/json", headers=HEADERS)
-        raise follower.unfinished()
+        return whole(follower, Document(lambda batch: None, lambda done: msgspec.Raw(done.frames[0])), client)
 
 
 for path in PATHS:
