@@ -136,7 +136,7 @@ def test_a_cut_second_choice_is_no_answer(options):
     ("document", "says"),
     [
         ({"error_code": 336006, "error_msg": "the role is odd", "id": "as-abc"}, "the role is odd"),
-        ({"error": {"message": "Context size exceeded", "code": 500}}, "Context size exceeded"),
+        ({"error": {"message": "The engine is away", "code": 500}}, "The engine is away"),
         ({"detail": "Not Found"}, "Not Found"),
         ({"id": "x", "choices": [], "answer": 42}, '"answer": 42'),
     ],
