@@ -13,15 +13,12 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
-import gevent
-import gevent.socket
 from gevent import get_hub
 
 from millstream.sockets.pool import Framing, Pool
 from millstream.sockets.reading import Reading
 
 SIZE = 65536  # bytes of one read
-MUCH = 16384  # bytes of a read after which others have their turn
 NOTHING_YET = (BlockingIOError, ssl.SSLWantReadError)
 
 Read = TypeVar("Read")
@@ -118,11 +115,11 @@ class Body:
         if over or trouble is not None or self._framing.done:
             self._tell(trouble)
 
-    def _payload(self) -> bytes:
-        """Raises EOFError at the body's end where the connection's end is that."""
+    def _payload(self, *, waits: bool = False) -> bytes:
+        """Of one read. Raises EOFError at the body's end where the connection's end is that."""
         try:
-            data = self._received()
-        except NOTHING_YET:
+            data = self._received(waits)
+        except (*NOTHING_YET, TimeoutError):
             raise
         except OSError as error:  # TLS has errors of its own
             raise ConnectionError(str(error)) from error
@@ -137,14 +134,14 @@ class Body:
         if ended is not None:
             ended(trouble)
 
-    def _received(self) -> bytes:
+    def _received(self, waits: bool) -> bytes:
         if self._first:
             data, self._first = self._first, b""
-        elif self._pending is None:
+        elif self._pending is None and not waits:
             data = os.read(self._sock.fileno(), SIZE)  # past gevent's wrapper
         else:
             data = self._sock.recv(SIZE)
-            if data and (more := self._pending()):
+            if data and self._pending is not None and (more := self._pending()):
                 data += self._sock.recv(more)
         return data
 
@@ -157,12 +154,11 @@ class Body:
         """
         if seconds is not None:
             self._sock.settimeout(max(seconds, 0.001))
-        payload = b""
-        while not payload and not self._framing.done:
-            data = self._first or _receive(self._sock)
-            self._first = b""
-            payload = self._framing.feed(data) if data else self._end()
-        return payload
+        with contextlib.suppress(EOFError):
+            while not self._framing.done:
+                if payload := self._payload(waits=True):
+                    return payload
+        return b""
 
     def cease(self) -> None:
         """Calls nothing any more. Idempotent."""
@@ -216,19 +212,3 @@ class Body:
         except ValueError as error:
             raise ConnectionError(str(error)) from error
         return b""
-
-
-def _receive(sock: socket.socket) -> bytes:
-    pending = getattr(sock, "pending", None)
-    try:
-        data = sock.recv(SIZE)
-        # What TLS has decrypted already makes no socket readable.
-        if data and pending and (more := pending()):
-            data += sock.recv(more)
-    except (ConnectionError, TimeoutError):
-        raise
-    except OSError as error:  # TLS has errors of its own
-        raise ConnectionError(str(error)) from error
-    if len(data) >= MUCH and isinstance(sock, gevent.socket.socket):
-        gevent.sleep(0)  # gevent waits only where nothing is there: who always has more would let nobody else run
-    return data
