@@ -3,6 +3,7 @@
   'use strict';
   var talk = null;
   var editing = null; // the question that is in the message box
+  var changed = {}, hearing = null; // ids that other tabs have told of
   var opened = 0; // how many: what is loaded may come when another one is wanted
 
   function now() { return page.running.of(talk.id); }
@@ -218,12 +219,20 @@
     open(null);
   }
 
-  /** Another tab has changed a conversation. */
+  /** Another tab has changed conversations, perhaps all of them at once. */
   function heard(message) {
+    changed[message.talk] = true;
+    clearTimeout(hearing);
+    hearing = setTimeout(heed, 20);
+  }
+
+  function heed() {
+    var mine = changed[talk.id];
+    changed = {};
     page.talks.refresh(function () {
       page.rail.draw();
       removed(page.running.ids().concat(talk.turns.length ? [talk.id] : []).filter(function (id) { return !page.talks.entry(id); }));
-      if (message.talk === talk.id) page.talks.merge(talk, function (fresh) {
+      if (mine) page.talks.merge(talk, function (fresh) {
         if (fresh && !now() && !page.composer.isEditing()) page.talks.turn(talk, page.talks.entry(talk.id).tip);
         page.own.open(talk.own);
         if (!now() || fresh) draw();

@@ -6,6 +6,7 @@
   var MOST = 60; // characters of a title
   var entries = []; // the records, without turns
   var strangers = {}; // ids of turns that came from other tabs
+  var clock = 0, touched = {}; // id → when it was changed here: what is read may be older
 
   /** The first line, cut between characters: an emoji may be several. */
   page.shortened = function (text) {
@@ -39,8 +40,11 @@
 
     /** Reads the list again; `then()`. */
     refresh: function (then) {
+      var asked = clock;
+      function isOlder(talk) { return !(touched[talk.id] > asked); }
       page.archive.talks(function (talks) {
-        entries = talks.filter(function (talk) { return !talk.gone && talk.title; }).sort(later);
+        entries = talks.filter(function (talk) { return !talk.gone && talk.title && isOlder(talk); })
+          .concat(entries.filter(function (talk) { return !isOlder(talk); })).sort(later);
         if (then) then();
       });
     },
@@ -110,12 +114,14 @@
       if (talk.own) set.own = talk.own;
       page.archive.write({talk: talk.id, set: set, turns: turns, files: more.files, drop: more.drop, quiet: more.quiet}, then);
       entries = entries.filter(function (other) { return other !== entry; });
+      touched[talk.id] = ++clock;
       if (set.title || entry.title) entries.push(page.changed(entry, set));
       entries.sort(later);
     },
 
     /** Changes fields of a record: title, named, pinned, own. */
     set: function (id, fields) {
+      touched[id] = ++clock;
       entries = entries.map(function (entry) { return entry.id === id ? page.changed(entry, fields) : entry; });
       page.archive.write({talk: id, set: fields});
     },
@@ -134,7 +140,11 @@
 
     /** Deletes these conversations; `back(then)` lifts that for as long as Undo is offered. */
     remove: function (ids) {
-      var timer = setTimeout(function () { ids.forEach(page.archive.purge); }, page.undo.time + 1000);
+      var timer = setTimeout(function () {
+        ids.forEach(function (id) { if (!page.talks.entry(id)) page.archive.purge(id); }); // it may have been imported again
+      }, page.undo.time + 1000);
+      clock++;
+      ids.forEach(function (id) { touched[id] = clock; });
       entries = entries.filter(function (entry) { return ids.indexOf(entry.id) < 0; });
       ids.forEach(function (id) { page.archive.write({talk: id, set: {gone: Date.now()}}); });
       return function back(then) {
