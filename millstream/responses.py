@@ -46,6 +46,7 @@ class Outlet:
         "_show",
         "end",
         "first",
+        "ready",
         "sent",
         "wake",
     )
@@ -62,6 +63,7 @@ class Outlet:
         self.first: float | None = None
         self.end: Event | None = None
         self.wake: Callable[[], None] = _nothing  # has whoever iterates go on
+        self.ready: Callable[[], list[Event]] = list  # gives what is there at once
         self._batches = batches
         self._format = format
         self._client = client
@@ -77,7 +79,12 @@ class Outlet:
         self._rest = None
         self._client.unwatch()
         self._left()
-        self._pieces, self._left, self.wake = iter(()), _nothing, _nothing  # no cycle is left behind
+        self._pieces, self._left, self.wake, self.ready = (
+            iter(()),
+            _nothing,
+            _nothing,
+            list,
+        )  # no cycle is left behind
 
     def write(self, batch: list[Event]) -> bool:
         """Takes events that are not terminal, while nobody iterates; never blocks. False where it can't take more
@@ -112,6 +119,13 @@ class Outlet:
 
     def _iterate(self) -> Iterator[bytes]:
         piece = self._format.opening()  # an empty one makes the server send the headers
+        batch = self.ready()  # with the opening, in one send
+        if batch and batch[-1].type in TERMINAL:
+            yield from self._end(batch, piece)
+            return
+        if batch:
+            self.first = monotonic()
+            piece += self._format.encode(batch)
         self.sent = len(piece)
         yield piece
         self._rest = b""
@@ -129,11 +143,11 @@ class Outlet:
             yield from self._drain()
         self._client.abort()
 
-    def _end(self, batch: list[Event]) -> Iterator[bytes]:
+    def _end(self, batch: list[Event], piece: bytes = b"") -> Iterator[bytes]:
         self.end = batch[-1]
         if len(batch) > 1:
             self.first = self.first or monotonic()
-        piece = self._format.encode(batch[:-1])
+        piece += self._format.encode(batch[:-1])
         closing = self._format.closing(self._show(self.end) if self._show else self.end)
         piece += closing.says if isinstance(closing, Abort) else closing
         self.sent += len(piece)

@@ -7,6 +7,7 @@ import pytest
 from millstream.events import End, Event, Meta
 from millstream.formats import Options
 from millstream.formats.html import Html
+from millstream.formats.sse import Sse
 from millstream.formats.text import Text
 from millstream.responses import Outlet
 from millstream.sockets.gathering import Gathering
@@ -170,3 +171,16 @@ def test_a_piece_of_nothing_is_not_written_since_an_empty_chunk_is_the_last():
     body = Outlet(batches(), Half(META, Options()), client, lambda: None)
     list(body)
     assert (outcome, client.got) == ([True], [])
+
+
+@pytest.mark.parametrize("there", [[Event(text="one", n=1)], [Event(text="one", n=1), DONE]])
+def test_what_is_there_already_goes_out_with_the_opening(there):
+    body = Outlet(iter([[DONE]]), Sse(META, Options()), Client(), lambda: None)
+    body.ready = lambda: there
+    alone = Sse(META, Options())
+    first, *rest = body
+    assert first == b"".join(
+        [alone.opening(), alone.encode(there[:1])] + ([alone.closing(DONE)] if there[1:] else [])
+    )
+    assert b"".join(rest) == (b"" if there[1:] else alone.closing(DONE))
+    assert body.end is DONE

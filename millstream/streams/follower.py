@@ -114,6 +114,13 @@ class Follower:
                 return [] if not self._left else None
         return None
 
+    def ready(self) -> list[Event]:
+        """What was pushed already, without waiting."""
+        batch = [] if self._behind or self._left else self._pushed()
+        if batch:
+            self.after = batch[-1].n
+        return batch
+
     def _coming(self) -> list[Event]:
         return (not self._behind and self._pushed()) or self._from_log()
 

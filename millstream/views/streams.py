@@ -261,7 +261,7 @@ def streamed(follower: Follower, format: Format, client: Client) -> Response:
     response = stream_response(follower, format, client, left, show=to_operator if intake.by_operator() else None)
     body = response.response
     assert isinstance(body, Outlet)
-    follower.write, body.wake = body.write, follower.nudge
+    follower.write, body.wake, body.ready = body.write, follower.nudge, follower.ready
     return response
 
 
