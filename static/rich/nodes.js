@@ -157,7 +157,7 @@ function image(token, stack, words) {
 function formula(token, onheight) {
   const display = token.markup === "display";
   const name = "formula" + (display ? " display" : token.content.length > 40 ? " wide" : "");
-  const node = element(token.block ? "div" : "span", name === "formula" ? { class: name } : { class: name, tabindex: "0" });
+  const node = element(token.block ? "div" : "span", { class: name, dir: "ltr", ...(name === "formula" ? {} : { tabindex: "0" }) });
   node.source = token.info;
   node.fill = (drawn) => drawFormula(drawn, { tex: token.content, source: token.info, display, onheight });
   return node;

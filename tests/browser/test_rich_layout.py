@@ -147,6 +147,20 @@ def test_text_marks_and_bars_stand_where_the_text_begins(page: Any, text: str, s
     assert staged(page, text, script) == expected
 
 
+def test_formulas_stand_where_they_belong_in_either_direction(page: Any) -> None:
+    staged(page, "$x^2$ שלום\n\n\\[ y = 1 \\]\n\nend\n", "")
+    wait(page, "element.querySelectorAll('math').length === 2")
+    inline, middle = page.execute_script(
+        """
+        const all = element.getBoundingClientRect();
+        const [first, second] = [...element.querySelectorAll("math")].map((one) => one.getBoundingClientRect());
+        return [all.right - first.right, second.left + second.right - all.left - all.right];
+        """
+    )
+    assert inline < 1  # right to left begins at the right
+    assert abs(middle) < 2
+
+
 @pytest.mark.parametrize("first", [1, 98, 998, 1986, 123456789])
 def test_a_number_has_room_for_all_its_digits(page: Any, first: int) -> None:
     room = staged(
