@@ -30,9 +30,10 @@ def version() -> Response:
 
 @ollama.post("/api/show")
 def show() -> Response:
-    """What a model can: what its upstream takes is not known, so all that Ollama knows of."""
+    """What a model can, as far as its upstream's list says."""
     caller = intake.caller(starts=False)
     asked = Fields(decode(intake.body(services().settings.max_body)))
     name = asked.text("model", "") or asked.text("name")
-    intake.find(caller, doors.model(caller, OLLAMA, name))
-    return doors.document(models.shown())
+    found = doors.model(caller, OLLAMA, name)
+    intake.find(caller, found)
+    return doors.document(models.shown(services().models.model(found)))

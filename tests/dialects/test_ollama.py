@@ -9,7 +9,9 @@ from msgspec.structs import replace
 
 from millstream.dialects.blocks import Blocks
 from millstream.dialects.dates import rfc3339
+from millstream.dialects.models import Model
 from millstream.dialects.ollama.answer import Writer, settled, whole
+from millstream.dialects.ollama.models import shown
 from millstream.dialects.ollama.question import read, read_generate
 from millstream.errors import RequestError
 from millstream.formats import Abort
@@ -149,3 +151,15 @@ def test_a_heartbeat_is_a_line_with_nothing_in_it():
 )
 def test_a_date_is_the_one_of_the_calendar(seconds, text):
     assert rfc3339(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("model", "can"),
+    [
+        (None, ["completion", "tools", "vision", "thinking"]),
+        (Model("m", tools=True, vision=False), ["completion", "tools", "thinking"]),
+        (Model("m", tools=False), ["completion", "vision", "thinking"]),
+    ],
+)
+def test_a_model_is_shown_with_what_its_list_says(model, can):
+    assert shown(model)["capabilities"] == can

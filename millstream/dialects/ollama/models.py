@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from millstream.dialects.models import Model
+
 Object = dict[str, Any]
 
 VERSION = "0.15.0"  # of Ollama: what its clients may expect of this server
@@ -30,8 +32,10 @@ def running(names: Sequence[str]) -> Object:
     return {"models": [_model(name) | more for name in names]}
 
 
-def shown() -> Object:
-    can = ["completion", "tools", "vision", "thinking"]
+def shown(model: Model | None) -> Object:
+    """What is not known to be missing, it can."""
+    lacks = {"tools": model.tools, "vision": model.vision} if model else {}
+    can = [what for what in ("completion", "tools", "vision", "thinking") if lacks.get(what) is not False]
     return {
         "details": DETAILS,
         "model_info": {},
