@@ -8,6 +8,27 @@ from tests.browser.chat import ELSEWHERE, Chat
 
 THOUGHT = ["<think>", "The wheel turns ", "the stone.", "</think>", "A mill", " turns."]
 WHY = "How does a mill work?"
+DRAWN = r"""The power of a wheel is $P = \rho g Q h \eta$, where \(h\) is the height:
+
+\[ \eta = \frac{P_{out}}{\rho g Q h} \approx 0.85 \]
+
+```python
+def power(height, flow):
+    return 0.85 * 9810 * flow * height  # in watts
+```
+
+- [x] ارتفاع الماء
+- [ ] كمية الماء
+
+> اقتباس قصير
+
+1986. The comet came by.
+1987. Nothing much, for $5 or 10$.
+
+| Wheel | Power |
+|---|---|
+| https://mill.example/a/very/long/address/that/does/not/end/on/this/line | 12 kW |
+"""
 
 
 def empty(chat: Chat) -> None:
@@ -36,6 +57,13 @@ def streaming(chat: Chat) -> None:
 def done(chat: Chat) -> None:
     chat.upstream.tokens = list(THOUGHT)
     chat.asked_and_ended(WHY)
+
+
+def drawn(chat: Chat) -> None:
+    """An answer with a little of everything."""
+    chat.upstream.tokens = [DRAWN[n : n + 20] for n in range(0, len(DRAWN), 20)]
+    chat.asked_and_ended(WHY)
+    chat.wait("document.querySelectorAll('math').length === 3")
 
 
 def reconnecting(chat: Chat) -> None:
@@ -194,6 +222,7 @@ STATES: dict[str, Callable[[Chat], None]] = {
         thinking,
         streaming,
         done,
+        drawn,
         reconnecting,
         stopped,
         failed,
