@@ -213,7 +213,7 @@ def test_the_address_is_known(fake, monkeypatch):
         ({"thinking": -1}, "thinking is -1"),
         ({"thinking": True}, "thinking is True"),
         ({"thinking": "much"}, "thinking is 'much'"),
-        ({"deployment": "x"}, "deployment; of its own the kind anthropic has"),
+        ({"deployment": "x"}, "deployment is no setting of the kind anthropic; of its own"),
     ],
 )
 def test_a_wrong_setting_is_named(fake, extra, words):
