@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from millstream.dialects.completions.question import write
+from millstream.dialects.completions.request import write
 from millstream.events import Call
 from millstream.settings import UpstreamSettings
 from millstream.upstreams import asked, table

@@ -11,7 +11,7 @@ import pytest
 
 from millstream.dialects.abilities import Abilities
 from millstream.dialects.chat import request as chat
-from millstream.dialects.completions import question as completions
+from millstream.dialects.completions import request as completions
 from millstream.dialects.messages import request as messages
 from millstream.dialects.ollama import request as ollama
 from millstream.dialects.responses import request as responses

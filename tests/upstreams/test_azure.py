@@ -108,7 +108,7 @@ def test_an_older_version_that_knows_no_usage_is_asked_without(fake):
         ("https://a.example/openai/deployments/x", {}, "the endpoint alone"),
         ("https://a.example", {"api_version": 2024}, "api_version is 2024"),
         ("https://a.example", {"deployment": ["x"]}, "deployment is"),
-        ("https://a.example", {"engine": "x"}, "engine is no setting of the kind azure; of its own it has api_version"),
+        ("https://a.example", {"engine": "x"}, "engine is no setting of the kind azure; of its own it has api"),
     ],
 )
 def test_a_wrong_setting_is_named(fake, base_url, extra, words):

@@ -7,7 +7,7 @@ import pytest
 from msgspec import structs
 
 from millstream.dialects.chat.question import read
-from millstream.dialects.completions.question import prompt
+from millstream.dialects.completions.request import prompt
 from millstream.errors import RequestError
 from millstream.events import Call
 from millstream.settings import SettingError
