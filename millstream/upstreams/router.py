@@ -151,10 +151,8 @@ class Router:
     @property
     def default(self) -> str:
         """The model that answers where none is named: the settings' one, else the first that answers chats of the
-        first list. Waits for that. Raises UpstreamError where there is no list."""
+        first list. Waits for that, but not for long. Raises MillstreamError where there is none."""
         if not self._default:
-            for catalogue in self._catalogues.values():
-                catalogue.renew()
             found = self.models()
             if not found:
                 trouble = next((one.trouble for one in self._catalogues.values() if one.trouble), None)

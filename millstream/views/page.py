@@ -6,12 +6,21 @@ import secrets
 
 from flask import Blueprint, Response, make_response, render_template, request
 
-from millstream.errors import RequestError
+from millstream.access import Caller
+from millstream.errors import MillstreamError, RequestError
 from millstream.views import failures, intake, scripts
 from millstream.views.presets import listed
 from millstream.views.services import services
 
 page = Blueprint("page", __name__)
+
+
+def _default_model(caller: Caller) -> str:
+    """ "" as long as no upstream has said which models it has: that is no reason to show no page."""
+    try:
+        return intake.default_model(caller)
+    except MillstreamError:
+        return ""
 
 
 @page.get("/")
@@ -32,7 +41,7 @@ def index() -> Response:
             token=caller.token,
             signed_in=caller.session is not None,
             models=intake.models(caller),
-            default_model=intake.default_model(caller),
+            default_model=_default_model(caller),
             presets=listed(caller),
             version=scripts.version(),
             operator=intake.by_operator(),

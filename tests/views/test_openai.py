@@ -362,3 +362,15 @@ def test_only_a_key_lets_an_answer_wait_for_its_client(client, app, monkeypatch,
     monkeypatch.setattr(use, "start", spy)
     client.post(CHAT, json={"messages": HI}, headers={"Idempotency-Key": key} if key else {})
     assert [(call.grace, call.api) for call in started] == [(grace, "openai")]
+
+
+def test_where_no_list_can_be_had_the_page_opens_and_a_question_says_why(make_app):
+    server = Fake()  # 404 for the list
+    client = make_app(upstreams=(UpstreamSettings("up", "openai", (), server.address),)).test_client()
+    assert [client.get(path).status_code for path in ("/", "/v1/models", "/readyz", "/api/tags")] == [200] * 4
+    refused = client.post("/chat", json={"prompt": "Hi"})
+    assert (refused.status_code, refused.json["error"]["code"]) == (502, "upstream_protocol")
+    assert "gave no list of its models" in refused.text
+    server.replies = [ANSWER]
+    assert client.post("/chat?format=text", json={"prompt": "Hi", "model": "any"}).text == "Hello"
+    server.close()
