@@ -5,7 +5,7 @@
 /** In ms if not said otherwise; may be changed before `open`. */
 var LIMITS = {
 	start: 4000, // until `start`, which the server sends within 2 s
-	beside: 1500, // until a way that shows nothing is polled beside
+	beside: 2200, // until a way that shows nothing is polled beside: longer than the server takes to `start`
 	silence: 35000, // heartbeats come every 15 s
 	burst: 2500, // what comes at once after so long was held back
 	renew: 262144, // characters an XMLHttpRequest keeps
