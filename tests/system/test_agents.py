@@ -96,7 +96,7 @@ def test_a_tool_edits_a_file(agent, server, upstream, tmp_path):
 def test_a_cut_connection_is_paid_once(agent, server, upstream, tmp_path):
     with Cutter(server.port, [PLACES[agent]], (DOORS[agent],)) as cutter:
         ran = run(agent, cutter.port, "slow", tmp_path)
-        assert cutter.cut == 1
+        assert cutter.cut == 1, (ran, server.text())
     assert (ran.returncode, edited(tmp_path)) == (0, "changed\n"), ran
     assert len(turns(upstream)) == 2
 
