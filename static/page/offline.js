@@ -13,7 +13,7 @@
   function used() {
     var scope = location.origin + page.root + '/';
     var all = window.performance.getEntriesByType('resource').map(function (entry) { return entry.name; });
-    return [scope].concat(all.filter(function (name) {
+    return [scope, scope + 'static/icons/icon-192.png'].concat(all.filter(function (name) {
       return name.indexOf(scope) === 0 && /^(static\/|page\.js\?|logo|manifest\.webmanifest)/.test(name.slice(scope.length));
     }));
   }

@@ -18,12 +18,12 @@ from tests.system.screen import Screen
 from tests.system.server import Server
 
 OUT = ROOT / "docs/screenshots"
-HEIGHTS = {1280: 900, 390: 844}
+HEIGHTS = {1280: 900, 768: 900, 390: 844}
 # Each state at both widths, in both themes by turns; some in every language.
 LOOKS = [(1280, "light", "en"), (390, "dark", "en")]
 MORE = {
     name: [(1280, "dark", "zh"), (390, "light", "ru"), (390, "light", "zh")] for name in ("empty", "talk", "failed")
-}
+} | {name: [(768, "light", "ru"), (1280, "dark", "zh")] for name in ("attached", "own", "search", "too_long")}
 EVERY = list(itertools.product(HEIGHTS, ("light", "dark"), ("en", "zh", "ru")))
 
 TALK = {

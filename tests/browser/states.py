@@ -128,8 +128,7 @@ def versions(chat: Chat) -> None:
 
 
 def deleted(chat: Chat) -> None:
-    chat.asked_and_ended(WHY)
-    chat.click("nav li .tool")
+    menu(chat)
     chat.click(".item.danger")
     chat.wait("document.querySelector('.undo')")
 

@@ -101,6 +101,8 @@ def test_without_the_server_the_page_opens_and_shows_what_is_kept(chat: Chat) ->
         chat.wait_text(".answer .text.rich", WHOLE)
         chat.click("nav .new")
         assert chat.texts("nav .talk") == ["How does a mill work?"]
+        said = [line["message"] for line in chat.browser.get_log("browser") if line["source"] != "network"]
+        assert [line for line in said if "icon from the Manifest" not in line] == []  # Chromium asks past the worker
     finally:
         chat.door.open()
 
