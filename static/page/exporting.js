@@ -1,4 +1,4 @@
-/* Conversations as files: JSON, which importing.js reads, and Markdown for people. docs/chat-page.md tells the format. */
+/* Conversations as files: JSON, which importing.js reads, and Markdown for people. docs/page.md tells the format. */
 (function (page) {
   'use strict';
 
