@@ -122,7 +122,8 @@ class Call(Struct, frozen=True):
     are all fields of the request's body as they came but model, messages and stream (a prompt, too).
     The first `hidden` messages are the server's own, from its preset: they are for the upstream alone. `preset` is
     its name, "none" if the question wants none, "" where there are none. `question` is the whole question where it
-    came through a dialect; `echo` and `kept` go into the Meta.
+    came through a dialect; `headers` came with it, for an upstream of the same one. `echo` and `kept` go into the
+    Meta.
     """
 
     model: str
@@ -135,6 +136,7 @@ class Call(Struct, frozen=True):
     preset: str = ""
     via: tuple[str, str] = ("", "")
     question: Question | None = None
+    headers: dict[str, str] = {}
     echo: dict[str, Any] = {}
     kept: list[dict[str, Any]] | None = None
 

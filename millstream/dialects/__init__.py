@@ -66,7 +66,8 @@ class Dialect(Struct, frozen=True, kw_only=True):
     - `chat`: the name under which the newest answer of a conversation is found;
     - `once`: the same question in that conversation can only be a repeat, which gets the same answer;
     - `detached`: it goes on though nobody follows it, and unstreamed is answered with what `begun` gives;
-    - `aliases`: other names of a model.
+    - `aliases`: other names of a model;
+    - `passed_headers`: those of a request that say how its body is to be read, for an upstream of the same dialect.
     """
 
     name: str
@@ -87,3 +88,4 @@ class Dialect(Struct, frozen=True, kw_only=True):
     aliases: Callable[[str], Sequence[str]] = lambda name: (name,)
     headers: Mapping[str, str] = {}
     id_headers: Sequence[str] = ("x-request-id",)
+    passed_headers: Sequence[str] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -29,12 +30,12 @@ class Exchange:
         self._client = Client(settings, headers)
         self._concessions = Concessions()
 
-    def ask(self, path: str, asked: dict[str, Any], model: str) -> Body:
+    def ask(self, path: str, asked: dict[str, Any], model: str, headers: Mapping[str, str] | None = None) -> Body:
         """Once more where the refusal says how. Raises Refused, UpstreamError, and RequestError (bad_field)."""
-        return self._concessions.ask(asked, model, lambda question: self._post(path, encode(question)))
+        return self._concessions.ask(asked, model, lambda question: self._post(path, encode(question), headers))
 
-    def _post(self, path: str, body: bytes) -> Body:
-        response = self._client.post(path, body)
+    def _post(self, path: str, body: bytes, headers: Mapping[str, str] | None) -> Body:
+        response = self._client.post(path, body, headers)
         if response.status != 200:
             said = response.body.beginning(*ERROR_BODY)
             if said.startswith(answers.GZIP):  # its status says enough

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import weakref
+from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
@@ -51,12 +52,15 @@ class Client:
             if self._connector.password:
                 token = base64.b64encode(self._connector.password.encode()).decode()
                 lines["Proxy-Authorization"] = f"Basic {token}"
-        self._lines = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        self._headers = lines
+        self._lines = _lines(lines)
 
-    def post(self, path: str, body: bytes) -> Response:
-        """Sends JSON to this path under the base_url, and waits for the response's head. Raises UpstreamError."""
+    def post(self, path: str, body: bytes, headers: Mapping[str, str] | None = None) -> Response:
+        """Sends JSON to this path under the base_url, and waits for the response's head. `headers` stand in the place
+        of those of the same name. Raises UpstreamError."""
+        lines = _lines({**self._headers, **headers}) if headers else self._lines
         length = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-        return self._send(path, f"POST {self._path}{path} HTTP/1.1\r\n{self._lines}{length}\r\n".encode() + body)
+        return self._send(path, f"POST {self._path}{path} HTTP/1.1\r\n{lines}{length}\r\n".encode() + body)
 
     def get(self, path: str, seconds: float) -> Response:
         """As `post`; the head has to come within so many seconds."""
@@ -89,3 +93,7 @@ class Client:
         except BaseException:  # killed
             sock.close()
             raise
+
+
+def _lines(headers: Mapping[str, str]) -> str:
+    return "".join(f"{name}: {value}\r\n" for name, value in headers.items())

@@ -39,7 +39,8 @@ class Kind(Plain):
 
     def ask(self, call: Call) -> Answer:
         try:
-            body = self._exchange.ask(self.path(call), self.request(call), call.model)
+            headers = call.headers if self.passes(call) else None
+            body = self._exchange.ask(self.path(call), self.request(call), call.model, headers)
         except Refused as refused:
             raise self.refusal(refused, call) from refused
         decoder = Decoder(self.reader(call), call, self.name, self._secrets, passing=self.passes(call))

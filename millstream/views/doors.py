@@ -109,6 +109,7 @@ def _begin(caller: Caller, dialect: Dialect, question: Question, digest: str) ->
         grace=inf if dialect.detached(question) and intake.may_keep(caller) else services().settings.grace,
         api=dialect.name,
         question=question,
+        headers={name: request.headers[name] for name in dialect.passed_headers if name in request.headers},
         echo=dialect.echo(question),
         kept=dialect.kept(question),
     )

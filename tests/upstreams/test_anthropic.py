@@ -139,7 +139,12 @@ def test_openais_words_for_options(fake):
 def test_through_its_own_door_everything_passes_as_it_came(fake):
     server = fake(REPLY)
     body = {"model": "alias", "max_tokens": 50, "messages": [user("a")], "metadata": {"user_id": "x"}, "new": [1.0]}
-    *came, done = events(anthropic(server), Call("m", [user("a")], api="messages", question=read(body)))
+    headers = {"anthropic-version": "2026-10-21", "anthropic-beta": "context-1"}
+    call = Call("m", [user("a")], api="messages", question=read(body), headers=headers)
+    *came, done = events(anthropic(server), call)
+    head = server.requests[0].partition(b"\r\n\r\n")[0].decode()
+    said = dict(line.split(": ") for line in head.split("\r\n") if line.startswith("anthropic"))
+    assert said == headers and head.count("anthropic-version") == 1
     assert json.loads(server.requests[0].partition(b"\r\n\r\n")[2]) == body | {"model": "m", "stream": True}
     passed = [json.loads(frame) for event in (*came, done) for frame in event.frames]
     lines = (WIRE / "anthropic" / "thinking.sse").read_text("utf-8").splitlines()

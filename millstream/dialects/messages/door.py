@@ -16,4 +16,5 @@ MESSAGES = Dialect(
     whole=whole,
     refuse=refuse,
     id_headers=("request-id",),
+    passed_headers=("anthropic-version", "anthropic-beta"),
 )
