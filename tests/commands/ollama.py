@@ -12,15 +12,17 @@ WORDS = ("one", " two", " three")
 class Ollama:
     """`with Ollama("llama3.2") as server:` answers at server.host; `asked` are the models that questions named."""
 
-    def __init__(self, *models: str) -> None:
+    def __init__(self, *models: str, ours: bool = False) -> None:
+        """`ours`: it also has what Millstream has, /readyz."""
         self.models = models
+        self.ours = ours
         self.asked: list[str] = []
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 listed = [{"id": name, "object": "model", "owned_by": "library"} for name in outer.models]
-                found = self.path == "/v1/models"
+                found = self.path == "/v1/models" or (outer.ours and self.path == "/readyz")
                 self._send(200 if found else 404, "application/json", json.dumps({"object": "list", "data": listed}))
 
             def do_POST(self) -> None:

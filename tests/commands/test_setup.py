@@ -92,3 +92,15 @@ def test_a_server_without_a_model_is_told(config, monkeypatch):
         monkeypatch.setenv("OLLAMA_HOST", ollama.host)
         code, said = run("--yes")
     assert code == 1 and "ollama pull llama3.2" in said
+
+
+@pytest.mark.parametrize(("provider", "title"), list(candidates.LOCAL.items()))
+def test_each_server_is_found_at_its_usual_address_but_millstream_itself_is_none(
+    config, monkeypatch, provider, title
+):
+    with Ollama("m") as server, Ollama("m", ours=True) as millstream:
+        for found, host in ((True, server.host), (False, millstream.host)):
+            usual = replace(PROVIDERS[provider], base_url=f"http://{host}/v1")
+            monkeypatch.setitem(candidates.PROVIDERS, provider, usual)
+            says = [one.says for one in candidates.look({})]
+            assert says == ([f"{title} at http://{host}/v1: 1 model"] if found else [])
