@@ -45,7 +45,8 @@ from millstream.usage import Ledger
 
 
 def _read_settings() -> tuple[Settings, str, int]:
-    """The settings, the model that answers where a request names none, and the number of workers.
+    """The settings, the model that answers where a request names none ("" if only an upstream's list will tell, which
+    the master doesn't ask for), and the number of workers.
 
     Raises SettingError for all that would keep a worker from starting.
     """
@@ -58,7 +59,7 @@ def _read_settings() -> tuple[Settings, str, int]:
     if settings.keys:
         open_secret(settings.session_secret)
     Ledger(settings.database).check()
-    return settings, Router(settings).default, workers
+    return settings, Router(settings).named, workers
 
 
 def _bind() -> str:
@@ -200,7 +201,7 @@ def post_worker_init(worker: Any) -> None:
     advice = warning(settings, host) if port else ""
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "::1": "[::1]"}.get(host, host)  # noqa: S104
     where = f"http://{host}:{port}/" if port else host
-    print(f"Millstream: {where} — {_model} answers", flush=True)
+    print(f"Millstream: {where}" + (f" — {_model} answers" if _model else ""), flush=True)
     print(f"Millstream: {summary(settings)}", flush=True)
     if advice:
         print(f"Millstream: {advice}", flush=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from millstream.errors import MillstreamError
 from millstream.settings import SettingError, load
 from millstream.upstreams.router import Router
 
@@ -15,5 +16,9 @@ def models() -> None:
         router = Router(load())
     except SettingError as error:
         raise click.ClickException(str(error)) from None
-    for name in dict.fromkeys((router.default, *router.models())):
-        click.echo(f"{name}\tdefault" if name == router.default else name)
+    try:
+        default = router.default
+    except MillstreamError as error:
+        raise click.ClickException(error.message) from None
+    for name in dict.fromkeys((default, *router.models())):
+        click.echo(f"{name}\tdefault" if name == default else name)

@@ -149,6 +149,11 @@ class Router:
             raise SettingError(f"{says} {model!r}, which no upstream has: {error.message}") from error
 
     @property
+    def named(self) -> str:
+        """The default one, if it is known by the settings or by now, else "". Waits for nothing."""
+        return self._default
+
+    @property
     def default(self) -> str:
         """The model that answers where none is named: the settings' one, else the first that answers chats of the
         first list. Waits for that, but not for long. Raises MillstreamError where there is none."""
@@ -159,7 +164,7 @@ class Router:
                 says = "No model is known yet; name one, or set MILLSTREAM_MODEL."
                 raise trouble or MillstreamError("model_not_found", says, param="model")
             self._default = found[0]
-            log.info("No model is set: asking %s, the first of the list. MILLSTREAM_MODEL chooses one.", found[0])
+            log.warning("No model is set: asking %s, the first of the list. MILLSTREAM_MODEL chooses one.", found[0])
         return self._default
 
     def find(self, model: str) -> Upstream:

@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.upstreams.fake import Fake, whole
+
 pytestmark = pytest.mark.system
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -165,3 +167,20 @@ def test_a_worker_just_forked_hears_its_end(tmp_path: Path, number: signal.Signa
     environ = {**os.environ, "MILLSTREAM_STORE": f"file:{tmp_path}/streams", "MILLSTREAM_CONFIG": os.devnull}
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environ, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+LIST = b'{"data":[{"id":"text-embedding-x"},{"id":"gpt-x"},{"id":"gpt-y"}]}'
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_with_a_key_alone_it_starts_whether_there_is_a_list_of_models_or_not(tmp_path: Path, listed: bool) -> None:
+    with closing(Fake()) as upstream:
+        if listed:
+            upstream.models = whole(body=LIST)
+        environ = {"OPENAI_API_KEY": "sk-x", "OPENAI_BASE_URL": upstream.address}
+        with start(tmp_path, **environ) as server:
+            assert server.stdout is not None
+            said = server.stdout.readline()
+            assert said.startswith("Millstream: http://127.0.0.1:") and "answers" not in said
+            wanted = "asking gpt-x, the first of the list" if listed else "The list of models could not be had"
+            until(lambda: wanted in (tmp_path / "stderr").read_text())
