@@ -6,8 +6,11 @@ import threading
 import gevent
 import pytest
 
+from millstream.settings import UpstreamSettings
 from millstream.sockets import names
 from millstream.sockets.names import Names, NameServerSilent
+from millstream.upstreams.openai import OpenAI
+from tests.upstreams.fake import failure
 
 FOUND = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.7", 80))]
 WAIT = 30.0
@@ -79,3 +82,14 @@ def test_a_name_that_is_not_there_is_said_and_asked_for_again(server, name):
 def test_an_address_needs_no_name_server():
     assert Names().addresses("127.0.0.1", 80, 0.0)[0][4] == ("127.0.0.1", 80)
     assert Names().addresses("::1", 80, 0.0)[0][4][:2] == ("::1", 80)
+
+
+def test_an_upstream_whose_name_server_hangs_is_not_said_to_be_unknown(server):
+    over = threading.Event()
+    server.says = lambda: over.wait(WAIT)
+    settings = UpstreamSettings("x", "openai", base_url="http://hangs-too.example/v1", connect=0.05)
+    error = failure(OpenAI(settings))
+    over.set()
+    assert (error.code, error.paid, error.status) == ("connect_timeout", False, 504)
+    assert "no name server answered" in error.message and "DNS" in error.message
+    gevent.wait(list(names.NAMES._lookups.values()), timeout=WAIT)
