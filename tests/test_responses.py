@@ -184,3 +184,11 @@ def test_what_is_there_already_goes_out_with_the_opening(there):
     )
     assert b"".join(rest) == (b"" if there[1:] else alone.closing(DONE))
     assert body.end is DONE
+
+
+def test_after_close_it_takes_and_gives_nothing_however_often_it_is_closed():
+    left, client = [], Client()
+    body = Outlet(iter([[DONE]]), Text(META, Options()), client, lambda: left.append(1))
+    body.close()
+    body.close()
+    assert (body.write(says("late")), list(body), left, client.got) == (False, [], [1], [])
