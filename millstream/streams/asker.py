@@ -29,7 +29,7 @@ class Asker:
     def __init__(self, upstream: Upstream, call: Call, sink: Asked) -> None:
         self._upstream = upstream
         self._call: Call | None = call
-        self._sink = sink
+        self._sink: Asked | None = sink
         self._answer: Pushed | None = None
         self._closed = False
         self.asked = False  # the upstream's code runs, or has run
@@ -52,7 +52,7 @@ class Asker:
         in its pool; what is still being asked is given up in this turn of the event loop."""
         if self._closed:
             return
-        self._closed, self._call = True, None
+        self._closed, self._call, self._sink = True, None, None
         answer, self._answer = self._answer, None
         greenlet, self._greenlet = self._greenlet, None
         if answer is not None:
@@ -76,14 +76,15 @@ class Asker:
             self._begin(Bridge(answer, self._upstream.name) if isinstance(answer, Blocking) else answer)
 
     def _refused(self, error: MillstreamError) -> None:
-        if not self._closed:
+        if self._sink is not None:
             self._sink.fail(error)  # not `over`: the chain has asked everybody already
 
     def _begin(self, answer: Pushed) -> None:
-        if self._closed:  # while it was accepted
+        sink = self._sink
+        if sink is None:  # while it was accepted
             answer.close()
             return
         self._answer, self._greenlet = answer, None
-        self._sink.accept()
+        sink.accept()
         if not self._closed:
-            answer.begin(self._sink)
+            answer.begin(sink)

@@ -54,7 +54,7 @@ class Chain(Plain):
         self._tried = 0  # how often the member at this place has been asked again
         self._refusals: list[MillstreamError] = []
         self._wait = 0.0  # s before it is asked again
-        self._told: MillstreamError | None = None  # the refusal behind all others: nobody is left to be asked
+        self._all_refused = False
         self._turn(members[0])
 
     def ask(self, call: Call) -> Answer | Blocking:
@@ -77,7 +77,7 @@ class Chain(Plain):
 
     def again(self, error: MillstreamError, heard: bool) -> MillstreamError | None:
         """None where there is an upstream to be asked, the same or the next one."""
-        if error is self._told:
+        if self._all_refused:
             return error
         member = self._members[self._place]
         others = self._members[self._place + 1 :]
@@ -106,8 +106,9 @@ class Chain(Plain):
         if self._place:
             log.warning("%s There is nobody else to ask.", error.message)
         self._turn(self._members[0])
-        self._told, self._refusals = self._refusals[0], []
-        return self._told
+        self._all_refused = True
+        first, self._refusals = self._refusals[0], []  # not kept: its traceback holds the question
+        return first
 
     def _turn(self, member: Member) -> None:
         spent = 0.0 if self._begun is None else time.monotonic() - self._begun

@@ -6,6 +6,7 @@ No prompt, no answer, no key, no address and no query: only names that are the s
 from __future__ import annotations
 
 import logging
+import weakref
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -66,6 +67,12 @@ def register(app: Flask, kind: str) -> None:
     """`kind` is json or text."""
     app.before_request(_begin)
     app.after_request(partial(_await, WRITE[kind]))
+    app.teardown_request(_release)
+
+
+def _release(_: BaseException | None) -> None:
+    """werkzeug's request and its environ hold each other: no cycle is left behind."""
+    request.environ.pop("werkzeug.request", None)
 
 
 def _begin() -> None:
@@ -87,7 +94,8 @@ def _await(write: Write, response: Response) -> Response:
     if file and not log.isEnabledFor(logging.DEBUG):
         return response
     _blame(line, g.get("failure"))
-    over = partial(_over, write, line, g.begun, response, g.get("end"))
+    # A weak one, as the response keeps this: else each waits, with its question, for the garbage collector.
+    over = partial(_over, write, line, g.begun, weakref.ref(response), g.get("end"))
     if response.direct_passthrough:  # a static file, whose response is not told when it is over
         over()
     else:
@@ -95,7 +103,9 @@ def _await(write: Write, response: Response) -> Response:
     return response
 
 
-def _over(write: Write, line: Line, begun: float, response: Response, end: Event | None) -> None:
+def _over(write: Write, line: Line, begun: float, weak: weakref.ref[Response], end: Event | None) -> None:
+    if (response := weak()) is None:
+        return
     line.time, line.ms = _now(), _ms(monotonic() - begun)
     body = response.response
     if isinstance(body, Outlet):
