@@ -4,6 +4,9 @@ import json
 
 import pytest
 
+from millstream.dialects.chat import writer as chat
+from millstream.dialects.messages import answer as messages
+from millstream.dialects.ui import answer as ui
 from millstream.events import End, Event, Failure, Meta, Piece, Usage
 from millstream.formats import Options
 from millstream.formats.sse import Sse
@@ -92,3 +95,9 @@ def test_no_block_is_without_data():
     assert Sse.HEARTBEAT == b": ping\n"
     *blocks, rest = body.split(b"\n\n")
     assert ["data: " in block.decode() for block in blocks] == [True, True] and rest == Sse.HEARTBEAT
+
+
+@pytest.mark.parametrize("writer", [Sse, chat.Writer, messages.Writer, ui.Writer])
+def test_a_heartbeat_is_a_comment_and_no_block(writer):
+    """Libraries that report blocks without data would report it."""
+    assert writer.HEARTBEAT == b": ping\n"

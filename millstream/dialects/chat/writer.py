@@ -94,7 +94,7 @@ class Writer:
     NAME: ClassVar[str] = "openai"
     MEDIA_TYPE: ClassVar[str] = "text/event-stream"
     CONTENT_TYPE: ClassVar[str] = "text/event-stream; charset=utf-8"
-    HEARTBEAT: ClassVar[bytes] = b": ping\n\n"
+    HEARTBEAT: ClassVar[bytes] = b": ping\n"
 
     def __init__(self, meta: Meta, usage: bool) -> None:
         self._chunks = Chunks(meta)
