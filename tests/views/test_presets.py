@@ -20,8 +20,8 @@ SYSTEM = {"role": "system", "content": SECRET}
 @pytest.fixture
 def calls(monkeypatch):
     """What the upstream is asked."""
-    calls, stream = [], Demo.stream
-    monkeypatch.setattr(Demo, "stream", lambda self, call: calls.append(call) or stream(self, call))
+    calls, asked = [], Demo.ask
+    monkeypatch.setattr(Demo, "ask", lambda self, call: calls.append(call) or asked(self, call))
     return calls
 
 

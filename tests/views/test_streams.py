@@ -190,7 +190,7 @@ def test_a_page_drawn_again_shows_the_question_again(client):
 def test_an_answer_that_is_to_be_kept_goes_on_though_nobody_follows(make_app, path, asked, may, own, reason):
     key = KeySettings("a", digest("ms-a"), keep=own)
     client = make_app(keep=may, keys=(key,), grace=0.01, grace_new=0.2).test_client()
-    asks = {"prompt": "Hi", "model": "demo?hold=0.6&pace=100000", "keep": asked}
+    asks = {"prompt": "Hi", "model": f"demo?hold={0.6 if reason == 'stop' else 30}&pace=100000", "keep": asked}
     with client.post(path, json=asks, headers={"Authorization": "Bearer ms-a"}) as response:
         url = response.headers.get("Content-Location") or response.json["url"]
     poll = {"headers": {"Authorization": "Bearer ms-a", "Accept": "application/json"}}
