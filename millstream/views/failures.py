@@ -92,7 +92,7 @@ def _nothing_here() -> str:
     if root not in APIS:
         return "There is nothing at this address."
     rules = [rule for rule in current_app.url_map.iter_rules() if rule.rule.startswith(f"/{root}/")]
-    there = sorted(re.sub("<.*?>", "{id}", rule.rule) for rule in rules)
+    there = sorted(re.sub("<[^<>]*>", "{id}", rule.rule) for rule in rules)
     return f"There is no {request.method} {request.path[:100]} here; there are {', '.join(dict.fromkeys(there))}."
 
 
