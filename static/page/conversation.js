@@ -68,10 +68,11 @@
     page.composer.draw();
   }
 
-  /** Takes turns away that nobody answered. */
+  /** Takes turns away that nobody answered; another version that there was comes in sight again. */
   function take(which, turns) {
+    var parent = which.nodes[turns[0].parent];
     turns.forEach(function (turn) { delete which.nodes[turn.id]; });
-    page.talks.turn(which, turns[0].parent || undefined);
+    page.talks.turn(which, page.branches.latest(which.nodes, parent));
     if (which.turns.length) return page.talks.save(which, [], {drop: turns.map(function (turn) { return turn.id; })});
     page.talks.remove([which.id]);
     talk = page.talks.fresh();

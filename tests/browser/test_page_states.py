@@ -106,6 +106,19 @@ def test_a_refused_question_is_in_the_box_alone_and_the_notice_counts_down(chat:
     assert len(chat.questions()) == 1
 
 
+def test_an_edited_question_that_is_refused_leaves_the_version_before(chat: Chat) -> None:
+    chat.asked_and_ended("First?")
+    chat.asked_and_ended("Second?")
+    chat.door.says("/chat", 429, "requests", retry_after=30)
+    chat.click("[data-edit]")
+    chat.ask(" Really?")
+    chat.wait("document.querySelector('.notice')")
+    assert chat.texts(".bubble") == ["First?", "Second?"]
+    assert chat.find("#message").get_attribute("value") == "Second? Really?"
+    chat.browser.refresh()
+    chat.wait_text(".bubble", "Second?")
+
+
 def test_a_refused_question_stays_where_something_else_was_written_meanwhile(chat: Chat) -> None:
     chat.upstream.before_headers = 1.0
     chat.door.says("/chat", 429, "requests", retry_after=0)
