@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from app import create_app
 from millstream.errors import CODES
 from millstream.settings import TABLES, Secret, Settings, UpstreamSettings, load
 from millstream.upstreams.router import KINDS
+from tests.docs import example_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = {
@@ -42,6 +44,13 @@ def test_every_setting_stands_in_the_table_with_its_default() -> None:
     rows = [row(setting) for setting in fields(Settings) if setting.name not in TABLES]
     table = "| setting | default | |\n|---|---|---|\n" + "\n".join(rows)
     assert table in DOCUMENTS["docs/settings.md"]
+
+
+def test_the_example_file_has_every_setting_and_can_be_read() -> None:
+    written = (ROOT / "deploy/millstream.example.toml").read_text("utf-8")
+    assert written == example_settings.text()
+    lines = [line[2:] for line in written.partition("# [upstreams")[0].splitlines() if re.match(r"# \w+ = ", line)]
+    assert set(tomllib.loads("\n".join(lines))) == {setting.name for setting in fields(Settings)} - set(TABLES)
 
 
 def test_every_address_is_named() -> None:
