@@ -119,7 +119,7 @@ def test_without_script_stop_goes_when_the_answer_has_ended(page: Chat) -> None:
     page.upstream.tokens = ["one", " two"]
     page.run("window.stream = Millstream.open({body: {prompt: 'How?'}});")
     page.wait("stream.state === 'done'")
-    page.browser.get(page.run("return location.href.replace(/\\/$/, '') + stream.url + '?format=html'"))
+    page.browser.get(f"http://localhost:{page.door.port}{page.run('return stream.url')}?format=html")
     assert page.text(".answer .text") == "one two"
     assert boxes(page, ".stop") == [None]
     assert boxes(page, ".dock")[0]
