@@ -19,7 +19,7 @@
   }
 
   function fileName(title, ending) {
-    return (title.replace(/[\\\/:*?"<>|\u0000-\u001f\u202a-\u202e\s]+/g, ' ').trim().slice(0, 60) || 'conversation') + ending;
+    return (page.shortened(title.replace(/[\\\/:*?"<>|\u0000-\u001f\u202a-\u202e\s]+/g, ' ')) || 'conversation') + ending;
   }
 
   /** `then(turns)`: with the contents of what they carry. */
