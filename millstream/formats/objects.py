@@ -14,6 +14,7 @@ from millstream.formats import Options, facts
 _ENCODER = msgspec.json.Encoder()
 CHOICE = "choice"
 _BLANKS = bytes.maketrans(b"\r\n", b"  ")
+_CR, _LF = b"\r\n"  # as numbers: `in` finds them eight times as fast as bytes
 _UNKNOWN = Failure("The answer failed, and why is not known. Ask again.", "server_error", "internal")
 
 
@@ -55,22 +56,33 @@ def said(event: Event) -> dict[str, Any]:
 
 def to_json(value: Any) -> bytes:
     """UTF-8 JSON in one line, whatever splits it. Halves of surrogate pairs become U+FFFD."""
+    return one_line(encoded(value))
+
+
+def encoded(value: Any) -> bytes:
+    """The same, where a text may still have U+2028, U+2029 and U+0085 in it: see `escaped`."""
     try:
-        return one_line(_ENCODER.encode(value))
+        return _ENCODER.encode(value)
     except UnicodeEncodeError:
-        return one_line(valid(json.dumps(value, ensure_ascii=False, separators=(",", ":"))).encode())
+        return valid(json.dumps(value, ensure_ascii=False, separators=(",", ":"))).encode()
 
 
 def one_line(document: bytes) -> bytes:
-    """The same JSON without line ends: neither those between its values, nor U+2028, U+2029 and U+0085 in its texts,
-    where line readers of httpx, requests and Python split (str.splitlines)."""
-    if b"\xe2\x80" in document:
-        document = document.replace(b"\xe2\x80\xa8", rb"\u2028").replace(b"\xe2\x80\xa9", rb"\u2029")
-    if b"\xc2\x85" in document:
-        document = document.replace(b"\xc2\x85", rb"\u0085")
-    if b"\n" in document or b"\r" in document:
+    """The same JSON without line ends: neither those between its values, nor any in its texts."""
+    document = escaped(document)
+    if _LF in document or _CR in document:
         document = document.translate(_BLANKS)
     return document
+
+
+def escaped(texts: bytes) -> bytes:
+    """Without U+2028, U+2029 and U+0085, where line readers of httpx, requests and Python split (str.splitlines).
+    It takes many documents as fast as one."""
+    if texts.isascii():
+        return texts
+    if b"\xe2\x80" in texts:
+        texts = texts.replace(b"\xe2\x80\xa8", rb"\u2028").replace(b"\xe2\x80\xa9", rb"\u2029")
+    return texts.replace(b"\xc2\x85", rb"\u0085")
 
 
 def valid(text: str) -> str:

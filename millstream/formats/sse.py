@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from millstream.events import TERMINAL, Event, Meta
 from millstream.formats import Abort, Options
-from millstream.formats.objects import ending, kind, said, start, to_json
+from millstream.formats.objects import encoded, ending, escaped, kind, said, start, to_json
 
 # The default type is `message`: without an `event:` line it costs nothing.
 _HEADS = {"message": b"", "reasoning": b"event: reasoning\n"}
@@ -47,11 +47,11 @@ class Sse:
         for event in batch:
             head = _HEADS.get(event.type)
             if head is not None and not event.choice:
-                text = to_json(event.text)
+                text = encoded(event.text)
                 pieces.append(b'%bdata: {"text":%b}\nid: %b.%d\n\n' % (head, text, self._id, event.n))
             elif event.type not in TERMINAL:
                 pieces.append(self._event(b"event: %b\n" % kind(event).encode(), to_json(said(event)), event.n))
-        return b"".join(pieces)
+        return escaped(b"".join(pieces))
 
     def closing(self, event: Event) -> bytes | Abort:
         return self._event(b"event: %b\n" % event.type.encode(), to_json(ending(event)), event.n)
