@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from itertools import product
 from pathlib import Path
 
 import pytest
 
 from millstream.dialects.blocks import Blocks
+from millstream.dialects.chat import chunks
 from millstream.dialects.chat.reader import Chunks
 from millstream.dialects.chat.request import messages, options
 from millstream.dialects.messages.question import read as read_messages
@@ -127,3 +130,46 @@ def test_the_usage_has_its_details():
     details = b'"prompt_tokens_details":{"cached_tokens":4},"completion_tokens_details":{"reasoning_tokens":3}'
     reader.feed(b'{"choices":[],"usage":{"prompt_tokens":14,"completion_tokens":7,%b}}' % details)
     assert reader.usage == Usage(14, 7, cached=4, reasoning=3)
+
+
+VALUES = (None, "", "a", "\u2028é", 0, 1, 0.0, False, [], ["x"], {}, {"prompt_tokens": 1})
+
+
+def with_each_value(field):
+    """A chunk of text in which the field of that name has each of VALUES, wherever such a field may stand."""
+    for place, value in product(range(3), VALUES):
+        delta = {"content": "a"}
+        choice = {"delta": delta}
+        chunk = {"choices": [choice], "model": "m"}
+        (chunk, choice, delta)[place][field] = value
+        yield json.dumps(chunk).encode()
+
+
+FIELDS = {name for kind in (chunks.Chunk, chunks.Choice, chunks.Delta) for name in kind.__struct_fields__}
+OURS = {"exact", "valid"}  # no upstream's
+
+
+@pytest.mark.parametrize("field", sorted(FIELDS - OURS))
+def test_the_fast_way_takes_a_chunk_that_is_only_text_and_no_other(field):
+    for payload in with_each_value(field):
+        chunk = chunks.read(payload)
+        text = chunk.only_text()
+        assert chunks.read_text(payload) == ((text, chunk.model) if text else None), payload
+
+
+@pytest.mark.parametrize("odd", [b'{"choices":[]}', b'{"choices":[{"delta":{"content":"a"}},{}]}', b"{} x", b"[]"])
+def test_the_fast_way_takes_one_choice(odd):
+    assert chunks.read_text(odd) is None
+
+
+def test_after_a_chunk_of_another_kind_the_text_goes_on():
+    said = [{"content": "a"}, {"content": "b"}, {"reasoning": "c"}, {"content": "d"}, {"content": "e"}]
+    reader = Chunks()
+    events = [reader.feed(json.dumps({"choices": [{"delta": delta}]}).encode()) for delta in said]
+    assert [(event.type, event.text) for batch in events for event in batch] == [
+        ("message", "a"),
+        ("message", "b"),
+        ("reasoning", "c"),
+        ("message", "d"),
+        ("message", "e"),
+    ]

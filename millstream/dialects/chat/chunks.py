@@ -6,10 +6,10 @@ https://platform.openai.com/docs/api-reference/chat-streaming, …/completions
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct, defstruct
 
 from millstream.dialects.reading import count
 from millstream.dialects.reasons import SUCCESS
@@ -94,7 +94,28 @@ class Chunk(Struct, gc=False):
         return next((usage for place in places if place is not None and (usage := _usage(place))), None)
 
 
+def _bare(kind: type[Struct], field: str, type: Any, **optional: Any) -> Any:
+    """`kind` with this field and the optional ones, each a type and a default. All others are absent or null; else
+    it can't be decoded."""
+    others = {name: (None, None) for name in kind.__struct_fields__ if name != field} | optional
+    fields = [(name, *found) for name, found in others.items()]
+    return defstruct(f"Bare{kind.__name__}", [(field, type), *fields], gc=False)
+
+
+_BareDelta = _bare(Delta, "content", Annotated[str, Meta(min_length=1)])
+_BareChoice = _bare(Choice, "delta", _BareDelta, index=(Literal[0], 0))
+_BareChunk = _bare(Chunk, "choices", tuple[_BareChoice], model=(str | None, None))  # type: ignore[valid-type]
 _decode = msgspec.json.Decoder(Chunk).decode
+_decode_bare = msgspec.json.Decoder(_BareChunk).decode
+
+
+def read_text(payload: bytes) -> tuple[str, str | None] | None:
+    """Text and model of a chunk that is `only_text`, in half the time of `read`; None where it may be another."""
+    try:
+        chunk: Any = _decode_bare(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return chunk.choices[0].delta.content, chunk.model
 
 
 def read(payload: bytes) -> Chunk:

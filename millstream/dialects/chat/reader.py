@@ -25,6 +25,7 @@ class Chunks(Reader):
         self._answers = answers
         self._choices: dict[int, Choice] = {}
         self._thinking = Thinking() if think else None
+        self._flowing = False  # the last chunk was only text, and so may be the next
 
     def feed(self, payload: bytes, type: str = "message") -> list[Event]:
         self.frame = None
@@ -35,11 +36,12 @@ class Chunks(Reader):
                 return []
         if type == "error":
             raise Broken(reason_in(payload))
-        chunk = chunks.read(payload)
-        if (text := chunk.only_text()) and self._flows():
-            self.model = chunk.model or self.model
+        if self._flowing and (read := chunks.read_text(payload)) is not None:
+            self.model = read[1] or self.model
             self.frame = payload
-            return [Event("message", text)]
+            return [Event("message", read[0])]
+        self._flowing = False
+        chunk = chunks.read(payload)
         if (chunk.error is not None or chunk.code is not None) and chunk.failed:
             raise Broken(reason_in(payload), elsewhere=type == "document")
         if chunk.model:
@@ -54,6 +56,7 @@ class Chunks(Reader):
             counted = usage is not None and not chunk.choices
             some = self.finished or counted or all(choice.said for choice in self._choices.values())
             self.finished = some and self._all_ended()
+        self._flowing = chunk.only_text() is not None and self._flows()
         return events
 
     def _flows(self) -> bool:
