@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import inf
 
 from millstream.errors import NotFound
@@ -21,6 +21,16 @@ def worker_name() -> str:
 def size(event: Event) -> int:
     """In bytes, about."""
     return len(event.text) + (sum(map(len, event.frames)) if event.frames else 0)
+
+
+def size_of(batch: Sequence[Event]) -> int:
+    """The same for many at once: no call for each."""
+    total = 0
+    for event in batch:
+        total += len(event.text)
+        if event.frames:
+            total += sum(map(len, event.frames))
+    return total
 
 
 def slice_of(events: list[Event], start: int, limit: int) -> list[Event]:
@@ -105,7 +115,7 @@ class MemoryStore:
         # Events count from 1 without gaps, so a log's length is its last number.
         before = len(log.events)
         log.events += [event for event in batch if event.n > before]
-        added = sum(size(event) for event in log.events[before:])
+        added = size_of(log.events[before:])
         log.size += added
         self._used += added
         if log.events and log.events[-1].type in TERMINAL:

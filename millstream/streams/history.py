@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from math import ceil
 
 import gevent
@@ -26,11 +26,15 @@ class Tally:
         self._pieces = 0  # events with something written in them
         self._weight = 0.0
 
-    def add(self, batch: Iterable[Event]) -> None:
-        for event in batch:
-            if event.text:
-                self._pieces += 1
-                self._weight += weight(event.text)
+    def add(self, batch: Sequence[Event]) -> None:
+        if len(batch) == 1:
+            text = batch[0].text
+            self._pieces += text != ""
+        else:
+            texts = [event.text for event in batch if event.text]
+            self._pieces += len(texts)
+            text = "".join(texts)
+        self._weight += weight(text)
 
     def usage(self, prompt: int) -> Usage:
         output = ceil(self._weight)

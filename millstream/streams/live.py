@@ -27,7 +27,7 @@ from millstream.events import TERMINAL, Call, End, Event, Meta, believable, numb
 from millstream.settings import Settings
 from millstream.settings.prices import cost
 from millstream.stores import Store, StoreLost
-from millstream.stores.memory import size
+from millstream.stores.memory import size_of
 from millstream.streams.asker import Asker
 from millstream.streams.history import Tally
 from millstream.streams.meter import Meter
@@ -110,7 +110,7 @@ class Live:
         heard = monotonic()
         self._meter.batch(self.upstream.name, len(events), None if self.first is None else heard - self._heard)
         self._heard = heard
-        self._size += sum(map(size, events))
+        self._size += size_of(events)
         self._tally.add(events)
         if self.first is None:
             self.first = heard

@@ -186,7 +186,7 @@ class Answer:
 
 def _payloads(data: bytes) -> list[bytes]:
     """Mostly one. Some relays (of GLM, Kimi) put one line end between events: then each line is one."""
-    if b"\n" not in data or _is_json(data):
+    if data.find(b"\n") < 0 or _is_json(data):
         return [data]
     lines = [line for line in data.split(b"\n") if line.strip()]
     return lines if all(line == b"[DONE]" or _is_json(line) for line in lines) else [data]
