@@ -14,7 +14,7 @@ from millstream.formats import Options, facts
 _ENCODER = msgspec.json.Encoder()
 CHOICE = "choice"
 _BLANKS = bytes.maketrans(b"\r\n", b"  ")
-_CR, _LF = b"\r\n"  # as numbers: `in` finds them eight times as fast as bytes
+_CR, _LF = b"\r\n"  # `in` finds a number eight times as fast as bytes
 _UNKNOWN = Failure("The answer failed, and why is not known. Ask again.", "server_error", "internal")
 
 

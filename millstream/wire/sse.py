@@ -7,6 +7,7 @@ from msgspec import Struct
 from millstream.wire.lines import LONGEST, Lines
 
 BOM = b"\xef\xbb\xbf"
+CR = ord("\r")  # `in` finds a number eight times as fast as bytes
 QUICK = 1 << 17  # bytes that are held at most: they are joined with each read
 
 
@@ -122,4 +123,4 @@ class Decoder:
 
 def _plain(data: bytes) -> bool:
     """Whether it may be the beginning of an event of one line with LF behind it."""
-    return (data.startswith(b"data: ") or b"data: ".startswith(data)) and b"\r" not in data
+    return (data.startswith(b"data: ") or b"data: ".startswith(data)) and CR not in data
