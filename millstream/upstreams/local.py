@@ -15,6 +15,9 @@ from pathlib import Path
 
 from msgspec import structs
 
+from millstream.dialects.abilities import check
+from millstream.dialects.chat import question as chat
+from millstream.dialects.chat.request import ABILITIES as CHAT
 from millstream.errors import UpstreamError
 from millstream.events import Call
 from millstream.settings import ROOT, Secret, SettingError, Settings, UpstreamSettings
@@ -33,6 +36,7 @@ AGAIN = 0.1  # s between two tries while the model is loading
 ENOUGH = 512  # tokens after which the packaged model, which has 135 million weights, goes round in circles
 # What https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct shows; llama.cpp's own 0.8 makes it ramble.
 PACKAGED = {"max_tokens": ENOUGH, "temperature": 0.2, "top_p": 0.9}
+ABILITIES = structs.replace(CHAT, image=False, file=False, audio=False)  # its server loads no projector
 
 
 class Local(Plain):
@@ -52,6 +56,10 @@ class Local(Plain):
 
     def ask(self, call: Call) -> Answer:
         """While the model is loading it waits, up to the first token's limit."""
+        if question := call.question or (
+            call.messages and chat.read({"model": call.model, "messages": call.messages})
+        ):
+            check(question, ABILITIES)
         call = structs.replace(call, options=self._defaults | call.options)
         deadline = time.monotonic() + self.deadlines.first_token
         while True:

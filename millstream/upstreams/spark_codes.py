@@ -15,6 +15,8 @@ from millstream.upstreams.quotation import quote
 from millstream.upstreams.refusals import refusal
 from millstream.upstreams.spark_signing import SKEW
 
+LIMITED = "upstream_limited"
+
 
 class Meaning(Struct, frozen=True):
     """`says` goes on from the upstream's name. `again`: another try makes sense, before the first token, and isn't
@@ -56,9 +58,11 @@ CODES = {
     ),
     10907: Meaning("can't take so many tokens. Shorten the conversation", "bad_request"),
     11200: Meaning("has no authorisation or quota left for this app_id. See iFlytek's console", elsewhere=True),
-    11201: Meaning("has reached the limit of today. Ask tomorrow, or raise it in iFlytek's console", elsewhere=True),
-    11202: Meaning("has reached the limit of this second. Try again", again=True, wait=1.0),
-    11203: Meaning("has reached the limit of answers at one time. Try again later", again=True),
+    11201: Meaning(
+        "has reached the limit of today. Ask tomorrow, or raise it in iFlytek's console", LIMITED, elsewhere=True
+    ),
+    11202: Meaning("has reached the limit of this second. Try again", LIMITED, again=True, wait=1.0),
+    11203: Meaning("has reached the limit of answers at one time. Try again later", LIMITED, again=True),
 }
 UNKNOWN = Meaning("failed with a code that is not known here. Ask again", "upstream_broke")
 
@@ -66,7 +70,7 @@ UNKNOWN = Meaning("failed with a code that is not known here. Ask again", "upstr
 def failure(name: str, code: int, message: str, secrets: Iterable[Secret], begun: bool) -> UpstreamError:
     """For a frame with a code that is not 0. `begun`: some of the answer has been shown."""
     meaning = CODES.get(code, UNKNOWN)
-    ours = "upstream_broke" if begun and meaning.code == "upstream_refused" else meaning.code
+    ours = "upstream_broke" if begun and meaning.code in ("upstream_refused", LIMITED) else meaning.code
     what, _, advice = meaning.says.partition(". ")
     return UpstreamError(
         ours,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from millstream.dialects.abilities import Abilities
+from millstream.dialects.abilities import Abilities, check
 from millstream.dialects.chat import request as chat
 from millstream.dialects.completions import request as completions
 from millstream.dialects.messages import request as messages
@@ -32,11 +32,13 @@ from millstream.question import (
     ToolCall,
     ToolChoice,
 )
+from millstream.upstreams import local
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "upstreams.md"
 ULTRA = spark.MODELS["4.0Ultra"]
 KINDS: dict[str, tuple[Abilities, Callable[[Question], Any]]] = {
-    "openai, azure, local": (chat.ABILITIES, chat.write),
+    "openai, azure": (chat.ABILITIES, chat.write),
+    "local": (local.ABILITIES, lambda question: check(question, local.ABILITIES) or chat.write(question)),
     "anthropic": (messages.ABILITIES, lambda question: messages.write(question, 9, {})),
     "responses": (responses.ABILITIES, responses.write),
     "ollama": (ollama.ABILITIES, ollama.write),

@@ -12,12 +12,12 @@ Object = dict[str, Any]
 
 WORDS = ["Suddenly", "a", "stream", "came", "by", "and", "told", "its", "story", "to", "whoever", "came"]
 # Names of models: what they do beside obeying.
-MODELS = ("plain", "thinks", "slow", "breaks", "errs", "short")
+MODELS = ("plain", "thinks", "slow", "breaks", "errs", "short", "busy")
 
 
 class Obedient:
     """`asked` has every body. A slow model waits `pace` seconds before each word; what `breaks` does so once, in the
-    middle; what `errs` sends an error there, each time."""
+    middle; what `errs` sends an error there, each time. A busy one refuses with 429."""
 
     def __init__(self, pace: float = 0.05) -> None:
         self.asked: list[Object] = []
@@ -53,8 +53,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.upstream.asked.append(asked)
-        if not self.path.endswith("/chat/completions"):
-            return self._other(asked)
+        if not self.path.partition("?")[0].endswith("/chat/completions"):
+            return self._whole({"object": "list", "data": [{"embedding": [0.5]}], "usage": {"prompt_tokens": 3}})
+        if asked["model"].startswith("busy"):
+            return self._whole({"error": {"message": "slow down", "code": "rate_limit_exceeded"}}, 429)
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Connection", "close")
@@ -92,9 +94,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"data: %b\n\n" % json.dumps(whole).encode())
         self.wfile.flush()
 
-    def _other(self, asked: Object) -> None:
-        body = json.dumps({"object": "list", "data": [{"embedding": [0.5]}], "usage": {"prompt_tokens": 3}}).encode()
-        self.send_response(200)
+    def _whole(self, said: Object, status: int = 200) -> None:
+        body = json.dumps(said).encode()
+        self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -1,10 +1,13 @@
-"""Each door over each kind of upstream that speaks HTTP: a tool is called, and its result sent back. Behind it stands
-another Millstream, whose doors are those upstreams."""
+"""Each door over each kind of upstream: texts, tools, pictures, ends, failures, and the refusal of what a kind can't.
+
+Behind most kinds stands another Millstream, whose doors are those upstreams; Azure and Spark have fakes of their own,
+and the local model is the real one."""
 
 from __future__ import annotations
 
 import http.client
 import json
+import re
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any
@@ -12,13 +15,17 @@ from typing import Any
 import pytest
 
 from tests.system.clients import DEADLINE
-from tests.system.obedient import Obedient
+from tests.system.obedient import WORDS, Obedient
 from tests.system.server import Server
+from tests.upstreams.spark_server import SparkServer, answer, error, frame
 
 pytestmark = pytest.mark.system
 
 Object = dict[str, Any]
-KINDS = {"openai": "/v1", "anthropic": "", "responses": "/v1", "ollama": ""}
+KINDS = {"openai": "/v1", "anthropic": "", "responses": "/v1", "ollama": "", "azure": ""}  # these can do everything
+TEXTS = {**KINDS, "completions": "/v1"}
+WHAT = ("plain", "thinks", "short", "errs", "busy")
+SPARK = {"plain": "4.0Ultra", "errs": "max-32k", "busy": "generalv3.5"}
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 FUNCTION = {"type": "function", "function": {"name": "weather", "parameters": SCHEMA}}
 HI: Object = {"role": "user", "content": "Hi"}
@@ -31,16 +38,37 @@ def upstream() -> Iterator[Obedient]:
         yield upstream
 
 
+def reply(question: Object) -> list[str]:
+    """What Spark says, by the model that is asked."""
+    failures = {SPARK["errs"]: [frame("Suddenly ", 0), error(10012)], SPARK["busy"]: [error(11202)]}
+    return failures.get(question["parameter"]["chat"]["domain"]) or answer(*(f"{word} " for word in WORDS))
+
+
 @pytest.fixture(scope="module")
-def server(upstream: Obedient) -> Iterator[Server]:
-    models = {kind: [f"{what}-{kind}" for what in ("thinks", "short", "errs")] for kind in KINDS}
-    with Server({"up": {**upstream.table, "models": [*chain.from_iterable(models.values())]}}) as behind:
-        ours = {
-            kind: {"kind": kind, "base_url": behind.url + path, "models": models[kind], "retries": 0}
-            for kind, path in KINDS.items()
+def spark() -> Iterator[SparkServer]:
+    spark = SparkServer(reply)
+    yield spark
+    spark.close()
+
+
+@pytest.fixture(scope="module")
+def server(upstream: Obedient, spark: SparkServer) -> Iterator[Server]:
+    models = {kind: [f"{what}-{kind}" for what in WHAT] for kind in TEXTS}
+    # Its door for completions asks for chats.
+    table = {**upstream.table, "models": [*chain.from_iterable(models.values())], "completions": False}
+    with Server({"up": table}) as behind:
+        urls = {kind: behind.url + path for kind, path in TEXTS.items()} | {"azure": upstream.url.removesuffix("/v1")}
+        ours: dict[str, Object] = {
+            kind: {"kind": kind, "base_url": url, "models": models[kind], "retries": 0} for kind, url in urls.items()
         }
+        ours["spark"] = {**spark.table, "models": [*SPARK.values()], "retries": 0}
+        ours["local"] = {"kind": "local", "models": ["short-local"]}
         with Server(ours) as server:
             yield server
+
+
+def model(what: str, kind: str) -> str:
+    return SPARK[what] if kind == "spark" else f"{what}-{kind}"
 
 
 def said(server: Server, path: str, body: Object) -> tuple[int, bytes]:
@@ -99,8 +127,24 @@ def ollama(server: Server, model: str) -> tuple[Object, str]:
     return call["function"]["arguments"], last["message"]["content"]
 
 
+def ui(server: Server, model: str) -> tuple[Object, str]:
+    turn = {"role": "user", "parts": [{"type": "text", "text": "Hi"}]}
+    body = {"model": model, "messages": [turn], "tools": [{"name": "weather", "parameters": SCHEMA}]}
+    (call,) = (chunk for chunk in chunks(server, body) if chunk["type"] == "tool-input-available")
+    done = {"state": "output-available", "toolCallId": call["toolCallId"], "input": call["input"], "output": "22"}
+    answered = {"role": "assistant", "parts": [{"type": "step-start"}, {"type": "tool-weather", **done}]}
+    last = chunks(server, body | {"messages": [turn, answered]})
+    return call["input"], "".join(chunk["delta"] for chunk in last if chunk["type"] == "text-delta")
+
+
+def chunks(server: Server, body: Object) -> list[Object]:
+    status, answer = said(server, "/ui/chat", body)
+    assert status == 200, answer
+    return [json.loads(data) for data in re.findall(rb"^data: (\{.*)$", answer, re.MULTILINE)]
+
+
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("door", [chat, messages, responses, ollama])
+@pytest.mark.parametrize("door", [chat, messages, responses, ollama, ui])
 def test_a_tool_is_called_and_its_result_sent_back(server, upstream, door, kind):
     before = len(upstream.asked)
     arguments, text = door(server, f"thinks-{kind}")
@@ -132,45 +176,108 @@ SEEN = {
     },
     "/v1/responses": {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": PNG}]}]},
     "/api/chat": {"messages": [{"role": "user", "content": "", "images": [PNG.partition(",")[2]]}], "stream": False},
+    "/ui/chat": {"messages": [{"role": "user", "parts": [{"type": "file", "mediaType": "image/png", "url": PNG}]}]},
 }
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("path", SEEN)
 def test_a_picture_arrives(server, upstream, path, kind):
-    ask(server, path, SEEN[path] | {"model": f"thinks-{kind}"})
+    assert said(server, path, SEEN[path] | {"model": f"thinks-{kind}"})[0] == 200
     assert PNG in json.dumps(upstream.asked[-1]["messages"])
 
 
 ASKS: dict[str, Object] = {
-    "/v1/chat/completions": {"messages": [HI]},
-    "/v1/messages": {"messages": [HI], "max_tokens": 99},
-    "/v1/responses": {"input": "Hi"},
-    "/api/chat": {"messages": [HI]},
+    "/v1/chat/completions": {"messages": [HI], "max_tokens": 4},
+    "/v1/messages": {"messages": [HI], "max_tokens": 4},
+    "/v1/responses": {"input": "Hi", "max_output_tokens": 4},
+    "/api/chat": {"messages": [HI], "options": {"num_predict": 4}},
+    "/ui/chat": {"messages": [{"role": "user", "parts": [{"type": "text", "text": "Hi"}]}], "max_tokens": 4},
+}
+# Where the text stands: streamed, whole.
+TEXT = {
+    "/v1/chat/completions": ("content", "content"),
+    "/v1/messages": ("text", "text"),
+    "/v1/responses": ("delta", "text"),
+    "/api/chat": ("content", "content"),
+    "/ui/chat": ("delta", "delta"),
 }
 SHORT = {
     "/v1/chat/completions": '"finish_reason":"length"',
     "/v1/messages": '"stop_reason":"max_tokens"',
     "/v1/responses": '"reason":"max_output_tokens"',
     "/api/chat": '"done_reason":"length"',
+    "/ui/chat": '"finishReason":"length"',
 }
-CLEAN = (b"[DONE]", b"message_stop", b"response.completed", b'"done":true')
+CLEAN = {
+    "/v1/chat/completions": b"[DONE]",
+    "/v1/messages": b"message_stop",
+    "/v1/responses": b"response.completed",
+    "/api/chat": b'"done":true',
+    "/ui/chat": b'"finish"',
+}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*TEXTS, "spark"])
+@pytest.mark.parametrize("path", ASKS)
+@pytest.mark.parametrize("stream", [True, False])
+def test_the_text_arrives(server, path, kind, stream):
+    status, answer = said(server, path, ASKS[path] | {"model": model("plain", kind), "stream": stream})
+    text = re.findall(rf'"{TEXT[path][not stream]}": ?"([^"]*)"', answer.decode())
+    assert (status, "".join(text)) == (200, "".join(f"{word} " for word in WORDS)), answer
+
+
+@pytest.mark.parametrize("kind", [*TEXTS, "local"])  # Spark doesn't say why it ends
 @pytest.mark.parametrize("path", ASKS)
 @pytest.mark.parametrize("stream", [True, False])
 def test_an_answer_that_was_too_long_says_so(server, path, kind, stream):
     status, answer = said(server, path, ASKS[path] | {"model": f"short-{kind}", "stream": stream})
     assert (status, SHORT[path] in answer.decode().replace(": ", ":")) == (200, True), answer
+    assert re.search(rf'"{TEXT[path][not stream]}": ?"\w', answer.decode()), answer
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*TEXTS, "spark"])
+@pytest.mark.parametrize("path", ASKS)
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_failure_before_the_first_byte_is_a_status(server, path, kind, stream):
+    status, answer = said(server, path, ASKS[path] | {"model": model("busy", kind), "stream": stream})
+    assert (status, b"error" in answer or path == "/ui/chat") == (429, True), answer
+
+
+@pytest.mark.parametrize("kind", [*TEXTS, "spark"])
 @pytest.mark.parametrize("path", ASKS)
 def test_a_failure_in_mid_answer_is_no_clean_end(server, path, kind):
-    body = ASKS[path] | {"model": f"errs-{kind}"}
+    body = ASKS[path] | {"model": model("errs", kind)}
     status, answer = said(server, path, body | {"stream": True})
     assert status == 200
-    assert b"error" in answer and not any(word in answer for word in CLEAN), answer
-    status, answer = said(server, path, body | {"stream": False})
-    assert (status, b"error" in answer) == (502, True)
+    assert b"error" in answer and CLEAN[path] not in answer, answer
+    if path != "/ui/chat":  # it streams always
+        status, answer = said(server, path, body | {"stream": False})
+        assert (status, b"error" in answer) == (502, True)
+
+
+TOOLS: dict[str, Object] = {
+    "/v1/chat/completions": {"tools": [FUNCTION]},
+    "/v1/messages": {"tools": [{"name": "weather", "input_schema": SCHEMA}]},
+    "/v1/responses": {"tools": [{"type": "function", "name": "weather", "parameters": SCHEMA}]},
+    "/api/chat": {"tools": [FUNCTION]},
+    "/ui/chat": {"tools": [{"name": "weather", "parameters": SCHEMA}]},
+}
+TALK = dict.fromkeys(ASKS, "messages") | {"/v1/responses": "input"}
+# kind, what it can't, the field's name at each door
+CANT: list[tuple[str, dict[str, Object], dict[str, str]]] = [
+    ("plain-completions", TOOLS, dict.fromkeys(ASKS, "tools")),
+    ("plain-completions", SEEN, TALK),
+    (SPARK["errs"], TOOLS, dict.fromkeys(ASKS, "tools")),  # one without functions
+    (SPARK["plain"], SEEN, TALK),
+    ("short-local", SEEN, TALK),
+]
+
+
+@pytest.mark.parametrize(("name", "more", "fields"), CANT)
+@pytest.mark.parametrize("path", ASKS)
+def test_what_a_kind_cant_do_is_refused_by_its_name(server, upstream, spark, path, name, more, fields):
+    before = len(upstream.asked), len(spark.questions)
+    status, answer = said(server, path, ASKS[path] | more[path] | {"model": name})
+    assert (status, f"{fields[path]} asks for something" in answer.decode()) == (400, True), answer
+    assert (len(upstream.asked), len(spark.questions)) == before

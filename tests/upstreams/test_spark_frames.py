@@ -114,13 +114,16 @@ def test_a_code_before_the_answer(code):
     assert f"(code {code}: WhatItSays). " in caught.value.message
     assert caught.value.message.endswith(".")
     assert caught.value.paid == (code not in PASSING)
-    assert caught.value.status == {10013: 400, 10021: 400, 10907: 400}.get(code, 502)
+    assert caught.value.status == {10013: 400, 10021: 400, 10907: 400, 11201: 429, 11202: 429, 11203: 429}.get(
+        code, 502
+    )
 
 
 @pytest.mark.parametrize("code", ALL)
 def test_no_code_is_tried_again_once_something_was_shown(code):
     failed = failure("test", code, "", (), begun=True)
     assert failed.paid
+    assert failed.code not in ("upstream_refused", "upstream_limited")
     assert failed.retry_after is None
     assert not failed.elsewhere or failed.code == "upstream_auth"
 
