@@ -136,7 +136,7 @@ def _types() -> Iterator[tuple[str, bytes]]:
 def _bodies() -> Iterator[tuple[str, bytes]]:
     large = MARK.ljust(LARGE, b"x")
     yield "10 MB of text", post(large, b"text/plain")
-    yield "10 MB of JSON", post(b'{"prompt":"' + large + b'"}')
+    yield "21 MB of JSON", post(b'{"prompt":"' + MARK.ljust(21 << 20, b"x") + b'"}')  # 20 MiB are taken, for pictures
     yield "10 MB of a form", post(b"prompt=" + large, FORM)
     yield "10 MB in chunks", chunked(b"".join([chunk(bytes(65536).replace(b"\0", b"x"))] * 160) + b"0\r\n\r\n")
     yield "10 MB in one chunk", chunked(chunk(large) + b"0\r\n\r\n")
