@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from millstream.dialects.chat.choices import objects
 from millstream.dialects.chat.writer import tokens
 from millstream.events import Api, End, Meta
 
@@ -59,7 +60,7 @@ def _choice(index: int, pieces: list[dict[str, Any]], api: Api, end: End) -> dic
         if any(name in piece for piece in pieces):
             choice[name] = _join([piece.get(name) for piece in pieces], name)
     if api == "openai":
-        deltas = _objects([piece.get("delta") for piece in pieces])
+        deltas = objects([piece.get("delta") for piece in pieces])
         choice["message"] = _message(_join([_in_texts(delta) for delta in deltas]) or {})
     choice["finish_reason"] = choice.get("finish_reason") or end.finish_reason
     return choice
@@ -137,11 +138,7 @@ def _by_index(items: Iterable[dict[str, Any]]) -> dict[int, list[dict[str, Any]]
 
 
 def _choices(chunk: dict[str, Any]) -> list[dict[str, Any]]:
-    return _objects(chunk.get("choices"))
-
-
-def _objects(value: Any) -> list[dict[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+    return objects(chunk.get("choices"))
 
 
 def _object(frame: bytes) -> dict[str, Any]:
