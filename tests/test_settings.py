@@ -183,6 +183,7 @@ def test_a_wrong_variable_is_named_with_its_value_and_what_is_allowed(refusal, n
         ("upstreams.a = 5", "[upstreams.a]"),
         ("[upstreams.a]", 'upstreams.a has no kind; write for example kind = "openai"'),
         ("[upstreams.a]\nkind = 5", "upstreams.a has no kind"),
+        ('[upstreams.a]\nkind = "openai"\nvision = "x"', "upstreams.a.vision is 'x'; it has to be a list of names"),
         ('[upstreams.a]\nkind = "openai"\nmodels = "x"', "upstreams.a.models is 'x'; it has to be a list of names"),
         ('[upstreams.a]\nkind = "openai"\nsilence = 0', "upstreams.a.silence is 0; it has to be a number of s, 0.01"),
         ('[upstreams.a]\nkind = "openai"\nfallback = ["b"]', "upstreams.a.fallback names 'b'"),

@@ -1,13 +1,14 @@
 """The lists of models that servers give, read: https://platform.openai.com/docs/api-reference/models/list
 
 Nearly all have OpenAI's shape, and say more in words of their own. Understood are those of OpenRouter, Mistral,
-Together, Groq, Moonshot, Gemini, Anthropic, llama.cpp, LM Studio and Ollama (`/api/tags`).
+Together, Groq, Moonshot, Gemini, Anthropic, llama.cpp, LM Studio and Ollama (`/api/tags`, `/api/show`).
 """
 
 from __future__ import annotations
 
 import json
 import re
+from itertools import chain
 from typing import Any
 
 from msgspec import Struct
@@ -29,6 +30,15 @@ class Model(Struct, frozen=True):
     tools: bool | None = None
     vision: bool | None = None
 
+    def and_(self, other: Model) -> Model:
+        """What both say; this one comes first."""
+        return Model(
+            self.id,
+            self.chats and other.chats,
+            other.tools if self.tools is None else self.tools,
+            other.vision if self.vision is None else self.vision,
+        )
+
 
 def read(body: bytes) -> list[Model]:
     """In the list's order, each name once. Raises ValueError."""
@@ -36,12 +46,23 @@ def read(body: bytes) -> list[Model]:
         document = json.loads(body)
     except RecursionError as error:
         raise ValueError("nested too deep") from error
+    lists = [document]
     if isinstance(document, dict):  # llama.cpp has both, and says more in `models`
-        document = next((document[key] for key in ("data", "models") if isinstance(document.get(key), list)), None)
-    if not isinstance(document, list):
+        lists = [document[key] for key in ("data", "models") if isinstance(document.get(key), list)]
+    if not lists or not isinstance(lists[0], list):
         raise ValueError("no list of models")
-    found = [model for item in document if isinstance(item, dict) and (model := _model(item)) is not None]
-    return list({model.id: model for model in reversed(found)}.values())[::-1]
+    found: dict[str, Model] = {}
+    for item in chain.from_iterable(lists):
+        if isinstance(item, dict) and (model := _model(item)) is not None:
+            found[model.id] = model.and_(found[model.id]) if model.id in found else model
+    return list(found.values())
+
+
+def shown(name: str, body: bytes) -> Model:
+    """What Ollama's `/api/show` says; an older one has no capabilities. Raises ValueError."""
+    document = json.loads(body)
+    can = document.get("capabilities") if isinstance(document, dict) else None
+    return Model(name, "completion" in can, "tools" in can, "vision" in can) if isinstance(can, list) else Model(name)
 
 
 def _model(item: dict[str, Any]) -> Model | None:
@@ -70,9 +91,13 @@ def _capabilities(item: dict[str, Any]) -> dict[str, Any]:
     if isinstance(can, list):
         names = {name for name in can if isinstance(name, str)}
         names |= {known for said, known in (("multimodal", "vision"), ("tool_use", "tools")) if said in names}
-        whole = names & {"completion", "embedding"}  # then what isn't there can't be done
-        return {name: name in names for name in ("completion", "tools", "vision") if whole or name in names}
-    return can if isinstance(can, dict) else {}
+        # Then what isn't there can't be done; but llama.cpp never lists tools.
+        whole = {"completion", "vision"} if names & {"completion", "embedding"} else set()
+        return {name: name in names for name in ("completion", "tools", "vision") if name in whole | names}
+    if not isinstance(can, dict):
+        return {}
+    sees = can.get("image_input")  # Anthropic's
+    return can | ({"vision": sees.get("supported")} if isinstance(sees, dict) else {})
 
 
 def _modalities(item: dict[str, Any], name: str) -> list[Any]:

@@ -28,7 +28,12 @@ class UpstreamSettings:
     first_token: float = 120.0  # s
     silence: float = 60.0  # s
     total: float = 900.0  # s
+    vision: bool | tuple[str, ...] | None = None  # whether its models take pictures, or which do
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)  # possibly a key under a wrong name
+
+    def sees(self, model: str) -> bool | None:
+        """What `vision` says of one of its models."""
+        return model in self.vision if isinstance(self.vision, tuple) else self.vision
 
 
 UPSTREAM_COMMON = {item.name for item in fields(UpstreamSettings)} - {"name", "extra"}
@@ -78,6 +83,8 @@ def _upstream(
             values[key] = number(f"{where}.{key}", value, int, 0, "")
         elif key in ("models", "fallback"):
             values[key] = names(f"{where}.{key}", value)
+        elif key == "vision":
+            values[key] = value if isinstance(value, bool) else names(f"{where}.{key}", value)
         elif key == "base_url":
             values[key] = _base_url(f"{where}.{key}", value)
         elif key in SECRETS:

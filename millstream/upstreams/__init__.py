@@ -8,6 +8,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from millstream.dialects.models import Model
 from millstream.errors import MillstreamError
 from millstream.events import Call, Event
 
@@ -89,6 +90,10 @@ class Plain:
 
     def again(self, error: MillstreamError, heard: bool) -> MillstreamError | None:
         return error
+
+    def known(self, model: str) -> Model:
+        """What can be said of one of its models without asking."""
+        return Model(model)
 
     def stream(self: Upstream, call: Call) -> Iterator[list[Event]]:
         """For whoever iterates, as the doctor does: [] where one has accepted, then the answer. Blocks."""

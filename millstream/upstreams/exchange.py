@@ -15,7 +15,7 @@ from millstream.sockets.upstream import Body
 from millstream.upstreams import answers
 from millstream.upstreams.concessions import Concessions
 from millstream.upstreams.decoder import Decoder
-from millstream.upstreams.http import Client
+from millstream.upstreams.http import Client, Response
 from millstream.upstreams.refusals import Refused
 
 ERROR_BODY = 65536, 5.0  # bytes and seconds of a refusal that are read
@@ -51,15 +51,21 @@ class Exchange:
 
     def models(self, path: str) -> list[Model]:
         """The server's own list, from this path. Raises UpstreamError."""
-        response = self._client.get(path, LIST[1])
-        said = response.body.beginning(*LIST)
         try:
-            if response.status != 200:
-                raise ValueError(f"HTTP {response.status}")
-            return models.read(said)
+            return models.read(self._said(self._client.get(path, LIST[1])))
         except ValueError as error:
             says = f'upstream "{self._name}" gave no list of its models at {path} ({error}); name them in `models`.'
             raise UpstreamError("upstream_protocol", says) from error
+
+    def shown(self, path: str, name: str) -> Model:
+        """What the server says of one model. Raises UpstreamError, ValueError."""
+        return models.shown(name, self._said(self._client.post(path, encode({"model": name}), seconds=LIST[1])))
+
+    def _said(self, response: Response) -> bytes:
+        said = response.body.beginning(*LIST)
+        if response.status != 200:
+            raise ValueError(f"HTTP {response.status}")
+        return said
 
     def answer(self, body: Body, decoder: Decoder, source: answers.Payloads | None = None) -> answers.Answer:
         """The connection is kept if the answer was whole, else closed."""

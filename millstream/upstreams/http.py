@@ -55,15 +55,17 @@ class Client:
         self._headers = lines
         self._lines = _lines(lines)
 
-    def post(self, path: str, body: bytes, headers: Mapping[str, str] | None = None) -> Response:
-        """Sends JSON to this path under the base_url, and waits for the response's head. `headers` stand in the place
-        of those of the same name. Raises UpstreamError."""
+    def post(
+        self, path: str, body: bytes, headers: Mapping[str, str] | None = None, seconds: float | None = None
+    ) -> Response:
+        """Sends JSON to this path under the base_url, and waits for the response's head, so many seconds at most.
+        `headers` stand in the place of those of the same name. Raises UpstreamError."""
         lines = _lines({**self._headers, **headers}) if headers else self._lines
         length = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-        return self._send(path, f"POST {self._path}{path} HTTP/1.1\r\n{lines}{length}\r\n".encode() + body)
+        return self._send(path, f"POST {self._path}{path} HTTP/1.1\r\n{lines}{length}\r\n".encode() + body, seconds)
 
     def get(self, path: str, seconds: float) -> Response:
-        """As `post`; the head has to come within so many seconds."""
+        """As `post`."""
         return self._send(path, f"GET {self._path}{path} HTTP/1.1\r\n{self._lines}\r\n".encode(), seconds)
 
     def _send(self, path: str, message: bytes, seconds: float | None = None) -> Response:

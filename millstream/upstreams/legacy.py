@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from millstream.dialects.completions.request import write
+from millstream.dialects.models import Model
 from millstream.events import Call
 from millstream.settings import UpstreamSettings
 from millstream.upstreams import asked, table
@@ -27,6 +28,9 @@ class Legacy(OpenAI):
         self.doors = frozenset({"completions"})
         self._max_tokens = table.count(settings, "max_tokens", MAX_TOKENS)
         self._engine = table.text(settings, "engine")
+
+    def known(self, model: str) -> Model:
+        return Model(model, tools=False, vision=False)
 
     def path(self, call: Call) -> str:
         return f"/engines/{quote(self._engine, safe='')}/completions" if self._engine else "/completions"

@@ -18,6 +18,7 @@ from msgspec import structs
 from millstream.dialects.abilities import check
 from millstream.dialects.chat import question as chat
 from millstream.dialects.chat.request import ABILITIES as CHAT
+from millstream.dialects.models import Model
 from millstream.errors import UpstreamError
 from millstream.events import Call
 from millstream.settings import ROOT, Secret, SettingError, Settings, UpstreamSettings
@@ -70,6 +71,9 @@ class Local(Plain):
                 if (error.paid and error.code != "upstream_broke") or time.monotonic() > deadline:
                     raise
             time.sleep(AGAIN)
+
+    def known(self, model: str) -> Model:
+        return Model(model, vision=ABILITIES.image)
 
     def _server(self) -> OpenAI:
         if self._openai is None:

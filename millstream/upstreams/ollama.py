@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
+from millstream.dialects.models import Model
 from millstream.dialects.ollama.question import CHAT
 from millstream.dialects.ollama.reader import Lines
 from millstream.dialects.ollama.request import write
+from millstream.errors import UpstreamError
 from millstream.events import Call
 from millstream.upstreams import asked
 from millstream.upstreams.answers import Payloads
 from millstream.upstreams.kind import Kind
 from millstream.wire import ndjson
 from millstream.wire.sse import ServerEvent
+
+SHOWN = 50  # models that are asked about each
 
 
 class Ollama(Kind):
@@ -21,6 +26,14 @@ class Ollama(Kind):
     example = "http://127.0.0.1:11434"
     models_path = "/api/tags"
     doors = frozenset({CHAT})
+
+    def listed(self) -> list[Model]:
+        """Its list doesn't say what a model can; each model's own page does."""
+        found = super().listed()
+        with suppress(UpstreamError, ValueError):  # an older one, or a slow one: then it is not known
+            for place, model in enumerate(found[:SHOWN]):
+                found[place] = self._exchange.shown("/api/show", model.id).and_(model)
+        return found
 
     def path(self, call: Call) -> str:
         return "/api/chat"

@@ -43,6 +43,10 @@ class Routed(Upstream, Protocol):
 
     models: tuple[str, ...]
 
+    def known(self, model: str) -> Model:
+        """What the kind says of one of them."""
+        ...
+
 
 Build = Callable[[UpstreamSettings, Settings], Routed]
 
@@ -218,11 +222,16 @@ class Router:
 
     def knows(self, name: str) -> bool:
         """Whether it is one of the names, as far as they are known now."""
-        return name != "*" and (name in self._upstreams or self.model(name) is not None)
+        listed = any(name in one.models for one in self._catalogues.values())
+        return name != "*" and (listed or name in self._upstreams)
 
     def model(self, name: str) -> Model | None:
-        """What an upstream's list says of it. Waits for nothing."""
-        return next((one.models[name] for one in self._catalogues.values() if name in one.models), None)
+        """What its upstream's settings, list and kind say of it, in this order. Waits for nothing."""
+        listed = ((self._named[up], one.models[name]) for up, one in self._catalogues.items() if name in one.models)
+        upstream, says = next(listed, (self._upstreams.get(name, self._upstreams.get("*")), Model(name)))
+        if upstream is None:
+            return None
+        return Model(name, vision=self._tables[upstream.name].sees(name)).and_(says).and_(upstream.known(name))
 
     def warm(self) -> None:
         """Asks for the lists that will be needed, without waiting: so no client has to wait for them."""

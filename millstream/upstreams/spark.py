@@ -12,6 +12,7 @@ from email.utils import formatdate
 from typing import Any
 from urllib.parse import urlsplit
 
+from millstream.dialects import models
 from millstream.dialects.reading import Broken
 from millstream.dialects.spark.reader import Frames
 from millstream.dialects.spark.request import MODELS, Model, write
@@ -46,6 +47,9 @@ class Spark(Plain):
         self._api_key = _key(settings, "api_key")
         self._api_secret = _key(settings, "api_secret")
         self._client = Client(settings, settings.base_url or BASE_URL)
+
+    def known(self, model: str) -> models.Model:
+        return models.Model(model, tools=model in MODELS and MODELS[model].functions, vision=False)
 
     def ask(self, call: Call) -> Blocking:
         model = MODELS.get(call.model)

@@ -38,10 +38,26 @@ LISTS = {
     "Groq": ({"data": [{"id": "g", "active": True}, {"id": "h", "active": False}]}, [Model("g")]),
     "Moonshot": ({"data": [{"id": "k", "supports_image_in": True}]}, [Model("k", vision=True)]),
     "Gemini": ({"data": [{"id": "models/gemini-x"}, {"id": "models/imagen-4"}]}, [Model("gemini-x")]),
-    "Anthropic": ({"data": [{"type": "model", "id": "claude-x"}], "has_more": False}, [Model("claude-x")]),
+    "Anthropic": (
+        {
+            "data": [
+                {"type": "model", "id": "claude-x", "capabilities": {"image_input": {"supported": True}}},
+                {"type": "model", "id": "claude-y", "capabilities": None},
+            ],
+            "has_more": False,
+        },
+        [Model("claude-x", vision=True), Model("claude-y")],
+    ),
     "llama.cpp": (
-        {"models": [{"name": "q.gguf", "capabilities": ["completion", "multimodal"]}], "object": "list"},
-        [Model("q.gguf", tools=False, vision=True)],
+        {
+            "models": [
+                {"name": "q.gguf", "model": "q.gguf", "tags": [""], "capabilities": ["completion", "multimodal"]},
+                {"name": "r.gguf", "model": "r.gguf", "tags": [""], "capabilities": ["completion"]},
+            ],
+            "object": "list",
+            "data": [{"id": f"{name}.gguf", "object": "model", "owned_by": "llamacpp", "meta": {}} for name in "qr"],
+        },
+        [Model("q.gguf", vision=True), Model("r.gguf", vision=False)],
     ),
     "LM Studio": (
         {"data": [{"id": "v", "type": "vlm", "capabilities": ["tool_use"]}]},

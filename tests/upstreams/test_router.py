@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from millstream.errors import MillstreamError
-from millstream.settings import SettingError, Settings, UpstreamSettings
+from millstream.settings import Secret, SettingError, Settings, UpstreamSettings
 from millstream.upstreams import catalogue, local
 from millstream.upstreams.router import Router
 from tests.upstreams.fake import whole
@@ -165,3 +165,32 @@ def test_a_fallback_is_asked_for_the_same_model_if_its_list_has_it_else_for_its_
     first = table("first", "openai", "a-1", "shared", fallback=("other",))
     routed = router(first, other)
     assert [routed.find(name)._members[1].model for name in ("a-1", "shared")] == ["b-1", ""]
+
+
+def test_what_a_model_can_is_said_by_the_settings_or_else_by_its_list_or_kind(fake):
+    server, first = listing(fake, vision=("sees", "maybe"))
+    sees = {"capabilities": {"vision": True}}
+    server.models = whole(body=json.dumps([{"id": "sees"}, {"id": "blind", **sees}, {"id": "maybe"}]).encode())
+    other = replace(first, name="other", vision=None)
+    secrets = {"api_key": Secret("k"), "extra": {"app_id": Secret("a"), "api_secret": Secret("s")}}
+    spark = table("spark", "spark", "4.0Ultra", "lite", **secrets)
+    named = table("named", "openai", "x", vision=False)
+    found = router(first, named, table("old", "completions", "old", base_url=named.base_url), spark)
+    assert found.find("sees").name == "auto"
+    names = ("sees", "blind", "maybe", "x", "4.0Ultra", "lite", "old", "who")
+    can = [known and (known.tools, known.vision) for known in map(found.model, names)]
+    by_settings = [(None, True), (None, False), (None, True), (None, False)]
+    assert can == [*by_settings, (True, False), (False, False), (False, False), None]
+    listed = router(other)
+    assert listed.find("blind") and [listed.model(name).vision for name in names[:3]] == [None, True, None]
+
+
+def test_ollama_is_asked_about_each_of_its_models(fake):
+    shown = [b'{"capabilities":["completion","vision"]}', b'{"capabilities":["embedding"]}', b'{"details":{}}']
+    server = fake(*(whole(body=body) for body in shown), whole("404 Not Found"))
+    names = ("llava", "nomic", "old", "gone", "after")
+    server.models = whole(body=json.dumps({"models": [{"name": name} for name in names]}).encode())
+    routed = router(replace(server.settings(), kind="ollama", models=()))
+    assert routed.models() == ["llava", "old", "gone", "after"]
+    assert [routed.model(name).vision for name in names] == [True, False, None, None, None]
+    assert (routed.model("llava").tools, server.requests[0][:22]) == (False, b"POST /v1/api/show HTTP")
