@@ -112,6 +112,9 @@ class StreamWorker(GeventWorker):  # type: ignore[misc]
             self._say(
                 logging.ERROR, "the changed settings are not taken up: %s", located(error, config_path(os.environ))
             )
+        except Exception:  # a watch that ended would let a revoked key in until the next start
+            log.exception("the changed settings are not taken up; trying again")
+            self._changes = Changes(self._services.settings)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """SIGTERM: with SIGHUP the master sends it to the workers from before. A key that was just revoked must not

@@ -23,7 +23,9 @@ class Changes:
         self._environ = dict(os.environ if environ is None else environ)
         self._path = config_path(self._environ)
         self._settings = settings
-        self._taken = self._seen = self._mark()
+        self._seen = self._mark()
+        # Not this mark: the file may have changed since `settings` were read, which is seconds on a busy machine.
+        self._taken: tuple[int, ...] | None = None
         self.fixed: tuple[str, ...] = ()  # what the last change would have set, and only a new start can
 
     def look(self) -> Settings | None:

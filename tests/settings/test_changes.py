@@ -34,6 +34,14 @@ def test_a_change_is_taken_once_and_only_when_the_file_stands_still(path, change
     assert changes.look() is None
 
 
+def test_what_changed_while_a_worker_was_starting_is_taken(path):
+    path.write_text("streams = 1\n")
+    environ = {"MILLSTREAM_CONFIG": str(path)}
+    read = load(environ)
+    path.write_text("streams = 2\n")
+    assert Changes(read, environ).look().streams == 2
+
+
 def test_the_same_content_in_a_new_file_is_no_change(path, changes):
     draft = path.with_name("draft")
     draft.write_text("ttl = 5\n")
