@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import select
 import signal
 import socket
 import threading
@@ -15,6 +14,7 @@ from askers import token
 
 from tests.system.clients import until
 from tests.system.emulator import DEADLINE, HEAD, Emulator
+from tests.system.readable import readable
 from tests.system.redis_server import RedisServer
 from tests.system.server import Server
 
@@ -52,7 +52,7 @@ class Upstream(Emulator):
             if kind == "cut" and n == len(self.tokens) // 2:
                 return False
             if kind == "stall" and n == len(self.tokens) // 2:
-                select.select([connection], [], [], DEADLINE)  # until it is closed
+                readable(connection, seconds=DEADLINE)  # until it is closed
                 return False
             if not self._pause(connection, float(pace)):
                 return False

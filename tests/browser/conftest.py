@@ -119,6 +119,8 @@ def whole_chat(browser: Chrome) -> Iterator[Chat]:
 def chat(whole_chat: Chat) -> Iterator[Chat]:
     """The page as at the first visit."""
     states.network(whole_chat, offline=False)
+    whole_chat.browser.get("about:blank")
+    whole_chat.browser.get_log("browser")  # what the tests of other files have left there
     whole_chat.fresh()
     yield whole_chat
     whole_chat.release()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import select
 import socket
 import threading
 from contextlib import suppress
+
+from tests.system.readable import readable
 
 DEADLINE = 60.0  # s
 
@@ -51,7 +52,7 @@ class Cutter:
         with client, socket.create_connection(("127.0.0.1", self.backend), DEADLINE) as server:
             client.settimeout(DEADLINE)
             while True:
-                sender = next(iter(select.select([client, server], [], [], DEADLINE)[0]), client)
+                sender = next(iter(readable(client, server, seconds=DEADLINE)), client)
                 if not (data := sender.recv(65536)):
                     return
                 if sender is client:

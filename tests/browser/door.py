@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import select
 import socket
 import threading
 from contextlib import suppress
 from http import HTTPStatus
+
+from tests.system.readable import readable
 
 DEADLINE = 60.0  # s
 WORDS = {status.value: status.phrase for status in HTTPStatus}
@@ -75,7 +76,7 @@ class Door:
         # One side may leave while the other speaks; the server may be away.
         with suppress(OSError), client, socket.create_connection(("127.0.0.1", self.backend), DEADLINE) as server:
             while True:
-                sender = next(iter(select.select([client, server], [], [], DEADLINE)[0]), client)
+                sender = next(iter(readable(client, server, seconds=DEADLINE)), client)
                 if not (data := sender.recv(65536)):
                     break
                 if sender is client and (answer := self._answer(data.split(b"\r\n")[0])):

@@ -79,7 +79,8 @@ def wait(browser: Any, condition: str) -> dict[str, Any]:
     """What the page has seen, once the condition holds for it."""
     until = time.monotonic() + DEADLINE
     while time.monotonic() < until:
-        if seen := browser.execute_script(f"return ({condition}) ? seen : null;"):
+        seen = browser.execute_script(f"return ({condition}) ? seen : null;")
+        if seen is not None:
             return seen
         time.sleep(0.01)
     raise AssertionError(f"not {condition}: {browser.execute_script('return seen;')}")

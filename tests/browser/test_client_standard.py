@@ -14,6 +14,7 @@ import pytest
 
 from tests.browser.stage import Stage
 from tests.browser.test_client import wait
+from tests.system.clients import until
 
 pytestmark = pytest.mark.browser
 
@@ -143,8 +144,7 @@ def test_a_page_that_was_stopped_asks_no_more(every_browser: Any, stage: Stage) 
         source.onopen = source.onmessage = function () { seen.push('came'); };
         source.onerror = function () { seen.push(source.readyState); };
     """)
-    while not any(path == "/late" for _, path, _ in stage.asked):
-        wait(every_browser, "true")
+    until(lambda: any(path == "/late" for _, path, _ in stage.asked))
     every_browser.execute_script("setTimeout(function () { window.stop(); });")
     assert told(every_browser, "seen.length") == [2]
     LATE.set()

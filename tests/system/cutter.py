@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
-import select
 import socket
 import struct
 import threading
+
+from tests.system.readable import readable
 
 DEADLINE = 60.0  # s
 HEAD_END = b"\r\n\r\n"
@@ -90,8 +91,7 @@ class Cutter:
 
 def _next(client: socket.socket, server: socket.socket) -> bytes:
     """What the server says next; nothing once either has left."""
-    readable, _, _ = select.select([client, server], [], [], DEADLINE)
-    return server.recv(65536) if server in readable else b""
+    return server.recv(65536) if server in readable(client, server, seconds=DEADLINE) else b""
 
 
 def _request(client: socket.socket) -> bytes:

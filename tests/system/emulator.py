@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import select
 import socket
 import threading
 import time
+
+from tests.system.readable import readable
 
 DEADLINE = 60.0  # s
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -106,7 +107,9 @@ class Emulator:
             int(line.partition(b":")[2]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")
         )
         while len(body) < length:
-            body += connection.recv(65536)
+            if not (more := connection.recv(65536)):
+                return None
+            body += more
         return json.loads(body)
 
     def _answer(self, connection: socket.socket) -> bool:
@@ -137,8 +140,7 @@ class Emulator:
         """Waits; False, and counted, if the client leaves meanwhile."""
         until = time.monotonic() + seconds
         while True:
-            readable, _, _ = select.select([connection], [], [], max(0, until - time.monotonic()))
-            if readable and connection.recv(1, socket.MSG_PEEK) == b"":
+            if readable(connection, seconds=until - time.monotonic()) and connection.recv(1, socket.MSG_PEEK) == b"":
                 self._count(left=1)
                 return False
             if time.monotonic() >= until or self._stopping.is_set():

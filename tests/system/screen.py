@@ -6,12 +6,13 @@ import fcntl
 import os
 import pty
 import re
-import select
 import struct
 import subprocess
 import termios
 import time
 from pathlib import Path
+
+from tests.system.readable import readable
 
 ROWS, COLUMNS = 40, 100
 DEADLINE = 60.0  # s
@@ -48,8 +49,7 @@ class Screen:
         """Until the words stand on the screen; all of it."""
         until = time.monotonic() + DEADLINE
         while words not in (text := _drawn(self._output)):
-            readable, _, _ = select.select([self._master], [], [], max(0, until - time.monotonic()))
-            assert readable, f"{words!r} did not come:\n{text}"
+            assert readable(self._master, seconds=until - time.monotonic()), f"{words!r} did not come:\n{text}"
             self._output += os.read(self._master, 65536)
         return text
 

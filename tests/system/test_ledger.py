@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import select
 import signal
 import socket
 import sqlite3
@@ -20,6 +19,7 @@ import pytest
 
 from tests.system.clients import connect, until
 from tests.system.emulator import DEADLINE, HEAD, Emulator
+from tests.system.readable import readable
 from tests.system.server import ROOT, Server
 
 pytestmark = pytest.mark.system
@@ -51,7 +51,7 @@ class Counting(Emulator):
             if number == HALF and kind == "fail":
                 return False
             if number == HALF and kind != "whole":
-                select.select([connection], [], [], DEADLINE)  # until it is closed
+                readable(connection, seconds=DEADLINE)  # until it is closed
                 return False
             self.emitted[question] += 1
             self._send(connection, {"choices": [{"index": 0, "delta": {"content": token}, "finish_reason": None}]})

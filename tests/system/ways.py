@@ -3,7 +3,6 @@ proxies with one fault each."""
 
 from __future__ import annotations
 
-import select
 import shutil
 import socket
 import subprocess
@@ -13,6 +12,7 @@ import time
 from pathlib import Path
 
 from tests.system.nginx import NGINX, free_port
+from tests.system.readable import readable
 
 APACHE = shutil.which("apache2") or "/usr/sbin/apache2"
 CADDY = shutil.which("caddy") or "/usr/bin/caddy"
@@ -231,8 +231,7 @@ class Faulty:
                 client.sendall(waiting)
                 waiting, sent = b"", time.monotonic()
             patience = self.every or self.idle or DEADLINE
-            readable, _, _ = select.select([server], [], [], patience)
-            if readable:
+            if readable(server, seconds=patience):
                 data = server.recv(65536)
                 if not data:
                     break

@@ -1,11 +1,11 @@
 """An HTTP proxy: https://www.rfc-editor.org/rfc/rfc9110#name-connect"""
 
 import base64
-import select
 import socket
 from threading import Thread
 from urllib.parse import urlsplit
 
+from tests.system.readable import readable
 from tests.upstreams.fake import WAIT
 
 
@@ -58,7 +58,7 @@ class Proxy:
 def _pass_on(client, server):
     """Until one of them closes."""
     while True:
-        for one in select.select([client, server], [], [], WAIT)[0]:
+        for one in readable(client, server, seconds=WAIT):
             try:
                 data = one.recv(65536)
                 if not data:
