@@ -1,9 +1,11 @@
-"""docs/behind-a-proxy.md: its own text, in a real Apache, Caddy and HAProxy; the doctor has nothing to say."""
+"""docs/behind-a-proxy.md: its own text, in a real Apache, Caddy, HAProxy, Traefik; the doctor has nothing to say."""
 
 from __future__ import annotations
 
 import re
 import shutil
+import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -23,11 +25,16 @@ pytestmark = pytest.mark.system
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "behind-a-proxy.md").read_text("utf-8")
-PROXIES = ("apache", "caddyfile", "haproxy")
+TRAEFIK = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.M | re.S)  # its static and its dynamic configuration
+PROXIES = ("apache", "caddyfile", "haproxy", "traefik")
 
 
 def printed(language: str, backend: int, more: int = 0) -> str:
     """The page's lines; with `more`, the port of another machine, those for several."""
+    if language == "traefik":
+        ports = (backend, more) if more else (backend,)
+        servers = "".join(f"          - url: http://127.0.0.1:{port}\n" for port in ports)
+        return TRAEFIK[1].replace("          - url: http://127.0.0.1:8000\n", servers)
     block, *several = re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.M | re.S)
     assert block.count("127.0.0.1:8000") == 1
     one, two = f"127.0.0.1:{backend}", f"127.0.0.1:{more}"
@@ -58,6 +65,8 @@ def proxy(language: str, backend: int, more: int = 0) -> Process:
             escaped(text).replace(" check\n", "\n").replace("bind :80", "bind 127.0.0.1:{port}"),
             [shutil.which("haproxy") or "/usr/sbin/haproxy", "-db", "-f", "CONF"],
         )
+    if language == "traefik":
+        return Traefik(text)
     conf = "{{ \n admin off \n auto_https off \n}}\n" + escaped(text)
     return Process(
         conf.replace("chat.example.org", "http://:{port}", 1).replace(
@@ -67,9 +76,43 @@ def proxy(language: str, backend: int, more: int = 0) -> Process:
     )
 
 
+class Traefik(Process):
+    """The page's two files, for every host and without certificates. It listens before it has read its routes, so a
+    route of this test's own says when it has."""
+
+    def __init__(self, dynamic: str) -> None:
+        ready = "    ready: {rule: Path(`/-ready`), service: ping@internal, priority: 999}\n"
+        both = f"{TRAEFIK[0].partition('certificatesResolvers')[0]}ping: {{manualRouting: true}}\n---\n{dynamic}"
+        for old, new in (
+            ('":443"', '"127.0.0.1:PORT"'),
+            ("/etc/traefik/millstream.yaml", "FOLDER/conf.dynamic.yaml"),
+            ("  routers:\n", f"  routers:\n{ready}"),
+            ("Host(`chat.example.org`)", "PathPrefix(`/`)"),
+            ("      tls: {certResolver: letsencrypt}\n", ""),
+        ):
+            assert both.count(old) == 1
+            both = both.replace(old, new)
+        split = "sed '1,/^---$/d' CONF > CONF.dynamic.yaml; sed '/^---$/,$d' CONF > CONF.yaml"
+        program = Path(sys.executable).with_name("traefik")
+        super().__init__(
+            escaped(both).replace("PORT", "{port}").replace("FOLDER", "{folder}"),
+            ["sh", "-c", f"{split}; exec {program} --configFile=CONF.yaml"],
+        )
+
+    def _serves(self) -> bool:
+        until = time.monotonic() + DEADLINE
+        while super()._serves() and time.monotonic() < until:
+            with closing(HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE)) as client:
+                client.request("GET", "/-ready")
+                if client.getresponse().status == 200:
+                    return True
+            time.sleep(0.02)
+        return False
+
+
 @pytest.fixture(scope="module")
 def reports() -> Iterator[dict[str, Report]]:
-    with ExitStack() as stack, ThreadPoolExecutor(3) as pool:
+    with ExitStack() as stack, ThreadPoolExecutor(len(PROXIES)) as pool:
         server = stack.enter_context(Server(open=1, trusted_proxies=1))
         fronts = {name: stack.enter_context(proxy(name, server.port)) for name in PROXIES}
         asked = {
@@ -82,7 +125,8 @@ def reports() -> Iterator[dict[str, Report]]:
 @pytest.mark.parametrize("name", PROXIES)
 def test_the_doctor_has_nothing_to_say(reports: dict[str, Report], name: str) -> None:
     assert reports[name].findings == []
-    assert "keepalive" not in [note.symptom for note in reports[name].notes] or name == "apache"
+    # Neither of the two has a setting for it.
+    assert "keepalive" not in [note.symptom for note in reports[name].notes] or name in ("apache", "traefik")
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +156,7 @@ def test_what_a_client_claims_does_not_get_through(fronts: tuple[Backend, dict[s
 def test_what_is_the_operators_is_closed(fronts: tuple[Backend, dict[str, Process]], name: str, path: str) -> None:
     with closing(HTTPConnection("127.0.0.1", fronts[1][name].port, timeout=DEADLINE)) as client:
         client.request("GET", path)
-        assert client.getresponse().status == 403
+        assert client.getresponse().status == (404 if name == "traefik" else 403)
 
 
 @pytest.mark.parametrize("name", PROXIES)
