@@ -53,7 +53,7 @@ class Load:
         self.folder = folder
 
     def windows(
-        self, port: int, request: bytes, streams: tuple[int, ...], amount: float, groups: list[list[int]]
+        self, port: int, request: bytes, streams: tuple[int, ...], amount: float | str, groups: list[list[int]]
     ) -> Iterator[dict[str, Any]]:
         """What it found in each window, while the streams are open. Raises RuntimeError where it gave up."""
         path = self.folder / "request"

@@ -5,6 +5,9 @@
  *       for a line: then it opens more, up to the next number, and measures again.
  *   load PORT REQUEST-FILE STREAMS -ANSWERS PIDS...
  *       so many whole answers, STREAMS at a time, over kept connections
+ *   load PORT REQUEST-FILE STREAMS -STREAMS@RATE PIDS...
+ *       so many whole answers, each over a connection of its own: RATE are begun in a second, whatever has become of those before; with 0
+ *       all are connected first, and then asked in one instant
  *
  * PIDS is "PID,PID,...": processes whose CPU time is added up. A token is "#SEQUENCE:CLOCK#" (see upstream.c); SEQUENCE has to count
  * 0, 1, 2, ... within an answer. Prints a line of JSON for each window: tokens, seconds and each PIDS' CPU seconds within it, its own too;
@@ -44,6 +47,7 @@ static char *request;
 static size_t request_length;
 static long tokens, wrong, answers, ended, firsts, asked;
 static long wanted;                                            /* answers; 0: streams without end */
+static double rate = -1;                                       /* of answers; less than 0: as they end */
 static uint32_t *first_us, *delay_us;
 static long delays, most_delays = 2000000, most_firsts = 200000;
 
@@ -92,7 +96,7 @@ static void ask(struct stream *s) {
     if (write(s->fd, request, request_length) != (ssize_t)request_length) { perror("load: write"); exit(1); }
 }
 
-static void open_one(struct stream *s) {
+static void connect_one(struct stream *s) {
     int on = 1;
     struct sockaddr_in there = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     s->fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -100,6 +104,10 @@ static void open_one(struct stream *s) {
     setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     struct epoll_event e = {.events = EPOLLIN, .data.ptr = s};
     epoll_ctl(poller, EPOLL_CTL_ADD, s->fd, &e);
+}
+
+static void open_one(struct stream *s) {
+    connect_one(s);
     ask(s);
 }
 
@@ -142,6 +150,7 @@ static void payload(struct stream *s, const char *p, size_t n, int64_t at) {
 static void whole(struct stream *s) {
     answers++;
     s->state = WHOLE;
+    if (rate >= 0) { close(s->fd); return; }
     if (asked >= wanted) return;
     if (!s->closing) { ask(s); return; }
     close(s->fd);  /* which takes it from the poller, too */
@@ -240,8 +249,10 @@ int main(int words, char **word) {
     }
     port = atoi(word[1]);
     char *steps = word[3];
+    char *at_rate = strchr(word[4], '@');
     double seconds = atof(word[4]);
     wanted = seconds < 0 ? -seconds : 0;
+    if (at_rate) rate = atof(at_rate + 1);
     groups = words - 5;
     group = word + 5;
     FILE *file = fopen(word[2], "r");
@@ -259,10 +270,13 @@ int main(int words, char **word) {
     int count = strtol(steps, &steps, 10), opened = 0;
     if (count > MOST) { fprintf(stderr, "load: at most %d streams\n", MOST); return 2; }
     int64_t last = 0, give_up = now() + DEADLINE;  /* last: when a stream had its first token */
+    if (rate == 0) while (opened < count) connect_one(&all[opened++]);
     if (wanted) begin_window();
+    if (rate == 0) for (int i = 0; i < count; i++) ask(&all[i]);
     for (;;) {
+        for (; rate > 0 && opened < count && now() - begun >= opened * 1e6 / rate; opened++) open_one(&all[opened]);
         /* Not all at once, so that no relay's backlog is the measure. */
-        for (int i = 0; i < 8 && opened < count && (wanted ? asked < wanted : opened - firsts < ASKING); i++) open_one(&all[opened++]);
+        for (int i = 0; rate < 0 && i < 8 && opened < count && (wanted ? asked < wanted : opened - firsts < ASKING); i++) open_one(&all[opened++]);
         int n = epoll_wait(poller, got, 256, opened < count ? 1 : 20);
         int64_t at = now();
         long before = firsts;

@@ -37,7 +37,7 @@ class Comparison:
         """How long the first token takes with nothing in between."""
         case, request = CASES["first"], RELAYS["nginx"].request(1, 0)
         pids = [self.emulator.pids] * 3
-        for window in self.load.windows(self.emulator.port, request, case.streams, -case.answers, pids):
+        for window in self.load.windows(self.emulator.port, request, case.streams, case.amount, pids):
             self.found["direct", case.name].append(reduced(case, 1, window))
 
     def round(self, number: int, turns: list[Turn], until: float) -> None:
@@ -106,7 +106,7 @@ class Comparison:
         running.used = True
         try:
             before, counts = running.memory(), self.emulator.counts()
-            windows = self.load.windows(running.port, request, case.streams, -case.answers or case.seconds, groups)
+            windows = self.load.windows(running.port, request, case.streams, case.amount, groups)
             for streams, window in zip(case.streams, windows, strict=False):
                 found = reduced(case, streams, window)
                 if case.answers and not relay.tls:  # there the emulator sees what nginx opens

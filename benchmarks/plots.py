@@ -16,7 +16,7 @@ def plot(labels: dict[str, str], figures: Figures) -> list[tuple[str, str]]:
         points = [(n, found["us"]) for n, found in _numbered(by_case, "paced-") if not found["saturated"]]
         if len(points) > 1:
             paced[label] = points
-        if steps := _numbered(by_case, "open-"):
+        if steps := [step for step in _numbered(by_case, "open-") if step[0] > 1]:
             kept[label] = [(0, steps[0][1]["kib_none"] / 1024)]
             kept[label] += [(n, (found["kib_none"] + n * found["kib"]) / 1024) for n, found in steps]
     drawn = [("cpu.svg", "CPU per token, µs, each stream 50 tokens/s", paced), ("memory.svg", "Memory, MiB", kept)]
