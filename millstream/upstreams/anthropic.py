@@ -7,7 +7,7 @@ from typing import Any
 
 from millstream.dialects.messages.question import NAME
 from millstream.dialects.messages.reader import Events
-from millstream.dialects.messages.request import write
+from millstream.dialects.messages.request import ADAPTIVE, LEAST_BUDGET, write
 from millstream.events import Call
 from millstream.settings import SettingError, UpstreamSettings
 from millstream.upstreams import asked, table
@@ -17,8 +17,6 @@ from millstream.upstreams.outbound import SETTINGS
 BASE_URL = "https://api.anthropic.com"
 VERSION = "2023-06-01"
 MAX_TOKENS = 4096
-LEAST_BUDGET = 1024  # tokens of thinking that the API takes
-ADAPTIVE = "adaptive"
 
 
 class Anthropic(Kind):
@@ -26,7 +24,8 @@ class Anthropic(Kind):
 
     - `max_tokens` of an answer for which nobody asked with another number: the API wants one;
     - `thinking`: the tokens that the model may think with before it answers, beside those of the answer;
-      "adaptive" for models that find the measure themselves, and take no number.
+      "adaptive" for models that find the measure themselves, and take no number; 0: it never thinks. Where nothing
+      is said, it thinks if the client asks for an effort.
     """
 
     own = frozenset({*SETTINGS, "max_tokens", "thinking"})
@@ -52,14 +51,16 @@ class Anthropic(Kind):
         return Events()
 
 
-def _thinking(settings: UpstreamSettings) -> dict[str, Any]:
-    """In the API's words; {} for none. Raises SettingError."""
-    value: object = settings.extra.get("thinking", 0)
-    if value == ADAPTIVE:  # such models don't show what they think unless they are asked to
-        return {"type": ADAPTIVE, "display": "summarized"}
+def _thinking(settings: UpstreamSettings) -> dict[str, Any] | None:
+    """In the API's words; {} for none, None where nothing is said. Raises SettingError."""
+    value: object = settings.extra.get("thinking")
+    if value is None:
+        return None
+    if value == ADAPTIVE["type"]:
+        return ADAPTIVE
     if not isinstance(value, int) or 0 < value < LEAST_BUDGET or value < 0:
         raise SettingError(
             f"upstreams.{settings.name}.thinking is {value!r}; "
-            f'it has to be a whole number of tokens, {LEAST_BUDGET} or more, or "{ADAPTIVE}"'
+            f'it has to be a whole number of tokens, {LEAST_BUDGET} or more, or "{ADAPTIVE["type"]}"'
         )
     return {"type": "enabled", "budget_tokens": value} if value else {}

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
+from millstream.dialects.messages import request as messages
 from millstream.dialects.reasons import reason_in
 from millstream.upstreams.refusals import Refused
 
@@ -118,6 +119,24 @@ def _unstreamed(asked: Asked) -> Asked:
     return {**_without(asked, "stream_options"), "stream": False}
 
 
+def _wants_a_budget(refused: Refused, asked: Asked) -> bool:
+    adaptive = _has(asked, "thinking", "type") == "adaptive"
+    return adaptive and "max_tokens" in asked and _names(refused, b"adaptive", b"effort")
+
+
+def _complains_of_thinking(refused: Refused, asked: Asked) -> bool:
+    return "thinking" in asked and _names(refused, b"thinking") and b"support" in refused.said
+
+
+def _complains_of_effort(refused: Refused, asked: Asked) -> bool:
+    return bool(_has(asked, "output_config", "effort")) and _names(refused, b"effort")
+
+
+def _has(asked: Asked, name: str, inner: str) -> Any:
+    value = asked.get(name)
+    return value.get(inner) if isinstance(value, dict) else None
+
+
 def _hint(*names: str) -> Concession:
     """What the answer can do without: agents send it to every model."""
     words = [name.encode() for name in names]
@@ -157,4 +176,8 @@ ALL = (
     _hint("reasoning_effort"),
     _hint("reasoning"),
     _hint("parallel_tool_calls"),
+    _hint("think"),
+    Concession(_wants_a_budget, messages.with_budget),
+    Concession(_complains_of_thinking, lambda asked: messages.without_effort(_without(asked, "thinking"))),
+    Concession(_complains_of_effort, messages.without_effort),
 )

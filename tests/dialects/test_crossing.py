@@ -8,12 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from millstream.dialects.abilities import Abilities, check
+from millstream.dialects.chat import question as chat_question
 from millstream.dialects.chat import request as chat
 from millstream.dialects.completions import request as completions
+from millstream.dialects.messages import question as messages_question
 from millstream.dialects.messages import request as messages
+from millstream.dialects.ollama import question as ollama_question
 from millstream.dialects.ollama import request as ollama
+from millstream.dialects.responses import question as responses_question
 from millstream.dialects.responses import request as responses
 from millstream.dialects.spark import request as spark
 from millstream.errors import RequestError
@@ -156,3 +161,36 @@ HINTS = Options(seed=5, top_k=3, effort="high", thinking=2000, parallel=False)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_hint_is_never_refused(kind: str) -> None:
     KINDS[kind][1](Question("m", said(), HINTS))
+
+
+USER = {"role": "user", "content": "Hi"}
+DOORS: dict[str, tuple[Callable[[dict[str, Any]], Question], dict[str, Any], dict[str, Any]]] = {
+    "chat": (chat_question.read, {"messages": [USER]}, {"reasoning_effort": "low"}),
+    "messages": (messages_question.read, {"messages": [USER], "max_tokens": 9}, {"output_config": {"effort": "low"}}),
+    "messages, with a budget": (
+        messages_question.read,
+        {"messages": [USER], "max_tokens": 9},
+        {"thinking": {"type": "enabled", "budget_tokens": 1024}},
+    ),
+    "responses": (responses_question.read, {"input": "Hi"}, {"reasoning": {"effort": "low"}}),
+    "ollama": (ollama_question.read, {"messages": [USER]}, {"think": "low"}),
+}
+EFFORTS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "openai, azure": lambda body: body["reasoning_effort"],
+    "anthropic": lambda body: body["output_config"]["effort"],
+    "responses": lambda body: body["reasoning"]["effort"],
+    "ollama": lambda body: body["think"],
+}
+
+
+@pytest.mark.parametrize("kind", EFFORTS)
+@pytest.mark.parametrize("door", DOORS)
+def test_an_effort_crosses(door: str, kind: str) -> None:
+    read, body, effort = DOORS[door]
+    question = read({"model": "m", **body, **effort})
+    if question.dialect == "messages" and kind == "anthropic":
+        assert messages.write(question, 9, None) == {**question.body, "stream": True}
+        return
+    question = replace(question, dialect="")
+    written = messages.write(question, 9, None) if kind == "anthropic" else KINDS[kind][1](question)
+    assert EFFORTS[kind](written) == "low"

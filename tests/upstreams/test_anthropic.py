@@ -79,6 +79,14 @@ def test_system_messages_stand_apart(messages, instructed, turns):
     assert (asked.get("system"), asked["messages"]) == (instructed, turns)
 
 
+LOW = {"effort": "low"}
+SCHEMA = {"type": "json_schema", "schema": {}}
+
+
+def budget(tokens):
+    return {"type": "enabled", "budget_tokens": tokens}
+
+
 OPTIONS = [
     # options, thinking → what they become
     ({}, {}, {"max_tokens": 9}),
@@ -92,6 +100,18 @@ OPTIONS = [
         {"max_tokens": 100, "temperature": 0.5},
         {"type": "enabled", "budget_tokens": 2000},
         {"max_tokens": 2100, "thinking": {"type": "enabled", "budget_tokens": 2000}},
+    ),
+    ({"reasoning_effort": "max"}, None, {"max_tokens": 9, "thinking": ADAPTIVE, "output_config": {"effort": "max"}}),
+    ({"reasoning_effort": "minimal"}, ADAPTIVE, {"max_tokens": 9, "thinking": ADAPTIVE, "output_config": LOW}),
+    ({"reasoning_effort": "medium"}, budget(6000), {"max_tokens": 3009, "thinking": budget(3000)}),
+    ({"reasoning_effort": "low"}, budget(2000), {"max_tokens": 1033, "thinking": budget(1024)}),
+    *(({"reasoning_effort": word}, {}, {"max_tokens": 9}) for word in ("high", "none")),
+    ({"reasoning_effort": "none"}, ADAPTIVE, {"max_tokens": 9}),
+    *(({"reasoning_effort": word}, None, {"max_tokens": 9}) for word in ("none", "a word to come")),
+    (
+        {"reasoning_effort": "low", "response_format": {"type": "json_schema", "json_schema": {"schema": {}}}},
+        None,
+        {"max_tokens": 9, "thinking": ADAPTIVE, "output_config": {**LOW, "format": SCHEMA}},
     ),
 ]
 

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from millstream.errors import UpstreamError
 from millstream.upstreams.anthropic import Anthropic
 from millstream.upstreams.concessions import AGAIN, Concessions
+from millstream.upstreams.ollama import Ollama
 from millstream.upstreams.openai import OpenAI
 from millstream.upstreams.refusals import Refused
 from tests.upstreams.fake import ANSWER, CALL, failure, whole
@@ -23,6 +24,7 @@ BOTH = said("`temperature` and `top_p` cannot both be specified for this model. 
 VERIFY = said("Your organization must be verified to stream this model.", "stream")
 EFFORT = said("Unrecognized request argument supplied: reasoning_effort")
 COMPLAINT = said("no")
+SAID = whole(body=b'{"type":"message","content":[{"type":"text","text":"Hello"}],"stop_reason":"end_turn"}')
 WHOLE = whole(body=b'{"choices":[{"message":{"content":"Hello"},"finish_reason":"stop"}]}')
 
 # The complaint, the options of the question, what differs in the second one (None: it isn't there), its answer.
@@ -92,6 +94,40 @@ def test_anthropic_hears_the_same(fake):
     with pytest.raises(UpstreamError):
         next(stream)
     assert ["top_p" in one for one in asked(server)] == [True, False]
+
+
+NEWER = said("thinking: Input tag 'adaptive' does not match any of the expected tags: 'disabled', 'enabled'")
+NEVER = said("'claude-3-5-haiku-20241022' does not support thinking.")
+NO_EFFORT = said("This model does not support the effort parameter.")
+
+
+@pytest.mark.parametrize(
+    ("complaints", "thinking", "effort"),
+    [
+        ((), ["adaptive"], ["high"]),
+        ((NEWER,), ["adaptive", "enabled"], ["high", None]),
+        ((NO_EFFORT,), ["adaptive", "enabled"], ["high", None]),
+        ((NEWER, NEVER), ["adaptive", "enabled", None], ["high", None, None]),
+        ((NEVER,), ["adaptive", None], ["high", None]),
+    ],
+)
+def test_an_effort_is_asked_for_in_the_words_that_the_model_has(fake, complaints, thinking, effort):
+    server = fake(*complaints, SAID, SAID)
+    upstream = Anthropic(server.settings())
+    for _ in range(2):
+        ask(upstream, options={"reasoning_effort": "high", "max_tokens": 2060})
+    *tried, last = asked(server)
+    assert [one.get("thinking", {}).get("type") for one in tried] == thinking
+    assert [one.get("output_config", {}).get("effort") for one in tried] == effort
+    assert (last, last["max_tokens"]) == (tried[-1], 2060)
+    assert last.get("thinking", {}).get("budget_tokens") in (None, 1030)
+
+
+def test_a_model_of_ollamas_that_can_not_think_is_asked_even_so(fake):
+    answer = whole(body=b'{"message":{"content":"Hello"},"done":true,"done_reason":"stop"}\n')
+    server = fake(whole("400 Bad Request", b'{"error":"\\"llama3\\" does not support thinking"}'), answer)
+    ask(Ollama(server.settings()), options={"reasoning_effort": "high"})
+    assert [one.get("think") for one in asked(server)] == ["high", None]
 
 
 def test_a_concession_is_forgotten_after_a_while():

@@ -18,10 +18,23 @@ Object = dict[str, Any]
 ABILITIES = Abilities(json_object=False)
 CHOICES = {"auto": "auto", "none": "none", "required": "any", "tool": "tool"}
 ABOVE = ("system", "developer")  # these go into `system`
+# Such models don't show what they think unless they are asked to.
+ADAPTIVE: Object = {"type": "adaptive", "display": "summarized"}
+LEAST_BUDGET = 1024  # tokens of thinking that the API takes
+# An effort in the API's words, in tokens for models that want a budget, and its share of the operator's budget.
+EFFORTS = {
+    "minimal": ("low", LEAST_BUDGET, 0.25),
+    "low": ("low", LEAST_BUDGET, 0.25),
+    "medium": ("medium", 4096, 0.5),
+    "high": ("high", 8192, 1.0),
+    "xhigh": ("xhigh", 16384, 1.0),
+    "max": ("max", 16384, 1.0),
+}
 
 
-def write(question: Question, max_tokens: int, thinking: Object) -> Object:
-    """`max_tokens` where nobody asked for another number. Raises RequestError (bad_field)."""
+def write(question: Question, max_tokens: int, thinking: Object | None) -> Object:
+    """`max_tokens` where nobody asked for another number; `thinking` is the operator's, None for as the client says.
+    Raises RequestError (bad_field)."""
     if question.dialect == NAME:
         most = question.options.max_tokens
         return {**question.body, "model": question.model, "stream": True, **({"max_tokens": most} if most else {})}
@@ -33,6 +46,9 @@ def write(question: Question, max_tokens: int, thinking: Object) -> Object:
     if question.tools:
         asked["tools"] = [_tool(tool) for tool in question.tools]
         asked["tool_choice"] = _choice(question)
+    output: Object = {}
+    if thinking != {}:
+        thinking, output = _effort(use.effort, thinking or {})
     if _forbids_thinking(question):
         thinking = {}
     most = max_tokens if use.max_tokens is None else use.max_tokens
@@ -40,7 +56,9 @@ def write(question: Question, max_tokens: int, thinking: Object) -> Object:
     if use.stop:
         asked["stop_sequences"] = list(use.stop)
     if use.shape is not None:
-        asked["output_config"] = {"format": {"type": "json_schema", "schema": use.shape.schema or {}}}
+        output["format"] = {"type": "json_schema", "schema": use.shape.schema or {}}
+    if output:
+        asked["output_config"] = output
     if thinking:  # and then the API takes no temperature, top_p and top_k
         return {**asked, "thinking": thinking}
     sampling = {"temperature": use.temperature, "top_p": use.top_p, "top_k": use.top_k}
@@ -48,6 +66,34 @@ def write(question: Question, max_tokens: int, thinking: Object) -> Object:
     if "temperature" in asked:  # OpenAI's goes up to 2
         asked["temperature"] = min(max(asked["temperature"], 0), 1)
     return asked
+
+
+def _effort(effort: str | None, thinking: Object) -> tuple[Object, Object]:
+    """`thinking` and `output_config`."""
+    if effort == "none":
+        return {}, {}
+    if effort not in EFFORTS:
+        return thinking, {}
+    word, _, share = EFFORTS[effort]
+    if budget := thinking.get("budget_tokens"):
+        return {**thinking, "budget_tokens": max(LEAST_BUDGET, int(budget * share))}, {}
+    return ADAPTIVE, {"effort": word}
+
+
+def with_budget(asked: Object) -> Object:
+    """The same for a model that doesn't find the measure itself: a part of the answer's tokens, if enough."""
+    if (asked.get("thinking") or {}).get("type") != ADAPTIVE["type"]:
+        return asked
+    effort = (asked.get("output_config") or {}).get("effort", "medium")
+    budget = min(EFFORTS[effort if effort in EFFORTS else "medium"][1], asked["max_tokens"] // 2)
+    rest = {name: value for name, value in without_effort(asked).items() if name != "thinking"}
+    return {**rest, "thinking": {"type": "enabled", "budget_tokens": budget}} if budget >= LEAST_BUDGET else rest
+
+
+def without_effort(asked: Object) -> Object:
+    output = {name: value for name, value in (asked.get("output_config") or {}).items() if name != "effort"}
+    rest = {name: value for name, value in asked.items() if name != "output_config"}
+    return {**rest, "output_config": output} if output else rest
 
 
 def _forbids_thinking(question: Question) -> bool:

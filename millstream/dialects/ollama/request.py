@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from millstream.dialects.abilities import Abilities, check
-from millstream.dialects.chat.request import FREE, as_object
+from millstream.dialects.chat.request import FREE, as_object, effort
 from millstream.dialects.fields import DATA_URL
 from millstream.dialects.ollama.question import CHAT
 from millstream.question import Image, Message, Question, Result, Text, Tool, ToolCall
@@ -14,7 +14,8 @@ from millstream.question import Image, Message, Question, Result, Text, Tool, To
 Object = dict[str, Any]
 
 ABILITIES = Abilities(image_address=False, file=False, forced_tool=False, penalties=True)
-NOTHING = "none"  # of an effort
+# An effort in its words. A model that can't think takes the first one, too.
+EFFORTS: dict[str, bool | str] = {"none": False, "minimal": "low", "low": "low", "medium": "medium"}
 
 
 def write(question: Question) -> Object:
@@ -45,8 +46,8 @@ def write(question: Question) -> Object:
         asked["tools"] = [_tool(tool) for tool in question.tools]
     if use.shape is not None:
         asked["format"] = use.shape.schema if use.shape.schema else "json"
-    if use.effort == NOTHING:  # a model that can't think takes this word, too
-        asked["think"] = False
+    if wanted := use.effort or effort(use):
+        asked["think"] = EFFORTS.get(wanted, "high")
     return asked
 
 
