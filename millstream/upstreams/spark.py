@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from millstream.dialects import models
 from millstream.dialects.reading import Broken
 from millstream.dialects.spark.reader import Frames
-from millstream.dialects.spark.request import MODELS, Model, write
+from millstream.dialects.spark.request import MODELS, Model, parameters, write
 from millstream.errors import RequestError, UpstreamError
 from millstream.events import Call, Event
 from millstream.settings import Secret, SettingError, UpstreamSettings
@@ -65,7 +65,8 @@ class Spark(Plain):
             return failure(self.name, int(broken.reason.code), broken.reason.message, secrets, begun)
 
         connection = self._connect(model, date, secrets)
-        reader = Frames(bool(question.tools) and question.choice.mode != "none")
+        most = parameters(question.options, model).get("max_tokens")
+        reader = Frames(bool(question.tools) and question.choice.mode != "none", most)
         decoder = Decoder(reader, call, self.name, secrets, fail=fail)
         batches = self._answer(connection, said, reader, decoder)
         try:

@@ -35,10 +35,12 @@ CODES = {
     10002: Meaning("failed to send its answer. Ask again", "upstream_broke"),
     10003: Meaning("did not understand the question's format. Look for a newer version of this server"),
     10004: Meaning("did not understand the question's schema. Look for a newer version of this server"),
-    10005: Meaning("found a parameter out of its range. Check temperature, max_tokens and the model"),
-    10006: Meaning("is already connected for this user, who may have one connection. Wait for the other answer"),
-    10007: Meaning("is still busy with this user's previous question. Wait for that answer", again=True),
-    10008: Meaning("has no capacity left. Try again later", again=True),
+    10005: Meaning("found a parameter out of its range. Check temperature, max_tokens and the model", "bad_request"),
+    10006: Meaning(
+        "is already connected for this user, who may have one connection. Wait for the other answer", LIMITED
+    ),
+    10007: Meaning("is still busy with this user's previous question. Wait for that answer", LIMITED, again=True),
+    10008: Meaning("has no capacity left. Try again later", LIMITED, again=True),
     10009: Meaning("did not reach its engine. Try again", "upstream_broke", again=True),
     10010: Meaning("heard nothing right from its engine. Try again", "upstream_broke", again=True),
     10011: Meaning("could not send to its engine. Try again", "upstream_broke", again=True),
@@ -49,8 +51,10 @@ CODES = {
     10016: Meaning("does not authorise this app_id for the model. Get it in iFlytek's console", "upstream_auth"),
     SENSITIVE: Meaning("found its answer sensitive", "content_filter"),
     10021: Meaning("refused the question in its audit. Word it differently", "content_filter"),
-    10110: Meaning("is busy. Try again later", again=True),
-    10163: Meaning("found the parameters not to fit its engine. Check temperature, max_tokens and the model"),
+    10110: Meaning("is busy. Try again later", LIMITED, again=True),
+    10163: Meaning(
+        "found the parameters not to fit its engine. Check temperature, max_tokens and the model", "bad_request"
+    ),
     10222: Meaning("has trouble in its network. Try again", "upstream_broke", again=True),
     10223: Meaning("found no engine that is free. Try again", "upstream_broke", again=True),
     10404: Meaning(

@@ -25,7 +25,7 @@ Object = dict[str, Any]
 KINDS = {"openai": "/v1", "anthropic": "", "responses": "/v1", "ollama": "", "azure": ""}  # these can do everything
 TEXTS = {**KINDS, "completions": "/v1"}
 WHAT = ("plain", "thinks", "short", "errs", "busy")
-SPARK = {"plain": "4.0Ultra", "errs": "max-32k", "busy": "generalv3.5"}
+SPARK = {"plain": "4.0Ultra", "errs": "max-32k", "busy": "generalv3.5", "short": "lite"}
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 FUNCTION = {"type": "function", "function": {"name": "weather", "parameters": SCHEMA}}
 HI: Object = {"role": "user", "content": "Hi"}
@@ -40,8 +40,12 @@ def upstream() -> Iterator[Obedient]:
 
 def reply(question: Object) -> list[str]:
     """What Spark says, by the model that is asked."""
-    failures = {SPARK["errs"]: [frame("Suddenly ", 0), error(10012)], SPARK["busy"]: [error(11202)]}
-    return failures.get(question["parameter"]["chat"]["domain"]) or answer(*(f"{word} " for word in WORDS))
+    others = {
+        SPARK["errs"]: [frame("Suddenly ", 0), error(10012)],
+        SPARK["busy"]: [error(11202)],
+        SPARK["short"]: answer("Suddenly ", usage=(5, question["parameter"]["chat"].get("max_tokens", 0))),
+    }
+    return others.get(question["parameter"]["chat"]["domain"]) or answer(*(f"{word} " for word in WORDS))
 
 
 @pytest.fixture(scope="module")
@@ -227,11 +231,11 @@ def test_the_text_arrives(server, path, kind, stream):
     assert (status, "".join(text)) == (200, "".join(f"{word} " for word in WORDS)), answer
 
 
-@pytest.mark.parametrize("kind", [*TEXTS, "local"])  # Spark doesn't say why it ends
+@pytest.mark.parametrize("kind", [*TEXTS, "local", "spark"])
 @pytest.mark.parametrize("path", ASKS)
 @pytest.mark.parametrize("stream", [True, False])
 def test_an_answer_that_was_too_long_says_so(server, path, kind, stream):
-    status, answer = said(server, path, ASKS[path] | {"model": f"short-{kind}", "stream": stream})
+    status, answer = said(server, path, ASKS[path] | {"model": model("short", kind), "stream": stream})
     assert (status, SHORT[path] in answer.decode().replace(": ", ":")) == (200, True), answer
     assert re.search(rf'"{TEXT[path][not stream]}": ?"\w', answer.decode()), answer
 

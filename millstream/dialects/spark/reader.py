@@ -13,12 +13,14 @@ SENSITIVE = 10019  # comes with the end of a whole answer: a warning
 
 
 class Frames(Reader):
-    """`accepted`: a frame without an error has come. What is not `offered` is not called."""
+    """`accepted`: a frame without an error has come. What is not `offered` is not called. Spark doesn't say why it
+    ends: an answer of as many tokens as were asked for, `most`, was too long."""
 
     says = "frame of Spark's"
 
-    def __init__(self, offered: bool = True) -> None:
+    def __init__(self, offered: bool = True, most: float | None = None) -> None:
         super().__init__()
+        self._most = most
         self.accepted = False
         self._offered = offered
         self._calls = 0
@@ -36,7 +38,8 @@ class Frames(Reader):
         if code == SENSITIVE:  # the whole answer stands before it
             self.finish_reason = "content_filter"
         elif frame.header.status == LAST or (choices and choices.status == LAST):
-            self.finish_reason = "tool_calls" if self._calls else "stop"
+            long = self._most is not None and self.usage is not None and self.usage.output >= self._most
+            self.finish_reason = "tool_calls" if self._calls else "length" if long else "stop"
         self.done = self.finished = self.finish_reason is not None
         return events
 
