@@ -1,6 +1,6 @@
 """How the workers of one machine ring each other: one AF_UNIX datagram socket each, unix(7).
 
-A datagram is text, `word worker id id …`, `worker` being who says it. A dead worker is ECONNREFUSED at once.
+A dead worker is ECONNREFUSED at once.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import errno
 import hashlib
 import logging
 import os
-import re
 import socket
 import tempfile
 from collections.abc import Callable
@@ -22,6 +21,7 @@ from gevent.monkey import get_original
 
 from millstream.settings import SettingError
 from millstream.stores.directory import private
+from millstream.stores.neighbours import message
 from millstream.stores.room import files
 
 # Never waits, so it has no use for gevent's wrapper, which costs more than the call itself.
@@ -33,16 +33,15 @@ RETRY, RETRY_MAX = 0.005, 0.5  # s
 BURST = 64  # datagrams heard before other greenlets have a turn
 PACK = 100  # ids in one datagram that is said again
 
-_WORKER = re.compile(r"[0-9]+-[0-9a-f]{8}")
 _logger = logging.getLogger(__name__)
 
 
 class Doorbell:
-    """`heard(word, worker, id)` is called for what others say, `dead(worker)` when one turns out to be dead.
-    Neither may raise."""
+    """`heard` is called with each message from others, `dead` with a worker that turns out to be dead. Neither may
+    raise."""
 
     def __init__(
-        self, directory: Path, worker: str, heard: Callable[[str, str, str], None], dead: Callable[[str], None]
+        self, directory: Path, worker: str, heard: Callable[[bytes], None], dead: Callable[[str], None]
     ) -> None:
         self._directory = _short(directory)
         self._worker = worker
@@ -98,7 +97,7 @@ class Doorbell:
         try:
             # A socket for each: one shared by all would be blocked for all by one worker that stands still.
             peer = self._peers.get(worker) or self._connect(worker)
-            peer.send(" ".join((word, self._worker, *ids)).encode())
+            peer.send(message(word, self._worker, ids))
         except (ConnectionError, FileNotFoundError):
             self._forget(worker)
         except OSError as error:
@@ -155,19 +154,11 @@ class Doorbell:
                 hub.wait(readable)
                 for _ in range(BURST):
                     try:
-                        said = self._socket.recv(65536)
+                        self._heard(self._socket.recv(65536))
                     except BlockingIOError:
                         break
-                    self._hear(said)
         finally:
             readable.close()
-
-    def _hear(self, said: bytes) -> None:
-        word, worker, *ids = said.decode("ascii", "replace").split(" ") if said.count(b" ") > 1 else ("", "")
-        if not _WORKER.fullmatch(worker):
-            return
-        for id in ids:
-            self._heard(word, worker, id)
 
 
 def _datagram_socket() -> socket.socket:

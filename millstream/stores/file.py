@@ -6,7 +6,6 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,16 +14,15 @@ import gevent
 
 from millstream.errors import NotFound, Unavailable
 from millstream.events import TERMINAL, Event, Meta
-from millstream.stores import Inbox, StoreLost, Then, Word, at_once
+from millstream.stores import Inbox, StoreLost, Then, at_once
 from millstream.stores.claims import Claims
 from millstream.stores.directory import private
 from millstream.stores.doorbell import Doorbell
-from millstream.stores.followers import Followers
 from millstream.stores.log import Log, Tail, header
 from millstream.stores.memory import worker_name
+from millstream.stores.neighbours import Neighbours
 from millstream.stores.reader import FileReader
 from millstream.stores.room import Room, expired, files
-from millstream.stores.watches import Watches
 
 TICK = 0.5  # s; a dead owner is noticed within two of them
 
@@ -45,23 +43,21 @@ class FileStore:
         self._prefix = f"{self._directory}/"  # a Path for each log costs more than opening its file
         self._ttl = ttl
         self._logs, self._tails = dict[str, Log](), dict[str, Tail]()  # of what is owned and runs
-        self._followers = Followers()
         self._room = Room(self._directory, size, partial(expired, erase=True))
         self._claims = Claims(self._directory / "claims", self._holder)
         self.point, self.pointed = self._claims.put, self._claims.find
-        self._watches = Watches(
-            first=lambda owner, id: self._say(owner, "join", id), last=lambda owner, id: self._say(owner, "leave", id)
-        )
+        self._neighbours = Neighbours(self._say, self._logs.__contains__, lambda id: self.meta(id).worker)
+        self._watches, self._followers = self._neighbours.watches, self._neighbours.followers
+        self.watch, self.tell = self._neighbours.watch, self._neighbours.tell
         self._bell: Doorbell | None = None
         self._ticker: Any = None
-        self._inbox: Inbox | None = None
         self._warned = False
 
     def start(self, inbox: Inbox) -> None:
-        self._inbox = inbox
         if not self.worker.startswith(f"{os.getpid()}-"):  # made before the fork: the siblings have the same name
             self.worker = worker_name()
-        self._bell = Doorbell(self._directory, self.worker, self._heard, self._dead)
+        self._neighbours.start(self.worker, inbox)
+        self._bell = Doorbell(self._directory, self.worker, self._neighbours.heard, self._neighbours.died)
         self._ticker = gevent.spawn(self._tick)
 
     def close(self) -> None:
@@ -69,7 +65,8 @@ class FileStore:
         if self._bell:
             gevent.kill(self._ticker)
             self._bell.close()
-            self._bell = self._inbox = None
+            self._bell = None
+            self._neighbours.close()
         while self._logs:
             self._logs.popitem()[1].close()
 
@@ -126,7 +123,7 @@ class FileStore:
             self._disown(id)
         for worker in followers:
             self._say(worker, "news", id)
-        self._watches.wake(id)
+        self._watches.news(id)
         return position
 
     def reader(self, id: str, after: int = 0) -> FileReader:
@@ -173,7 +170,7 @@ class FileStore:
         self._disown(id)
         self._tails.pop(id, None)
         self._path(id).unlink(missing_ok=True)
-        self._watches.wake(id)
+        self._watches.news(id)
 
     def sweep(self, now: float) -> int:
         since = now - self._ttl
@@ -188,57 +185,22 @@ class FileStore:
 
     # Workers
 
-    def watch(self, id: str, wake: Callable[[], None]) -> Callable[[], None]:
-        return self._watches.add(id, self.meta(id).worker, self._path(id), wake)
-
-    def tell(self, id: str, word: Word) -> None:
-        try:
-            owner = self.worker if id in self._logs else self.meta(id).worker
-        except NotFound:
-            return
-        if owner != self.worker:
-            self._say(owner, word, id)
-        elif self._inbox:
-            self._inbox(self.worker, id, word)
-
     def _say(self, worker: str, word: str, id: str) -> None:
         if self._bell and worker != self.worker:
             self._bell.say(worker, word, id)
 
-    def _heard(self, word: str, worker: str, id: str) -> None:
-        if word == "news":
-            self._watches.wake(id)
-        elif word == "stop":
-            self._told(worker, id, "stop")
-        elif word == "join":
-            # What was appended before the join was heard had no ring.
-            self._say(worker, "news", id)
-            if id in self._logs and self._followers.add(worker, id):
-                self._told(worker, id, "join")
-        elif word == "leave" and self._followers.remove(worker, id):
-            self._told(worker, id, "leave")
-
-    def _dead(self, worker: str) -> None:
-        for id in self._followers.streams(worker):
-            if self._followers.remove(worker, id):
-                self._told(worker, id, "leave")
-
-    def _told(self, worker: str, id: str, word: Word) -> None:
-        try:
-            if self._inbox:
-                self._inbox(worker, id, word)
-        except Exception:  # one stream's fault must not make this worker deaf
-            _logger.exception("the inbox failed on %s", word)
-
     def _tick(self) -> None:
+        sizes: dict[str, int | None] = {}
         while True:
             gevent.sleep(TICK)
-            owners = self._watches.owners() - {self.worker}
-            others = owners | self._followers.workers()
-            dead = {worker for worker in others if self._bell and not self._bell.alive(worker)}
-            for worker in dead:
-                self._dead(worker)
-            self._watches.check(dead)
+            others = self._watches.by_owner().keys() - {self.worker} | self._followers.workers()
+            for worker in others:
+                if self._bell and not self._bell.alive(worker):
+                    self._neighbours.died(worker)
+            before, sizes = sizes, {id: _size(self._name(id)) for id in self._watches.ids()}
+            for id, size in sizes.items():
+                if size != before.get(id, -1):  # a ring may have been lost
+                    self._watches.news(id)
             if self._room.crowded:
                 gevent.spawn(self._room.look)
 
@@ -285,3 +247,10 @@ def _no_room() -> Unavailable:
 def _discard(log: Log, path: Path) -> None:
     path.unlink(missing_ok=True)
     log.close()
+
+
+def _size(name: str) -> int | None:
+    try:
+        return os.stat(name).st_size  # noqa: PTH116 (a Path for each costs more than the call)
+    except OSError:
+        return None

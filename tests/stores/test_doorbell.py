@@ -8,7 +8,7 @@ import gevent
 import pytest
 
 from millstream.stores.doorbell import Doorbell
-from millstream.stores.watches import Watches
+from millstream.stores.file import TICK
 from tests.stores.samples import ID, OTHER, done, log, message, meta, until
 
 
@@ -125,16 +125,17 @@ def test_a_watcher_is_woken_at_once_when_its_log_is_erased_here(no_ticks, files)
     assert woken.times == 1
 
 
-def test_a_log_that_grew_is_news_once(tmp_path):
-    path, woken = tmp_path / "log", Woken()
-    watches = Watches(first=lambda owner, id: None, last=lambda owner, id: None)
-    watches.add(ID, "owner", path, woken)
-    path.write_bytes(b"grown")
-    for _ in range(3):
-        watches.check(set())
-    assert woken.times == 1
-    watches.check({"owner"})
-    assert woken.times == 2
+def test_a_log_that_grew_is_news_once(files, monkeypatch):
+    files.one.create(meta(files.one))
+    monkeypatch.setattr(Doorbell, "say", lambda *words: None)
+    woken = Woken()
+    files.two.watch(ID, woken)
+    woken.again()  # the first look
+    files.one.append(ID, [message(1)])
+    woken.again()
+    times = woken.times
+    gevent.sleep(3 * TICK)
+    assert woken.times == times
 
 
 def test_news_whose_ring_was_lost_is_noticed_by_the_ticker(files, monkeypatch):
@@ -162,8 +163,8 @@ def test_words_survive_a_full_socket_in_their_order(no_ticks, files):
 
 def test_many_words_at_once_are_heard_in_their_order(tmp_path):
     heard = []
-    one = Doorbell(tmp_path, "1-00000001", lambda *words: heard.append(words), lambda worker: None)
-    two = Doorbell(tmp_path, "1-00000002", lambda *words: None, lambda worker: None)
+    one = Doorbell(tmp_path, "1-00000001", lambda said: heard.extend(apart(said)), lambda worker: None)
+    two = Doorbell(tmp_path, "1-00000002", lambda said: None, lambda worker: None)
     said = [("news" if n % 4000 else "stop", "1-00000002", f"{n:022d}") for n in range(8000)]
     for word, _, id in said:
         two.say("1-00000001", word, id)
@@ -171,6 +172,11 @@ def test_many_words_at_once_are_heard_in_their_order(tmp_path):
     assert heard == said
     one.close()
     two.close()
+
+
+def apart(said):
+    word, worker, *ids = said.decode().split(" ")
+    return [(word, worker, id) for id in ids]
 
 
 def joined(said):

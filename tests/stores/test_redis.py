@@ -93,9 +93,11 @@ def test_the_owner_hears_of_the_first_watcher_and_of_the_last(shared):
 
 
 def test_words_that_were_lost_are_made_up_for(shared, monkeypatch):
-    monkeypatch.setattr("millstream.stores.redis.neighbours.SYNC", 1)
-    say = shared.two._neighbours._say
-    monkeypatch.setattr(shared.two._neighbours, "_say", lambda to, word, ids: word == "all" and say(to, word, ids))
+    monkeypatch.setattr("millstream.stores.redis.machines.SYNC", 1)
+    publish = shared.two._neighbours._publish
+    monkeypatch.setattr(
+        shared.two._neighbours, "_publish", lambda to, word, ids: word == "all" and publish(to, word, ids)
+    )
     shared.one.create(meta(shared.one))
     end = shared.two.watch(ID, lambda: None)
     until(lambda: shared.said == [(shared.two.worker, ID, "join")])

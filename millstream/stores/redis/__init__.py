@@ -6,7 +6,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -16,13 +16,13 @@ from redis import RedisError
 
 from millstream.errors import NotFound, Unavailable
 from millstream.events import Event, Meta
-from millstream.stores import Inbox, StoreLost, Then, Word
+from millstream.stores import Inbox, StoreLost, Then
 from millstream.stores.memory import worker_name
 from millstream.stores.redis import names
 from millstream.stores.redis.address import Address
 from millstream.stores.redis.link import Link
 from millstream.stores.redis.log import Log
-from millstream.stores.redis.neighbours import Neighbours
+from millstream.stores.redis.machines import Machines
 from millstream.stores.redis.pipe import Away
 from millstream.stores.redis.reader import RedisReader, unavailable
 from millstream.stores.redis.scripts import CREATE, ERASE, RELEASE, SEIZE
@@ -50,7 +50,9 @@ class RedisStore:
         self._ttl = ttl
         self._link = Link(self._address, self._back, self._heard)
         self._writer = Writer(self._link, self._channels, ttl)
-        self._neighbours = Neighbours(self._link, self._channels, self._writer.logs)
+        self._neighbours = Machines(self._link, self._channels, self._runs, lambda id: self.meta(id).worker)
+        self._watches = self._neighbours.watches
+        self.watch, self.tell = self._neighbours.watch, self._neighbours.tell
 
     def check(self) -> None:
         """Asks Redis once. Raises SettingError for what no waiting mends."""
@@ -82,7 +84,7 @@ class RedisStore:
     def _heard(self, channel: str, message: bytes | None) -> None:
         id = self._channels.id(channel)
         if id is not None:
-            self._neighbours.watches.news(id, message)
+            self._watches.news(id, message)
         elif message:
             self._neighbours.heard(message)
 
@@ -147,19 +149,19 @@ class RedisStore:
 
     def _appended(self, id: str, then: Then, position: int | StoreLost) -> None:
         then(position)
-        self._neighbours.watches.wake([id])
+        self._watches.news(id)
 
     def reader(self, id: str, after: int = 0) -> RedisReader:
         held = id in self._writer.logs and self.away
         if not held and not self._ask("EXISTS", names.log(_checked(id))):
             raise NotFound
-        return RedisReader(id, self._link, self._writer.logs, self._neighbours.watches, after)
+        return RedisReader(id, self._link, self._writer.logs, self._watches, after)
 
     def seize(self, id: str) -> bool:
         if log := self._writer.logs.get(id):
             # A seizure of ours whose end could not be written: once more.
             return log.seized is not None and time.monotonic() - log.seized > VOID
-        owner = self._neighbours.watches.owner(id)
+        owner = self._watches.owner(id)
         if self.away or not _ID.fullmatch(id) or (owner and not self._neighbours.dead(owner)):
             return False
         try:
@@ -195,7 +197,7 @@ class RedisStore:
             return
         self._writer.logs.pop(id, None)
         self._ask(*ERASE.command([names.log(id), names.SIGNS], id, self._channels.news(id), names.CLAIMS))
-        self._neighbours.watches.wake([id])
+        self._watches.news(id)
 
     def sweep(self, now: float) -> int:
         self._writer.refresh()
@@ -204,17 +206,9 @@ class RedisStore:
         except Away:
             return 0
 
-    # Workers
-
-    def watch(self, id: str, wake: Callable[[], None]) -> Callable[[], None]:
-        return self._neighbours.watches.add(id, self.meta(id).worker, wake)
-
-    def tell(self, id: str, word: Word) -> None:
-        try:
-            owner = self.worker if id in self._writer.logs else self.meta(id).worker
-        except NotFound:
-            return
-        self._neighbours.tell(owner, word, id)
+    def _runs(self, id: str) -> bool:
+        log = self._writer.logs.get(id)
+        return log is not None and not log.ended
 
     def _ask(self, *command: object) -> Any:
         try:

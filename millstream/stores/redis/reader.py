@@ -13,7 +13,7 @@ from millstream.stores.redis.link import Link
 from millstream.stores.redis.log import Log
 from millstream.stores.redis.pipe import Away
 from millstream.stores.redis.scripts import READ
-from millstream.stores.redis.watches import Watches
+from millstream.stores.watches import Watches
 
 
 def unavailable() -> Unavailable:

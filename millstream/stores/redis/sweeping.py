@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from millstream.stores.redis import names
 from millstream.stores.redis.link import Link
-from millstream.stores.redis.neighbours import Neighbours
+from millstream.stores.redis.machines import Machines
 from millstream.stores.redis.scripts import ERASE, HOLDER, OWNER, Script
 
 AT_ONCE = 1000
 
 
-def sweep(link: Link, channels: names.Channels, neighbours: Neighbours, since: float) -> int:
+def sweep(link: Link, channels: names.Channels, neighbours: Machines, since: float) -> int:
     """Erases streams whose last sign is older than `since`, in seconds relative to now by Redis' own clock: machines
     don't agree on the time. A stream whose owner lives stays. Gives the number erased. Raises Away."""
     seconds, microseconds = (int(part) for part in link.call("TIME", read=True))
@@ -24,7 +24,7 @@ def sweep(link: Link, channels: names.Channels, neighbours: Neighbours, since: f
     return sum(link.calls(ERASE.command(keys[id], id, channels.news(id), names.CLAIMS) for id in over))
 
 
-def orphans(link: Link, neighbours: Neighbours) -> list[str]:
+def orphans(link: Link, neighbours: Machines) -> list[str]:
     """The streams of dead workers, running and ended. Raises Away."""
     holders = _by_id(link, HOLDER, link.call("ZRANGE", names.SIGNS, 0, -1, read=True))
     dead = neighbours.gone({worker.decode() for worker in holders.values() if worker})

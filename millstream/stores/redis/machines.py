@@ -1,21 +1,19 @@
-"""The other workers: who follows whose streams, what they tell each other, and who is dead."""
+"""The other workers of all machines: how words come to them, and who is dead."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from time import monotonic
 
 import gevent
 
-from millstream.stores import Inbox, Word
-from millstream.stores.followers import Followers
+from millstream.stores import Inbox
+from millstream.stores.neighbours import Neighbours, message
 from millstream.stores.redis import names
 from millstream.stores.redis.link import Link
-from millstream.stores.redis.log import Log
 from millstream.stores.redis.owners import TICK, Owners
-from millstream.stores.redis.pipe import Away
-from millstream.stores.redis.watches import Watches
+from millstream.stores.redis.pipe import Away, Heard
 
 BEAT = 10_000  # ms that a beat is kept; only then are the rows looked for that a dead worker has not written
 STOP = 5.0  # s for which a stop is repeated that nobody heard: its owner may just be reconnecting
@@ -25,35 +23,34 @@ FORGET = 60.0  # s for which a suspect is looked at
 _logger = logging.getLogger(__name__)
 
 
-class Neighbours:
+class Machines(Neighbours):
     """Words are hints that may be lost while a connection is made anew; so each worker tells each owner every few
     seconds which of its streams are followed there."""
 
-    def __init__(self, link: Link, channels: names.Channels, logs: Mapping[str, Log]) -> None:
-        self.watches = Watches(first=self._first, last=self._last)
+    def __init__(
+        self, link: Link, channels: names.Channels, owns: Callable[[str], bool], owner: Callable[[str], str]
+    ) -> None:
+        super().__init__(self._bring, owns, owner)
         self._link = link
         self._channels = channels
-        self._logs = logs
-        self._followers = Followers()
         self._owners = Owners()
         self._suspects: dict[str, float] = {}  # owners of streams that nobody watches here, and until when
         self._told: set[str] = set()  # the owners that the last list went to
         self._stops: dict[tuple[str, str], float] = {}  # not heard yet, and until when they are repeated
         self._beats = 0
-        self._worker = ""
-        self._inbox: Inbox | None = None
         self._ticker: gevent.Greenlet | None = None
 
     def start(self, worker: str, inbox: Inbox) -> None:
-        self._worker, self._inbox = worker, inbox
+        super().start(worker, inbox)
         self._ticker = gevent.spawn(self._tick)
 
     def close(self) -> None:
         if self._ticker is not None:
             self._ticker.kill()
-            self._ticker = self._inbox = None
+            self._ticker = None
+            super().close()
             try:
-                self._link.call("DEL", names.beat(self._worker))  # good-bye: what runs here can be seized at once
+                self._link.call("DEL", names.beat(self.worker))  # good-bye: what runs here can be seized at once
             except Away:
                 _logger.debug("no good-bye: Redis is away")
 
@@ -61,72 +58,38 @@ class Neighbours:
         """Redis can be asked again; what was said meanwhile was not heard."""
         self._owners.connected(monotonic(), again=self._beats > 0)
         self._beat()
-        for ids in self.watches.by_owner().values():
-            for id in ids:
-                self._link.subscribe(self._channels.news(id))  # that it has begun wakes who watches
+        for id in self.watches.ids():
+            self._link.subscribe(self._channels.news(id))  # that it has begun wakes who watches
         self._sync()
 
     # Words
 
-    def tell(self, owner: str, word: Word, id: str) -> None:
-        if owner == self._worker:
-            self._pass_on(owner, id, word)
-        elif word == "stop":
-            self._stops[owner, id] = monotonic() + STOP
-            self._stop(owner, id)
-        else:
-            self._say(owner, word, [id])
+    def _bring(self, worker: str, word: str, id: str) -> None:
+        if word == "join":
+            self._link.subscribe(self._channels.news(id))
+        elif word == "leave":
+            self._link.unsubscribe(self._channels.news(id))
+        if word == "stop":
+            self._stops[worker, id] = monotonic() + STOP
+            self._stop(worker, id)
+        elif word != "news" and worker != self.worker:  # the subscription brings those
+            self._publish(worker, word, [id])
 
-    def heard(self, message: bytes) -> None:
-        word, worker, *ids = message.decode("ascii", "replace").split(" ")
-        if word == "all":
-            for id in set(self._followers.streams(worker)) - set(ids):
-                self._leave(worker, id)
-        for id in filter(None, ids):
-            if word == "stop":
-                gevent.spawn(self._pass_on, worker, id, "stop")  # ending a stream may wait for Redis; this must not
-            elif word in ("join", "all"):
-                if id in self._logs and not self._logs[id].ended and self._followers.add(worker, id):
-                    self._pass_on(worker, id, "join")
-            elif word == "leave":
-                self._leave(worker, id)
-
-    def _leave(self, worker: str, id: str) -> None:
-        if self._followers.remove(worker, id) and id in self._logs:
-            self._pass_on(worker, id, "leave")
-
-    def _pass_on(self, worker: str, id: str, word: Word) -> None:
-        try:
-            if self._inbox:
-                self._inbox(worker, id, word)
-        except Exception:  # one stream's fault must not make this worker deaf
-            _logger.exception("the inbox failed on %s", word)
-
-    def _say(self, worker: str, word: str, ids: Iterable[str]) -> None:
-        self._link.post(("PUBLISH", self._channels.words(worker), " ".join((word, self._worker, *ids))))
+    def _publish(self, worker: str, word: str, ids: Iterable[str], heard: Heard = lambda _: None) -> None:
+        self._link.post(("PUBLISH", self._channels.words(worker), message(word, self.worker, ids)), heard)
 
     def _stop(self, owner: str, id: str) -> None:
         def heard(receivers: object) -> None:
             if isinstance(receivers, int) and receivers:
                 self._stops.pop((owner, id), None)
 
-        self._link.post(("PUBLISH", self._channels.words(owner), f"stop {self._worker} {id}"), heard)
-
-    def _first(self, owner: str, id: str) -> None:
-        self._link.subscribe(self._channels.news(id))
-        if owner != self._worker:
-            self._say(owner, "join", [id])
-
-    def _last(self, owner: str, id: str) -> None:
-        self._link.unsubscribe(self._channels.news(id))
-        if owner != self._worker:
-            self._say(owner, "leave", [id])
+        self._publish(owner, "stop", [id], heard)
 
     def _sync(self) -> None:
         following = self.watches.by_owner()
-        following.pop(self._worker, None)
+        following.pop(self.worker, None)
         for owner in self._told | following.keys():  # once more to those whose last stream was left
-            self._say(owner, "all", following.get(owner, ()))
+            self._publish(owner, "all", following.get(owner, ()))
         self._told = set(following)
 
     # Life and death
@@ -150,7 +113,7 @@ class Neighbours:
 
     def look(self, workers: Iterable[str]) -> list[tuple[str, bool, bytes | None]]:
         """For each other worker whether it is connected, and its beat. Raises Away."""
-        asked = [worker for worker in workers if worker != self._worker]
+        asked = [worker for worker in workers if worker != self.worker]
         if not asked:
             return []
         found = self._link.call("PUBSUB", "NUMSUB", *(self._channels.words(worker) for worker in asked), read=True)
@@ -159,7 +122,7 @@ class Neighbours:
 
     def _beat(self) -> None:
         self._beats += 1
-        self._link.post(("SET", names.beat(self._worker), self._beats, "PX", BEAT))
+        self._link.post(("SET", names.beat(self.worker), self._beats, "PX", BEAT))
         self._link.ping()
 
     def _tick(self) -> None:
@@ -183,12 +146,10 @@ class Neighbours:
     def _look(self) -> None:
         now = monotonic()
         self._suspects = {worker: until for worker, until in self._suspects.items() if until > now}
-        others = self.watches.by_owner().keys() | self._followers.workers() | self._suspects.keys()
+        others = self.watches.by_owner().keys() | self.followers.workers() | self._suspects.keys()
         found = self.look(others)
         for worker in self._owners.look(monotonic(), found):
-            for id in self._followers.streams(worker):
-                self._leave(worker, id)
-            self.watches.wake(self.watches.by_owner().get(worker, ()))
+            self.died(worker)
 
     def _repeat_stops(self) -> None:
         now = monotonic()
