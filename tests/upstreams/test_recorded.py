@@ -3,11 +3,14 @@
 import pytest
 
 from millstream.dialects.chat.reader import Chunks
+from millstream.dialects.messages import answer as messages
 from millstream.dialects.messages.reader import Events
+from millstream.dialects.ollama import answer as ollama
 from millstream.dialects.ollama.reader import Lines
 from millstream.dialects.responses import reader as responses
 from millstream.upstreams.decoder import Decoder
-from tests.upstreams.recorded import CALL, SOURCES, cases, seen, wanted
+from tests.dialects.answers import META, write
+from tests.upstreams.recorded import CALL, SOURCES, cases, decode, seen, wanted
 
 READERS = {
     "openai": Chunks,
@@ -66,3 +69,25 @@ def test_an_answer_cut_in_two_at_every_byte(kind, case):
 def test_what_comes_behind_the_end_is_ignored(kind, case):
     data = case.read_bytes()
     check(kind, case, data + b"\n\n" + data)
+
+
+PASSED = {"anthropic": messages.Writer, "ollama": ollama.Writer}
+END = {"anthropic": b"\n\n", "ollama": b"\n"}
+WHOLE = [
+    (kind, case)
+    for kind in PASSED
+    for case in cases(kind)
+    if case.stem in ("text", "tools2", "reasoning", "recorded_mixed", "citations", "recorded_redacted")
+]
+
+
+@pytest.mark.parametrize(("kind", "case"), WHOLE, ids=lambda one: getattr(one, "stem", one))
+def test_frames_pass_with_all_that_is_unknown_in_them(kind, case):
+    """A client of the same dialect gets what the upstream said."""
+    data = case.read_bytes().replace(b'"model":', b'"x_new":[1.50],"model":').strip() + END[kind]
+    data = data.replace(b"event: message_delta", b'event: x_new\ndata: {"type":"x_new"}\n\nevent: message_delta')
+    decoder = Decoder(READERS[kind](), CALL, "test", passing=True)
+    batches, error = decode([data], decoder, SOURCES[case.suffix])
+    events = [event for batch in batches for event in batch]
+    assert error is None and b"x_new" in data
+    assert write(PASSED[kind](META), events) == data

@@ -18,7 +18,8 @@ NANOSECONDS = 1_000_000_000
 
 
 class Writer:
-    """A line for each piece; a call only when it is whole. An empty line would kill Ollama's own clients."""
+    """A line for each piece; a call only when it is whole. An empty line would kill its clients. Where Ollama
+    itself answers, its own lines pass as they came."""
 
     NAME: ClassVar[str] = CHAT
     MEDIA_TYPE: ClassVar[str] = "application/x-ndjson"
@@ -28,6 +29,7 @@ class Writer:
         self._meta = meta
         self._blocks = Blocks(meta.id)
         self._calls = 0
+        self._passing = False
 
     @property
     def HEARTBEAT(self) -> bytes:  # noqa: N802
@@ -37,13 +39,21 @@ class Writer:
         return b""
 
     def encode(self, batch: list[Event]) -> bytes:
-        return b"".join([self._step(*step) for event in batch for step in self._blocks.feed(event)])
+        return b"".join([self._encode(event) for event in batch])
 
     def closing(self, event: Event) -> bytes | Abort:
         if event.type == "failed":  # some of its clients pass over the error: for them the connection breaks
             return Abort(_line({"error": failure_of(event).message}))
+        if event.frames:
+            return self._encode(event)
         rest = b"".join([self._step(*step) for step in self._blocks.close()])
         return rest + _line(piece(self._meta, {"text": ""}) | _ending(self._blocks, event))
+
+    def _encode(self, event: Event) -> bytes:
+        self._passing = self._passing or bool(event.frames)
+        if self._passing:
+            return b"".join([frame + b"\n" for frame in event.frames])
+        return b"".join([self._step(*step) for step in self._blocks.feed(event)])
 
     def _step(self, verb: str, block: Block, text: str) -> bytes:
         if block.kind == "call":
