@@ -67,6 +67,14 @@ def encoded(value: Any) -> bytes:
         return valid(json.dumps(value, ensure_ascii=False, separators=(",", ":"))).encode()
 
 
+def lines(texts: list[str]) -> list[str]:
+    """Of each text what `encoded` gives, all at once."""
+    try:
+        return _ENCODER.encode_lines(texts).decode().split("\n")[:-1]
+    except UnicodeEncodeError:
+        return [encoded(text).decode() for text in texts]
+
+
 def one_line(document: bytes) -> bytes:
     """The same JSON without line ends: neither those between its values, nor any in its texts."""
     document = escaped(document)

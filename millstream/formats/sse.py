@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from millstream.events import TERMINAL, Event, Meta
 from millstream.formats import Abort, Options
-from millstream.formats.objects import encoded, ending, escaped, kind, said, start, to_json
+from millstream.formats.objects import encoded, ending, escaped, kind, lines, said, start, to_json
 
 # The default type is `message`: without an `event:` line it costs nothing.
 _HEADS = {"message": b"", "reasoning": b"event: reasoning\n"}
@@ -43,6 +43,8 @@ class Sse:
         )
 
     def encode(self, batch: list[Event]) -> bytes:
+        if len(batch) > 1 and not any(event.type != "message" or event.choice for event in batch):
+            return self._texts(batch)
         pieces = []
         for event in batch:
             head = _HEADS.get(event.type)
@@ -52,6 +54,14 @@ class Sse:
             elif event.type not in TERMINAL:
                 pieces.append(self._event(b"event: %b\n" % kind(event).encode(), to_json(said(event)), event.n))
         return escaped(b"".join(pieces))
+
+    def _texts(self, batch: list[Event]) -> bytes:
+        """Many pieces of text at once."""
+        id = self._meta.id
+        texts = lines([event.text for event in batch])
+        pairs = zip(texts, batch, strict=True)
+        events = [f'data: {{"text":{text}}}\nid: {id}.{event.n}\n\n' for text, event in pairs]
+        return escaped("".join(events).encode())
 
     def closing(self, event: Event) -> bytes | Abort:
         return self._event(b"event: %b\n" % event.type.encode(), to_json(ending(event)), event.n)

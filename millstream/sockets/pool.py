@@ -26,7 +26,7 @@ class Framing(Protocol):
     """As wire.http.Body."""
 
     done: bool
-    rest: bytes
+    more: bool
 
     def feed(self, data: bytes) -> bytes: ...
 
@@ -83,7 +83,7 @@ def _over(idle: _Idle) -> bool | None:
             return None
         except (OSError, ValueError):
             return False
-    return idle.framing.done and not idle.framing.rest and _is_quiet(idle.sock)
+    return idle.framing.done and not idle.framing.more and _is_quiet(idle.sock)
 
 
 def _is_quiet(sock: socket.socket) -> bool:

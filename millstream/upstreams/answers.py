@@ -154,7 +154,10 @@ class Answer:
         batch: list[Event] = []
         failure: MillstreamError | None = None
         try:
-            for event in self._source.feed(data) if data else self._source.close():
+            came = self._source.feed(data) if data else self._source.close()
+            if len(came) > 1 and (texts := self._texts(came)) is not None:
+                return texts
+            for event in came:
                 for payload in _payloads(event.data):
                     batch += self._decoder.feed(payload, event.type)
         except UpstreamError as error:
@@ -165,6 +168,12 @@ class Answer:
         if failure is not None or self._decoder.done or not data:
             return self._close(batch, failure, cut=not data)
         return batch
+
+    def _texts(self, came: list[ServerEvent]) -> list[Event] | None:
+        """Under load, and when an upstream pours, a read brings many pieces of text: all are decoded at once."""
+        if any(event.type != "message" for event in came):
+            return None
+        return self._decoder.texts([event.data for event in came])
 
     def _close(self, batch: list[Event], failure: MillstreamError | None, cut: bool = False) -> list[Event]:
         """The last batch; after it comes the failure, if there is one."""

@@ -75,6 +75,20 @@ class Decoder:
                 self._frames.clear()
         return events
 
+    def texts(self, payloads: list[bytes]) -> list[Event] | None:
+        """The events of as many payloads, if each is a piece of text; else None, and each is to be fed alone."""
+        texts = None if self._reader.done else self._reader.texts(payloads)
+        if texts is None:
+            return None
+        self._weight += estimate.weight("".join(texts))
+        if not self._passing:
+            return [Event("message", text) for text in texts]
+        events = [Event("message", text, frames=(frame,)) for text, frame in zip(texts, payloads, strict=True)]
+        if self._frames:
+            events[0] = replace(events[0], frames=(*self._frames, payloads[0]))
+            self._frames.clear()
+        return events
+
     def close(self) -> list[Event]:
         """The last events. Raises UpstreamError where the answer was cut."""
         reader = self._reader

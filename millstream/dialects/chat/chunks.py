@@ -106,7 +106,8 @@ _BareDelta = _bare(Delta, "content", Annotated[str, Meta(min_length=1)])
 _BareChoice = _bare(Choice, "delta", _BareDelta, index=(Literal[0], 0))
 _BareChunk = _bare(Chunk, "choices", tuple[_BareChoice], model=(str | None, None))  # type: ignore[valid-type]
 _decode = msgspec.json.Decoder(Chunk).decode
-_decode_bare = msgspec.json.Decoder(_BareChunk).decode
+_bare_chunk = msgspec.json.Decoder(_BareChunk)
+_decode_bare, _decode_bares = _bare_chunk.decode, _bare_chunk.decode_lines
 
 
 def read_text(payload: bytes) -> tuple[str, str | None] | None:
@@ -116,6 +117,18 @@ def read_text(payload: bytes) -> tuple[str, str | None] | None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return chunk.choices[0].delta.content, chunk.model
+
+
+def read_texts(payloads: list[bytes]) -> tuple[list[str], str | None] | None:
+    """The same of many chunks at once; None where one of them may be another."""
+    lines = b"\n".join(payloads)
+    try:
+        found: list[Any] = _decode_bares(lines)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    if not len(found) == len(payloads) == lines.count(b"\n") + 1:
+        return None
+    return [chunk.choices[0].delta.content for chunk in found], found[-1].model
 
 
 def read(payload: bytes) -> Chunk:

@@ -59,6 +59,13 @@ class Chunks(Reader):
         self._flowing = chunk.only_text() is not None and self._flows()
         return events
 
+    def texts(self, payloads: list[bytes]) -> list[str] | None:
+        read = chunks.read_texts(payloads) if self._flowing else None
+        if read is None:
+            return None
+        self.model = read[1] or self.model
+        return read[0]
+
     def _flows(self) -> bool:
         """The one answer is under way, and nothing is held back: nearly all chunks need no closer look."""
         choice = self._choices.get(0)
