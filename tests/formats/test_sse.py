@@ -48,6 +48,13 @@ def test_data_comes_before_id():
     )
 
 
+@pytest.mark.parametrize("text", ["plain", '"\\ \n', "über \u2028 \u2029 \x85 漢字 😀", "\ud800", ""])
+def test_many_texts_are_the_same_bytes_as_each_alone(text):
+    batch = [Event(text=said, n=n) for n, said in enumerate(["a", text, "b"], 1)]
+    writer = Sse(META, OPTIONS)
+    assert writer.encode(batch) == b"".join(writer.encode([event]) for event in batch)
+
+
 def test_nothing_writes_nothing():
     assert Sse(META, OPTIONS).encode([]) == b""
 

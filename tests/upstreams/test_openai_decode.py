@@ -1,6 +1,7 @@
 """What is true of the decoder of chat completions beside its recorded answers: see test_recorded.py."""
 
 import json
+from itertools import chain
 
 import pytest
 
@@ -48,6 +49,32 @@ def test_for_the_openai_api_each_payload_is_a_frame_as_it_came():
     passed = [frame for event in (*frames, done) for frame in event.frames]
     assert b"".join(b"data: %s\n\n" % frame for frame in passed) + b"data: [DONE]\n\n" == data
     assert (done.type, done.end.usage.output) == ("done", 15)
+
+
+TEXT = b'data: {"model":"m%d","choices":[{"delta":{"content":"%d"}}]}\n\n'
+BETWEEN = {
+    "text": TEXT % (5, 5),
+    "another choice": b'data: {"choices":[{"index":1,"delta":{"content":"x"}}]}\n\n',
+    "a call": b'data: {"choices":[{"delta":{"tool_calls":[{"index":0,"id":"c","function":{"name":"f"}}]}}]}\n\n',
+    "usage": b'data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}\n\n',
+    "half a pair": b'data: {"choices":[{"delta":{"content":"\\ud83d"}}]}\n\n',
+    "two in one": b'data: {"choices":[{"delta":{"content":"x"}}]}\ndata: {"choices":[{"delta":{"content":"y"}}]}\n\n',
+    "two in one, and none": b'data: {"choices":[{"delta":{"content":"x"}}]}{"choices":[]}\n\ndata: \n\n',
+    "an error": b'event: error\ndata: {"choices":[{"delta":{"content":"x"}}]}\n\n',
+    "nothing": b"data: null\n\n",
+}
+
+
+@pytest.mark.parametrize("api", ["chat", "openai"])
+@pytest.mark.parametrize("between", BETWEEN.values(), ids=BETWEEN)
+def test_many_chunks_of_one_read_are_the_same_as_each_alone(between, api):
+    first, end = TEXT % (0, 0), b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+    read = [TEXT % (n, n) for n in (1, 2)] + [between] + [TEXT % (n, n) for n in (3, 4)]
+    call = Call("asked", [], api=api, options={"n": 2} if b'"index":1' in between else {})
+    alone, error = decode([first, *read, end], call)
+    together, trouble = decode([first, b"".join(read), end], call)
+    assert list(chain(*together)) == list(chain(*alone))
+    assert str(error) == str(trouble)
 
 
 def test_a_whole_answer_without_a_stream():
