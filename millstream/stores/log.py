@@ -13,8 +13,8 @@ from pathlib import Path
 
 import msgspec
 
-from millstream.errors import NotFound
-from millstream.events import TERMINAL, Event, Meta
+from millstream.errors import MillstreamError, NotFound
+from millstream.events import TERMINAL, End, Event, Meta
 
 VERSION = b"1"
 LEAP = 1 << 14  # bytes
@@ -200,3 +200,9 @@ def decode(data: bytes) -> tuple[list[Event], int]:
                 break
             size += len(line)
         return events, size
+
+
+def lost(after: int) -> Event:
+    """The end of a log with a hole, or with something that can't be read: what comes after that would be a lie."""
+    error = MillstreamError("lost", "A part of the answer is lost: its log is damaged. Ask again.")
+    return Event("failed", end=End(model="", upstream="", failure=error.failure()), n=after + 1)

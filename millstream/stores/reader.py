@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from millstream.errors import MillstreamError, NotFound
-from millstream.events import End, Event
-from millstream.stores.log import Tail, decode, header, place, whole_lines
+from millstream.errors import NotFound
+from millstream.events import Event
+from millstream.stores.log import Tail, decode, header, lost, place, whole_lines
 from millstream.stores.memory import slice_of
 
 
@@ -75,10 +75,5 @@ class FileReader:
             return []
         events, size = decode(data)
         self._position += size
-        return events or [self._lost()]
-
-    def _lost(self) -> Event:
-        """The end of a log with a line that can't be read: what comes after the gap would be a lie."""
-        self._broken = True
-        error = MillstreamError("lost", "A part of the answer is lost: its log is damaged. Ask again.")
-        return Event(type="failed", n=self._after + 1, end=End(model="", upstream="", failure=error.failure()))
+        self._broken = not events
+        return events or [lost(self._after)]
