@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from millstream.errors import NotFound
 from millstream.events import Event
+from millstream.stores.disk import OWN
 from millstream.stores.log import Tail, decode, header, lost, place, whole_lines
 from millstream.stores.memory import slice_of
 
@@ -49,7 +50,7 @@ class FileReader:
 
     def _open(self) -> None:
         try:
-            self._fd = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW)
+            self._fd = os.open(self._path, os.O_RDONLY | OWN)
         except FileNotFoundError:
             raise NotFound from None
         if self._position:
