@@ -28,8 +28,8 @@ class Stage:
 
             def do_GET(self) -> None:
                 self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                if self.path in FILES:
-                    media_type, file = FILES[self.path]
+                if (name := self.path.split("?")[0]) in FILES:
+                    media_type, file = FILES[name]
                     status, headers, body = 200, {"Content-Type": media_type}, file.read_bytes()
                 else:
                     sent = {name.lower(): value for name, value in self.headers.items()}
