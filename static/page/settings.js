@@ -3,12 +3,21 @@
   'use strict';
   var html = document.documentElement;
 
+  /** The browser's own bar takes its colour from the first of these whose `media` matches: light, then dark. */
+  function colourBar(name) {
+    Array.prototype.forEach.call(document.querySelectorAll('meta[name=theme-color]'), function (meta, n) {
+      var mine = n ? 'dark' : 'light';
+      meta.setAttribute('media', name === 'auto' ? '(prefers-color-scheme: ' + mine + ')' : name === mine ? 'all' : 'not all');
+    });
+  }
+
   function theme() {
     var now = html.getAttribute('data-theme');
     return page.make('fieldset', {}, [page.make('legend', {text: page.say('theme')})].concat(['auto', 'light', 'dark'].map(function (name) {
       return page.make('label', {}, [
         page.make('input', {type: 'radio', name: 'theme', value: name, checked: name === now, onchange: function () {
           html.setAttribute('data-theme', name);
+          colourBar(name);
           page.cookie('theme', name);
         }}),
         page.make('span', {text: page.say('theme_' + name)})
