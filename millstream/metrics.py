@@ -20,7 +20,6 @@ from millstream.errors import CODES
 from millstream.events import Meta
 from millstream.settings import Settings
 from millstream.streams import Row
-from millstream.streams.meter import Meter
 
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_PLAIN_0_0_4
 OTHER = "other"
@@ -54,7 +53,7 @@ class _Pace(_Seen):
         self.events = self.reads = 0
 
 
-class Metrics(Meter):
+class Metrics:
     """Counts for this worker. Is both ports: a Meter of what runs, and Ends. `knows` tells the names of models that
     tokens are counted under."""
 

@@ -23,13 +23,12 @@ _poll = get_original("select", "poll") if hasattr(select, "poll") else None  # w
 
 
 class Framing(Protocol):
-    """Takes the HTTP framing off the bytes of a body: see wire.http."""
+    """As wire.http.Body."""
 
     done: bool
     more: bool
 
     def feed(self, data: bytes) -> bytes: ...
-    def close(self) -> None: ...
 
 
 class _Idle(NamedTuple):

@@ -23,6 +23,12 @@ def _default_model(caller: Caller) -> str:
         return ""
 
 
+def _blind(names: set[str]) -> list[str]:
+    """The models that are known to see no pictures."""
+    known = {name: services().models.model(name) for name in names if name}
+    return sorted(name for name, model in known.items() if model and model.vision is False)
+
+
 @page.get("/")
 def index() -> Response:
     if request.headers.get("User-Agent", "").lower().startswith("ollama"):
@@ -33,6 +39,7 @@ def index() -> Response:
         if error.status != 401:
             raise
         return failures.to_log_in()
+    models, presets, default = intake.models(caller), listed(caller), _default_model(caller)
     response = make_response(
         render_template(
             "index.html",
@@ -40,9 +47,10 @@ def index() -> Response:
             once=secrets.token_urlsafe(16),
             token=caller.token,
             signed_in=caller.session is not None,
-            models=intake.models(caller),
-            default_model=_default_model(caller),
-            presets=listed(caller),
+            models=models,
+            default_model=default,
+            presets=presets,
+            blind=_blind({*models, default, *(preset["model"] or "" for preset in presets)}),
             version=scripts.version(),
             operator=intake.by_operator(),
             keep=intake.may_keep(caller),

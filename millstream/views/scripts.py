@@ -21,6 +21,7 @@ ORDER = (
         "older",
         "branches",
         "talks",
+        "drafts",
         "address",
         "title",
         "panel",

@@ -89,6 +89,7 @@
   function sweep(then) {
     shelf.talks(function (talks) {
       talks.forEach(function (talk) {
+        if (page.drafts.isOld(talk)) shelf.purge(talk.id, function () {});
         if (!talk.gone) return;
         if (talk.gone < Date.now() - MONTH) shelf.forget(talk.id);
         else if (talk.title && talk.gone < Date.now() - page.undo.time) shelf.purge(talk.id, function () {});
@@ -147,7 +148,9 @@
     },
 
     purge: function (talk) {
+      var full = held.length > 0;
       held = held.filter(function (change) { return change.talk !== talk; });
+      if (full && !held.length) page.archive.onchange();
       shelf.purge(talk, retry);
     },
 

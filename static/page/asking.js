@@ -2,10 +2,10 @@
 (function (page) {
   'use strict';
 
-  /** A question as OpenAI's API takes it: its text, or parts with what it carries. */
-  function content(turn, files) {
+  /** A question as OpenAI's API takes it: its text, or parts with what it carries; `blind`: pictures by their names. */
+  function content(turn, files, blind) {
     var parts = files.map(function (file) {
-      if (file.content === null) return {type: 'text', text: '[' + file.name + ']'};
+      if (file.content === null || (blind && file.type === 'image')) return {type: 'text', text: '[' + file.name + ']'};
       if (file.type === 'image') return {type: 'image_url', image_url: {url: file.content}};
       return {type: 'text', text: file.name + ':\n\n' + file.content};
     });
@@ -13,13 +13,14 @@
     return turn.text ? parts.concat({type: 'text', text: turn.text}) : parts;
   }
 
-  /** What the model is told: questions with what was answered to them, and the last question. `files`: turn's id → files. */
-  function messages(turns, files) {
+  /** What the model is told: questions with what was answered to them, and the last question. `files`: turn's id → files;
+      `blind`: the model sees no pictures, and what was asked about them before was asked of another one. */
+  function messages(turns, files, blind) {
     var said = [];
     turns.forEach(function (turn, n) {
       var answer = turns[n + 1];
       if (turn.role !== 'user' || (n < turns.length - 1 && !(answer && answer.text))) return;
-      said.push({role: 'user', content: content(turn, files[turn.id] || [])});
+      said.push({role: 'user', content: content(turn, files[turn.id] || [], blind && n < turns.length - 1)});
       if (answer && answer.text) said.push({role: 'assistant', content: answer.text});
     });
     return said;
@@ -35,7 +36,7 @@
         files[turn.id] = found;
         next();
       });
-      body.messages = messages(turns, files);
+      body.messages = messages(turns, files, page.own.isBlind(body.model));
       if (record.base) {
         body.messages.push({role: 'assistant', content: record.text.slice(0, record.base)});
         body.messages.push({role: 'user', content: page.say('continue_prompt')});

@@ -120,7 +120,7 @@
       var split = {files: [], contents: []};
       files.forEach(function (file) {
         var id = page.newId();
-        split.files.push(page.changed(file, {id: id, content: null}));
+        split.files.push(page.changed(file, {id: id, content: null, draft: null}));
         split.contents.push({id: id, talk: talk, content: file.content});
       });
       return split;

@@ -6,6 +6,7 @@
   var old = form.querySelector('.send');
   var touch = !!(window.matchMedia && window.matchMedia('(pointer: coarse)').matches);
   var key = null, timer = null, kept = null, icon = 'up';
+  var loading = null; // the draft whose files are still to come
   var go = page.make('button', {type: 'submit', 'class': 'go'}, [page.icon(icon)]);
   var hint = page.make('span', {'class': 'hint', 'aria-hidden': 'true'});
   var banner = page.make('p', {'class': 'editing', hidden: true}, [
@@ -16,10 +17,11 @@
 
   function keep() {
     clearTimeout(timer);
-    if (kept !== null || !key) return; // what is edited is no draft
-    if (box.value) page.tab.set('draft.' + key, box.value);
-    else page.tab.remove('draft.' + key);
+    if (kept === null && key && !loading) page.drafts.set(key, box.value, page.attachments.list()); // what is edited is no draft
   }
+
+  /** Whether a picture would go to a model that is known to see none. */
+  function isBlind() { return page.own.isBlind() && page.attachments.list().some(function (file) { return file.type === 'image'; }); }
 
   function grow() {
     if (window.CSS && CSS.supports && CSS.supports('field-sizing', 'content')) return;
@@ -35,13 +37,14 @@
   }
 
   function draw() {
-    var running = hooks.running(), can = box.value.trim() || page.attachments.list().length;
+    var running = hooks.running(), can = !isBlind() && (box.value.trim() || page.attachments.list().length);
     var label = page.say(running ? 'stop' : 'send');
     if (icon !== (running ? 'stop' : 'up')) page.swapIcon(go, icon = running ? 'stop' : 'up');
     go.setAttribute('aria-label', label);
     go.title = label;
     go.setAttribute('aria-disabled', String(!running && !can));
     go.classList.toggle('halt', running);
+    page.stateline.block(isBlind() ? page.say('cant_see', {model: page.own.model()}) : '');
     hint.textContent = touch ? '' : page.say(page.prefers('enter') ? 'hint' : 'hint_ctrl');
   }
 
@@ -64,6 +67,7 @@
   function send() {
     if (hooks.running()) page.stateline.hint(page.say('busy'));
     else if (page.attachments.isReading()) page.stateline.hint(page.say('reading'));
+    else if (isBlind()) page.speech.tell(page.say('cant_see', {model: page.own.model()})); // the line says it already
     else if (box.value.trim() || page.attachments.list().length) hooks.send(box.value, page.attachments.list());
   }
 
@@ -96,7 +100,10 @@
       row.appendChild(go);
       form.insertBefore(banner, form.firstChild);
       form.insertBefore(page.stateline.element, form.firstChild);
-      page.attachments.begin({form: form, box: box, row: row, changed: draw});
+      page.attachments.begin({form: form, box: box, row: row, changed: function () {
+        changed();
+        keep();
+      }});
       form.addEventListener('submit', submitted);
       box.addEventListener('input', changed);
       box.addEventListener('keydown', pressed);
@@ -106,17 +113,25 @@
 
     /** Shows the draft of another conversation. */
     open: function (id) {
+      var starts = key === null, draft; // something may stand there before all is loaded
       keep();
+      draft = page.drafts.get(id);
       kept = null;
       page.show(banner, false);
-      // Something may stand there before all is loaded.
-      put((key === null && box.value) || page.tab.get('draft.' + id) || '', key === null ? page.attachments.list() : []);
       key = id;
+      loading = draft;
+      put((starts && box.value) || draft.text, starts ? page.attachments.list() : []);
+      if (!draft.files.length) loading = null;
+      else page.attachments.load(draft.files, function (files) {
+        if (loading !== draft) return; // another one is open
+        loading = null;
+        page.attachments.put(files.filter(function (file) { return file.content !== null; }).concat(page.attachments.list()));
+      });
     },
 
     /** From here on drafts belong to this conversation, which has just begun. */
     rename: function (id) {
-      page.tab.remove('draft.' + key);
+      page.drafts.set(key, '', []);
       key = id;
     },
 

@@ -167,7 +167,11 @@
 
   /** Asks the question above this answer again. What failed without a word is no version worth keeping. */
   function again(record) {
+    var files = questionOf(talk, record).files || [];
     if (busy()) return;
+    if (page.own.isBlind() && files.some(function (file) { return file.type === 'image'; })) {
+      return page.stateline.hint(page.say('cant_see_again', {model: page.own.model()}));
+    }
     if (record.state === 'failed' && !record.text) take(talk, [record]);
     page.talks.turn(talk, record.parent);
     answer();
@@ -269,6 +273,7 @@
     /** Its own settings have been changed. */
     set: function (own) {
       talk.own = own;
+      page.composer.draw();
       if (talk.turns.length) page.talks.set(talk.id, {own: own});
     },
 

@@ -6,6 +6,7 @@
   var wide = window.matchMedia ? window.matchMedia('(min-width: 80rem)') : {matches: true};
   var model = document.getElementById('model'), preset = document.getElementById('preset');
   var first = page.main.getAttribute('data-model');
+  var blind = JSON.parse(page.main.getAttribute('data-blind') || '[]');
   var fields = {}, notes = {}, own = {}, hooks = {}, panel = null;
   var name = page.make('span', {'class': 'name-of'});
   var button = page.make('button', {type: 'button', id: 'own-button', 'class': 'model', title: page.say('own')}, [name]);
@@ -147,6 +148,12 @@
     choose: function () { panel.open(); },
 
     model: modelNow,
+
+    /** Whether this model, or else the one that is chosen, is known to see no pictures. */
+    isBlind: function (name) { return blind.indexOf(name || modelNow()) >= 0; },
+
+    /** Whether there is another model to choose. */
+    canChoose: function () { return !!model && !model.disabled; },
 
     /** The fields that a question is sent with. */
     fields: function () {

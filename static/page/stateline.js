@@ -3,17 +3,21 @@
   'use strict';
   var words = page.make('span', {});
   var line = page.make('p', {'class': 'state'}, [words]);
-  var state = {text: '', style: ''}, hint = '', timer = null, network = '';
+  var state = {text: '', style: ''}, hint = '', timer = null, network = '', blocked = '';
+  var choose = page.make('button', {type: 'button', 'class': 'link', onclick: function () { page.own.choose(); }});
 
   function set(text, style) {
     if (words.textContent !== text) words.textContent = text;
     line.className = 'state' + (style ? ' ' + style : '');
     if (style === 'lost' && !line.querySelector('.icon')) line.insertBefore(page.icon('again'), words);
     if (style !== 'lost') page.remove(line.querySelector('.icon'));
+    if (style === 'blocked' && page.own.canChoose()) line.appendChild(choose);
+    else page.remove(choose);
   }
 
   function draw() {
     if (hint) return set(hint, '');
+    if (!state.text && blocked) return set(blocked, 'blocked');
     if (!state.text && network) return set(page.say(network), network);
     return set(state.text, state.style);
   }
@@ -41,6 +45,15 @@
       state = {text: text, style: style || ''};
       if (hidden) line.setAttribute('aria-hidden', 'true');
       else line.removeAttribute('aria-hidden');
+      draw();
+    },
+
+    /** Why nothing can be sent, until it is called with ''. */
+    block: function (text) {
+      if (text === blocked) return;
+      blocked = text;
+      choose.textContent = page.say('choose_model');
+      if (text) page.speech.tell(text);
       draw();
     },
 

@@ -110,7 +110,7 @@ def server(upstream: Emulator) -> Iterator[Server]:
 def whole_chat(browser: Chrome) -> Iterator[Chat]:
     """One server for all tests of the scripted page."""
     with Emulator() as upstream:
-        table = {**upstream.table, "models": ["emulated", "second"], "think": True}
+        table = {**upstream.table, "models": ["emulated", "second"], "vision": ["emulated"], "think": True}
         with Server(upstreams={"emulated": table}, retry=50, hosts=HOSTS) as server, Door(server.port) as door:
             yield Chat(browser, upstream, door)
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.browser.chat import Chat
+from tests.browser.test_page_own import PICK
 
 pytestmark = pytest.mark.browser
 
@@ -172,6 +173,71 @@ def test_twenty_pictures_are_pasted_sent_and_kept(chat: Chat) -> None:
     assert [part["type"] for part in parts(chat)] == ["image_url"] * 20 + ["text"]
     chat.browser.refresh()
     chat.wait("document.querySelectorAll('.shot img').length === 20")
+
+
+def test_a_model_that_sees_no_pictures_is_said_before_anything_is_sent(chat: Chat) -> None:
+    paste(chat, 40, 30)
+    chat.asked_and_ended("What is it?")
+    chat.run(PICK, "model", "second")
+    chat.click("[data-again]")
+    chat.wait_text(".state", "second can’t see pictures. Choose another model first.")
+    paste(chat, 30, 40)
+    chat.type("And this?")
+    chat.wait_text(".state.blocked", "second can’t see pictures. Remove them to send your question.")
+    assert chat.find(".go").get_attribute("aria-disabled") == "true"
+    chat.said("second can’t see pictures. Remove them to send your question.")
+    chat.type("\n")
+    assert len(chat.questions()) == 1
+    chat.click(".state .link")
+    assert chat.run("return document.activeElement.id") == "model"
+    chat.click(".chip .tool")
+    chat.wait("!document.querySelector('.state.blocked')")
+    chat.asked_and_ended("")
+    assert [message["content"] for message in chat.questions()[1] if message["role"] == "user"] == [
+        [{"type": "text", "text": "[shot0.png]"}, {"type": "text", "text": "What is it?"}],
+        "And this?",
+    ]
+    paste(chat, 30, 40)
+    chat.run(PICK, "model", "emulated")
+    chat.asked_and_ended("And this?")
+    assert parts(chat)[0]["type"] == "image_url"
+
+
+# Ids of files in the archive, those of drafts and those of questions.
+KEPT = """
+var done = arguments[0], open = indexedDB.open('millstream');
+open.onsuccess = function () {
+  var all = open.result.transaction('files').objectStore('files').getAll();
+  all.onsuccess = function () {
+    open.result.close();
+    done(all.result.map(function (file) { return file.talk.indexOf('draft-') === 0; }));
+  };
+};
+"""
+
+
+def test_a_draft_keeps_its_files_over_a_reload_until_it_is_sent(chat: Chat, tmp_path: Path) -> None:
+    paste(chat, 40, 30)
+    for name in ("a.txt", "b.txt"):
+        choose(chat, tmp_path / name, name.encode())
+        chat.wait_text(CHIPS, name)
+    chat.type("A draft")
+    while chat.browser.execute_async_script(KEPT) != [True] * 3:
+        pass
+    chat.browser.refresh()
+    chat.wait("document.querySelectorAll('.chip').length === 3")
+    assert chat.find("#message").get_attribute("value") == "A draft"
+    chat.click("nav .new")
+    assert len(chat.texts(".chip")) == 3  # the same draft
+    chat.click(".chip:nth-child(2) .tool")
+    chat.browser.refresh()
+    chat.wait("document.querySelectorAll('.chip').length === 2")
+    chat.asked_and_ended("!")
+    assert [part.get("text") for part in parts(chat)] == [None, "b.txt:\n\nb.txt", "A draft!"]
+    chat.browser.refresh()
+    chat.wait("document.querySelector('.shot')")
+    assert chat.texts(".chip") == []
+    assert chat.browser.execute_async_script(KEPT) == [False, False]
 
 
 EVIL = "<img src=x onerror=alert(1)>\u202egpj.exe.txt"
