@@ -20,22 +20,25 @@ from millstream.settings.summary import summary, warning  # noqa: E402
 
 AT_ONCE = 1000  # answers; each takes one of waitress's threads, which are greenlets here
 LACKS = (
-    "this system lacks what gunicorn needs, so waitress serves in one process: streams are kept in memory and end "
-    "with it, changed settings need a restart, there is no local model, and who leaves is noticed at the next word."
+    "this system lacks what gunicorn needs, so waitress serves in one process: there is no local model, no reload "
+    "without a break, and a client that leaves is noticed at the next word."
 )
+KEPT = 'streams are kept in memory and end with the server; store = "file:DIR" keeps them in a folder.'
 
 
 def serve() -> None:
     settings = load()
     if settings.store == Settings(state=settings.state).store:  # nobody has chosen one
         os.environ["MILLSTREAM_STORE"] = "memory:"
-    from millstream.wsgi import app  # makes it, and says what keeps it from that
+    from millstream.wsgi import app, follow  # makes it, and says what keeps it from that
 
     host, port = os.environ.get("HOST") or "127.0.0.1", os.environ.get("PORT") or "8000"
     settings = app.extensions["millstream"].settings
-    for line in (f"http://{host}:{port}/", summary(settings), LACKS, warning(settings, host)):
+    kept = KEPT if settings.store == "memory:" else ""
+    for line in (f"http://{host}:{port}/", summary(settings), LACKS, kept, warning(settings, host)):
         if line:
             print(f"Millstream: {line}", flush=True)  # noqa: T201
+    follow(app)
     try:
         # What a proxy adds has to reach the application: that decides whom to believe.
         waitress.serve(

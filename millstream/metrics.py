@@ -20,6 +20,7 @@ from millstream.errors import CODES
 from millstream.events import Meta
 from millstream.settings import Settings
 from millstream.streams import Row
+from millstream.streams.meter import Meter
 
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_PLAIN_0_0_4
 OTHER = "other"
@@ -53,7 +54,7 @@ class _Pace(_Seen):
         self.events = self.reads = 0
 
 
-class Metrics:
+class Metrics(Meter):
     """Counts for this worker. Is both ports: a Meter of what runs, and Ends. `knows` tells the names of models that
     tokens are counted under."""
 

@@ -79,12 +79,8 @@ class Outlet:
         self._rest = None
         self._client.unwatch()
         self._left()
-        self._pieces, self._left, self.wake, self.ready = (
-            iter(()),
-            _nothing,
-            _nothing,
-            list,
-        )  # no cycle is left behind
+        # No cycle is left behind.
+        self._pieces, self._left, self.wake, self.ready = iter(()), _nothing, _nothing, list
 
     def write(self, batch: list[Event]) -> bool:
         """Takes events that are not terminal, while nobody iterates; never blocks. False where it can't take more

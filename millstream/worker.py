@@ -22,13 +22,11 @@ from gunicorn.workers.ggevent import GeventWorker
 from msgspec import json
 
 from millstream.errors import RequestError, body
-from millstream.settings import SettingError, config_path, located
 from millstream.settings.changes import Changes
 from millstream.sockets.accepting import Idle, Server, keep_alive
 from millstream.sockets.client import limit_stall
 from millstream.sockets.gathering import Gathering
 
-LOOK = 0.5  # s between two looks at the settings file; a change is taken up at the second one that sees it
 STEP = 0.25  # s between two looks at what still runs
 LAST_WORDS = 1.0  # s that clients get to take the end of their answers after a Ctrl+C
 log = logging.getLogger("millstream")
@@ -78,7 +76,7 @@ class StreamWorker(GeventWorker):  # type: ignore[misc]
         ggevent.StreamServer = Server
         if self._services is not None:
             self._changes = Changes(self._services.settings)
-            gevent.spawn(self._follow_settings)
+            gevent.spawn(self._changes.follow, self._services.change, self._say)
         self._gathering = Gathering()
         # What there is now stays: looking it through again and again costs 5 % of a busy worker.
         gc.collect()
@@ -92,36 +90,13 @@ class StreamWorker(GeventWorker):  # type: ignore[misc]
             self._services.close()
         drainer.kill()
 
-    def _follow_settings(self) -> None:
-        while True:
-            gevent.sleep(LOOK)
-            self._take_up()
-
-    def _take_up(self) -> None:
-        if self._changes is None:
-            return
-        try:
-            found = self._changes.look()
-            if found is not None:
-                self._services.change(found)
-                self._say(logging.INFO, "the changed settings are in force")
-            if fixed := self._changes.fixed:
-                self._changes.fixed = ()
-                self._say(logging.WARNING, "changed settings that need a restart: %s", ", ".join(fixed))
-        except SettingError as error:
-            self._say(
-                logging.ERROR, "the changed settings are not taken up: %s", located(error, config_path(os.environ))
-            )
-        except Exception:  # a watch that ended would let a revoked key in until the next start
-            log.exception("the changed settings are not taken up; trying again")
-            self._changes = Changes(self._services.settings)
-
     def handle_exit(self, sig: int, frame: Any) -> None:
         """SIGTERM: with SIGHUP the master sends it to the workers from before. A key that was just revoked must not
         get in through one of these, either."""
         super().handle_exit(sig, frame)
-        for _ in range(2):  # the file has stood still already
-            gevent.spawn(self._take_up)
+        if self._changes is not None:
+            for _ in range(2):  # the file has stood still already
+                gevent.spawn(self._changes.take_up, self._services.change, self._say)
 
     def _say(self, level: int, message: str, *words: object) -> None:
         """One of the workers speaks for all: the one that gets the lock, which ends with it."""

@@ -3,6 +3,7 @@
 import logging
 import sys
 from importlib import import_module
+from threading import Thread
 
 try:
     from gevent import monkey
@@ -17,14 +18,15 @@ from flask import Flask  # noqa: E402
 from millstream.application import create_app  # noqa: E402
 from millstream.commands import COMMANDS  # noqa: E402
 from millstream.settings import SettingError, load  # noqa: E402
+from millstream.settings.changes import Changes  # noqa: E402
 from millstream.stores.table import try_store  # noqa: E402
 from millstream.upstreams.router import prepare  # noqa: E402
 
-# One line for each request. Nobody else shows these: they are no warnings.
-requests = logging.getLogger("millstream.requests")
-requests.propagate = False
-if not requests.handlers:
-    requests.addHandler(logging.StreamHandler())
+# What is no warning nobody else shows: a line for each request, and what the server does by itself.
+log = logging.getLogger("millstream")
+log.propagate = False
+if not log.handlers:
+    log.addHandler(logging.StreamHandler())
 
 
 def serving() -> Flask:
@@ -33,12 +35,20 @@ def serving() -> Flask:
         if context is not None:  # `flask run`; under gunicorn its master has done it
             try_store(settings.store, ttl=settings.ttl, workers=1)
         prepare(settings)  # this, too
-        requests.setLevel(settings.log_level.upper())
-        logging.getLogger("millstream").setLevel(settings.log_level.upper())
-        return create_app(settings)
+        log.setLevel(settings.log_level.upper())
+        app = create_app(settings)
+        if context is not None:  # gunicorn's workers follow by themselves
+            follow(app)
+        return app
     except SettingError as error:
         print(f"Millstream can't start: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(3)  # gunicorn's own code for "don't try again": with another one it starts new workers for ever
+
+
+def follow(app: Flask) -> None:
+    """Take up what the operator changes in the settings file while the server runs."""
+    use = app.extensions["millstream"]
+    Thread(target=Changes(use.settings).follow, args=(use.change,), daemon=True).start()
 
 
 context = click.get_current_context(silent=True)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 
-from millstream.settings import TABLES, Settings, config_path, load
+from millstream.settings import TABLES, SettingError, Settings, config_path, load, located
 from millstream.settings.keys import NUMBERS
 from millstream.settings.upstreams import LIMITS
 
 # What a running server takes up; all else is read at the start alone.
 CHANGEABLE = {*TABLES, *LIMITS, *NUMBERS, "requests_per_minute_address", "streams_total", "model", "currency"}
 CHANGEABLE |= {"budget", "budget_total", "keep"}
+LOOK = 0.5  # s between two looks at the settings file; a change is taken up at the second one that sees it
+log = logging.getLogger("millstream")
 
 
 class Changes:
@@ -27,6 +31,29 @@ class Changes:
         # Not this mark: the file may have changed since `settings` were read, which is seconds on a busy machine.
         self._taken: tuple[int, ...] | None = None
         self.fixed: tuple[str, ...] = ()  # what the last change would have set, and only a new start can
+
+    def follow(self, change: Callable[[Settings], None], say: Callable[..., None] = log.log) -> None:
+        """Give `change` what the file says anew, for ever. It may raise SettingError. `say` logs."""
+        while True:
+            time.sleep(LOOK)
+            self.take_up(change, say)
+
+    def take_up(self, change: Callable[[Settings], None], say: Callable[..., None]) -> None:
+        """The same once."""
+        before = self._settings
+        try:
+            found = self.look()
+            if found is not None:
+                change(found)
+                say(logging.INFO, "the changed settings are in force")
+            if fixed := self.fixed:
+                self.fixed = ()
+                say(logging.WARNING, "changed settings that need a restart: %s", ", ".join(fixed))
+        except SettingError as error:
+            say(logging.ERROR, "the changed settings are not taken up: %s", located(error, self._path))
+        except Exception:  # a watch that ended would let a revoked key in until the next start
+            log.exception("the changed settings are not taken up; trying again")
+            self._settings, self._taken = before, None
 
     def look(self) -> Settings | None:
         """Other settings, once the file has stood still between two looks: an editor may write it in pieces. None

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from millstream.settings import Settings
+from millstream.settings import Settings, UpstreamSettings
 from millstream.settings.keys import NUMBERS
 from millstream.settings.places import COMMAND
 
+SHOWN = 5  # models of an upstream
 LIMITS = (*NUMBERS, "requests_per_minute_address", "streams_total", "budget", "budget_total")
 
 
 def summary(settings: Settings) -> str:
-    upstreams = ", ".join(upstream.name for upstream in settings.upstreams) or "local model"
+    upstreams = ", ".join(map(_upstream, settings.upstreams)) or "local model"
     count = len(settings.keys)
     serves = "everybody, without access keys" if settings.open else "this machine only, without access keys"
     keys = f"{count} access key{'s' if count > 1 else ''}" if count else serves
@@ -19,6 +20,13 @@ def summary(settings: Settings) -> str:
         f"upstreams: {upstreams}; store: {settings.store.partition(':')[0]}; keys: {keys}; "
         f"limits: {', '.join(given) or 'none'}"
     )
+
+
+def _upstream(upstream: UpstreamSettings) -> str:
+    """Its name, and the models that the file names."""
+    more = f", and {len(upstream.models) - SHOWN} more" if len(upstream.models) > SHOWN else ""
+    models = ", ".join(upstream.models[:SHOWN]) + more
+    return upstream.name if models in ("", "*", upstream.name) else f"{upstream.name} ({models})"
 
 
 def warning(settings: Settings, host: str) -> str:

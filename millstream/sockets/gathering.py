@@ -121,10 +121,3 @@ class Gathering:
         later, self._later = self._later, []
         for send in later:
             send()
-
-
-def _sleep(seconds: float) -> None:
-    """Really: the event loop sleeps, too."""
-    from gevent.monkey import get_original
-
-    get_original("time", "sleep")(seconds)

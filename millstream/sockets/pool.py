@@ -23,12 +23,13 @@ _poll = get_original("select", "poll") if hasattr(select, "poll") else None  # w
 
 
 class Framing(Protocol):
-    """As wire.http.Body."""
+    """Takes the HTTP framing off the bytes of a body: see wire.http."""
 
     done: bool
     more: bool
 
     def feed(self, data: bytes) -> bytes: ...
+    def close(self) -> None: ...
 
 
 class _Idle(NamedTuple):

@@ -11,7 +11,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from gevent import get_hub
 
@@ -24,12 +24,6 @@ NOTHING_YET = (BlockingIOError, ssl.SSLWantReadError)
 Read = TypeVar("Read")
 Take = Callable[[bytes], None]
 Ended = Callable[[Exception | None], None]
-
-
-class Whole(Framing, Protocol):
-    """Takes the HTTP framing off the bytes of a body: see wire.http."""
-
-    def close(self) -> None: ...
 
 
 def ask(sock: socket.socket, message: bytes, read: Callable[[bytes], Read | None]) -> Read:
@@ -63,7 +57,7 @@ class Body:
         "_watcher",
     )
 
-    def __init__(self, sock: socket.socket, framing: Whole, first: bytes = b"", pool: Pool | None = None) -> None:
+    def __init__(self, sock: socket.socket, framing: Framing, first: bytes = b"", pool: Pool | None = None) -> None:
         self._sock = sock
         self._framing = framing
         self._pool = pool

@@ -6,7 +6,6 @@ two workers from replacing the same stale claim.
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from millstream.events import Meta
+from millstream.stores.disk import POSIX, lock
 from millstream.stores.room import files
 
 NAMED = "named "  # before names: nobody's claim is taken for one
@@ -35,7 +35,7 @@ class Claims:
             meta = self._holder(older) if older else None
             if meta is None:
                 path.unlink(missing_ok=True)
-                path.symlink_to(id)
+                _point(path, id)
             return meta
 
     def put(self, claim: str, id: str) -> None:
@@ -43,7 +43,7 @@ class Claims:
         path = self._path(NAMED + claim)
         with self._lock():
             path.unlink(missing_ok=True)
-            path.symlink_to(id)
+            _point(path, id)
 
     def find(self, claim: str, *, take: bool = False) -> str | None:
         """The stream that has it, if its log still counts; with `take` nobody has it afterwards."""
@@ -77,13 +77,22 @@ class Claims:
     def _lock(self) -> Iterator[None]:
         fd = os.open(self._directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
+            lock(fd, wait=True)
             yield
         finally:
             os.close(fd)
 
 
+def _point(path: Path, id: str) -> None:
+    if POSIX:
+        path.symlink_to(id)
+    else:  # on Windows not everybody may make links
+        path.write_text(id, "ascii")
+
+
 def _target(path: Path) -> str | None:
     with suppress(OSError):  # absent, or the lock file
+        if not POSIX:
+            return path.read_text("ascii") or None
         return os.readlink(path)  # noqa: PTH115 (Path.readlink makes a path of what is an id)
     return None

@@ -15,6 +15,8 @@ def private(directory: Path) -> None:
         found = directory.lstat()
     except OSError as error:
         raise SettingError(f"MILLSTREAM_STORE: {directory} can't be used: {error.strerror}") from error
+    if not hasattr(os, "getuid"):  # Windows: a folder's rights are those of the folder that it is in
+        return
     if found.st_uid != os.getuid():
         raise SettingError(f"MILLSTREAM_STORE: {directory} belongs to another user; choose another directory")
     if found.st_mode & 0o077:

@@ -14,7 +14,6 @@ import tempfile
 from collections.abc import Callable
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
 
 import gevent
 from gevent.monkey import get_original
@@ -52,11 +51,10 @@ class Doorbell:
         self._socket = _datagram_socket()
         self._socket.bind(self._address(worker))
         Path(os.fsdecode(self._address(worker))).chmod(0o600)
-        self._greenlets: list[Any] = [gevent.spawn(self._listen)]
-        self._retrying = False
+        self._listener, self._repeater = gevent.spawn(self._listen), gevent.Greenlet()
 
     def close(self) -> None:
-        gevent.killall(self._greenlets)
+        gevent.killall([self._listener, self._repeater])
         for peer in (self._socket, *self._peers.values()):
             peer.close()
         self._peers.clear()
@@ -65,13 +63,13 @@ class Doorbell:
 
     def say(self, worker: str, word: str, id: str) -> None:
         """Never blocks. What a full socket doesn't take is said again later, in order."""
-        unsaid = self._unsaid.get(worker)
-        if unsaid is not None:
-            unsaid.pop((word, id), None)  # leave, join, leave: the last one counts
-            unsaid[word, id] = None
-        elif not self._send(worker, word, [id]):
-            self._unsaid[worker] = {(word, id): None}
-            self._say_again_in(RETRY)
+        if worker not in self._unsaid and self._send(worker, word, [id]):
+            return
+        unsaid = self._unsaid.setdefault(worker, {})
+        unsaid.pop((word, id), None)  # leave, join, leave: the last one counts
+        unsaid[word, id] = None
+        if not self._repeater:
+            self._repeater = gevent.spawn(self._repeat)
 
     def alive(self, worker: str) -> bool:
         try:
@@ -124,27 +122,22 @@ class Doorbell:
         self._unsaid.pop(worker, {}).clear()
         self._dead(worker)
 
-    def _say_again_in(self, delay: float) -> None:
-        if not self._retrying:
-            self._retrying = True
-            self._greenlets[1:] = [gevent.spawn_later(delay, self._say_again, delay)]
-
-    def _say_again(self, delay: float) -> None:
-        moved = False
-        for worker, unsaid in list(self._unsaid.items()):
-            while unsaid:
-                word = next(iter(unsaid))[0]
-                ids = [id for _, id in takewhile(lambda item, word=word: item[0] == word, unsaid)][:PACK]  # type: ignore[misc]
-                if not self._send(worker, word, ids):
-                    break
-                moved = True
-                for id in ids:
-                    unsaid.pop((word, id), None)
-            if not unsaid:
-                self._unsaid.pop(worker, None)
-        self._retrying = False
-        if self._unsaid:
-            self._say_again_in(RETRY if moved else min(2 * delay, RETRY_MAX))
+    def _repeat(self) -> None:
+        delay = RETRY
+        while self._unsaid:
+            gevent.sleep(delay)
+            delay = min(2 * delay, RETRY_MAX)
+            for worker, unsaid in list(self._unsaid.items()):
+                while unsaid:
+                    word = next(iter(unsaid))[0]
+                    ids = [id for _, id in takewhile(lambda said, word=word: said[0] == word, unsaid)][:PACK]  # type: ignore[misc]
+                    if not self._send(worker, word, ids):
+                        break
+                    delay = RETRY
+                    for id in ids:
+                        unsaid.pop((word, id), None)
+                if not unsaid:
+                    self._unsaid.pop(worker, None)
 
     def _listen(self) -> None:
         hub = gevent.get_hub()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import socket
 import time
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from millstream.events import TERMINAL, Event, Meta
 from millstream.stores import Inbox, StoreLost, Then, at_once
 from millstream.stores.claims import Claims
 from millstream.stores.directory import private
+from millstream.stores.disk import OWN, erase
 from millstream.stores.doorbell import Doorbell
 from millstream.stores.log import Log, Tail, header
 from millstream.stores.memory import worker_name
@@ -43,7 +45,7 @@ class FileStore:
         self._prefix = f"{self._directory}/"  # a Path for each log costs more than opening its file
         self._ttl = ttl
         self._logs, self._tails = dict[str, Log](), dict[str, Tail]()  # of what is owned and runs
-        self._room = Room(self._directory, size, partial(expired, erase=True))
+        self._room = Room(self._directory, size, partial(expired, remove=True))
         self._claims = Claims(self._directory / "claims", self._holder)
         self.point, self.pointed = self._claims.put, self._claims.find
         self._neighbours = Neighbours(self._say, self._logs.__contains__, lambda id: self.meta(id).worker)
@@ -57,16 +59,19 @@ class FileStore:
         if not self.worker.startswith(f"{os.getpid()}-"):  # made before the fork: the siblings have the same name
             self.worker = worker_name()
         self._neighbours.start(self.worker, inbox)
-        self._bell = Doorbell(self._directory, self.worker, self._neighbours.heard, self._neighbours.died)
+        if hasattr(socket, "AF_UNIX"):  # where it lacks there is one process alone
+            self._bell = Doorbell(self._directory, self.worker, self._neighbours.heard, self._neighbours.died)
         self._ticker = gevent.spawn(self._tick)
 
     def close(self) -> None:
         """What still runs is left to others to seize."""
-        if self._bell:
+        if self._ticker:
             gevent.kill(self._ticker)
+            self._ticker = None
+        if self._bell:
             self._bell.close()
             self._bell = None
-            self._neighbours.close()
+        self._neighbours.close()
         while self._logs:
             self._logs.popitem()[1].close()
 
@@ -152,7 +157,7 @@ class FileStore:
             except (NotFound, OSError):
                 continue
             if worker not in dead:
-                dead[worker] = self._bell is not None and not self._bell.alive(worker)
+                dead[worker] = self._ticker is not None and not self._alive(worker)
             if dead[worker]:
                 found.append(id)
         return found
@@ -169,12 +174,12 @@ class FileStore:
         self.release(id)
         self._disown(id)
         self._tails.pop(id, None)
-        self._path(id).unlink(missing_ok=True)
+        erase(self._path(id))
         self._watches.news(id)
 
     def sweep(self, now: float) -> int:
         since = now - self._ttl
-        erased = sum(expired(Path(entry.path), since, erase=True) for entry in files(self._directory, ".log"))
+        erased = sum(expired(Path(entry.path), since, remove=True) for entry in files(self._directory, ".log"))
         self._room.look()
         for id in [id for id in self._tails if not self._path(id).exists()]:
             del self._tails[id]
@@ -189,13 +194,16 @@ class FileStore:
         if self._bell and worker != self.worker:
             self._bell.say(worker, word, id)
 
+    def _alive(self, worker: str) -> bool:
+        return self._bell is not None and self._bell.alive(worker)
+
     def _tick(self) -> None:
         sizes: dict[str, int | None] = {}
         while True:
             gevent.sleep(TICK)
             others = self._watches.by_owner().keys() - {self.worker} | self._followers.workers()
             for worker in others:
-                if self._bell and not self._bell.alive(worker):
+                if not self._alive(worker):
                     self._neighbours.died(worker)
             before, sizes = sizes, {id: _size(self._name(id)) for id in self._watches.ids()}
             for id, size in sizes.items():
@@ -216,7 +224,7 @@ class FileStore:
 
     def _open(self, id: str) -> int:
         try:
-            return os.open(self._name(id), os.O_RDONLY | os.O_NOFOLLOW)
+            return os.open(self._name(id), os.O_RDONLY | OWN)
         except FileNotFoundError:
             raise NotFound from None
 
@@ -245,8 +253,7 @@ def _no_room() -> Unavailable:
 
 
 def _discard(log: Log, path: Path) -> None:
-    path.unlink(missing_ok=True)
-    log.close()
+    erase(path, log.fd)
 
 
 def _size(name: str) -> int | None:

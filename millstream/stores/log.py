@@ -5,7 +5,6 @@ Who holds the file's lock (flock(2)) owns the stream. The kernel lets go of it w
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 from contextlib import suppress
@@ -13,8 +12,9 @@ from pathlib import Path
 
 import msgspec
 
-from millstream.errors import NotFound
-from millstream.events import TERMINAL, Event, Meta
+from millstream.errors import MillstreamError, NotFound
+from millstream.events import TERMINAL, End, Event, Meta
+from millstream.stores.disk import OWN, lock, pread
 
 VERSION = b"1"
 LEAP = 1 << 14  # bytes
@@ -51,7 +51,7 @@ class Log:
     @classmethod
     def create(cls, path: str, meta: Meta) -> Log:
         """Raises OSError; then there is no file."""
-        fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | OWN, 0o600)
         log = cls(fd, 0, 0)
         try:
             lock(fd)
@@ -68,7 +68,7 @@ class Log:
     def seize(cls, path: Path) -> Log | None:
         """The log of a dead owner, without its torn tail; None if it is owned, ended, gone or can't be had now."""
         try:
-            fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW)
+            fd = os.open(path, os.O_RDWR | os.O_APPEND | OWN)
         except OSError:
             return None
         log = None
@@ -124,18 +124,9 @@ class Log:
         os.close(self.fd)
 
 
-def lock(fd: int) -> bool:
-    """Whether nobody else had it."""
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 def header(fd: int) -> tuple[Meta, int]:
     """The Meta, and the position behind it. Raises NotFound if this is no log that can be read."""
-    version = os.pread(fd, 1, 0)
+    version = pread(fd, 1, 0)
     if version not in (b"", VERSION):
         _logger.warning("a log has the unknown version %r: a newer release wrote it, this one can't read it", version)
         raise NotFound
@@ -150,7 +141,7 @@ def whole_lines(fd: int, start: int, limit: int, end: int | None = None) -> byte
     """About `limit` bytes from `start` on, at least one whole line if there is one, nothing behind `end`."""
     limit = max(limit, 1)
     while True:
-        data = os.pread(fd, limit if end is None else min(limit, end - start), start)
+        data = pread(fd, limit if end is None else min(limit, end - start), start)
         cut = data.rfind(b"\n") + 1
         if cut or len(data) < limit:
             return data[:cut]
@@ -174,7 +165,7 @@ def _event_behind(fd: int, start: int, end: int) -> tuple[int, int]:
     """The position and number of the first event whose line begins behind `start`; 0, 0 where there is none."""
     size = 1024
     while True:
-        data = os.pread(fd, min(size, end - start), start)
+        data = pread(fd, min(size, end - start), start)
         _, broken, line = data.partition(b"\n")
         line, ended, _ = line.partition(b"\n")
         if broken and ended:
@@ -200,3 +191,9 @@ def decode(data: bytes) -> tuple[list[Event], int]:
                 break
             size += len(line)
         return events, size
+
+
+def lost(after: int) -> Event:
+    """The end of a log with a hole, or with something that can't be read: what comes after that would be a lie."""
+    error = MillstreamError("lost", "A part of the answer is lost: its log is damaged. Ask again.")
+    return Event("failed", end=End(model="", upstream="", failure=error.failure()), n=after + 1)

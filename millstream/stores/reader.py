@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from millstream.errors import MillstreamError, NotFound
-from millstream.events import End, Event
-from millstream.stores.log import Tail, decode, header, place, whole_lines
+from millstream.errors import NotFound
+from millstream.events import Event
+from millstream.stores.disk import OWN
+from millstream.stores.log import Tail, decode, header, lost, place, whole_lines
 from millstream.stores.memory import slice_of
 
 
@@ -49,7 +50,7 @@ class FileReader:
 
     def _open(self) -> None:
         try:
-            self._fd = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW)
+            self._fd = os.open(self._path, os.O_RDONLY | OWN)
         except FileNotFoundError:
             raise NotFound from None
         if self._position:
@@ -75,10 +76,5 @@ class FileReader:
             return []
         events, size = decode(data)
         self._position += size
-        return events or [self._lost()]
-
-    def _lost(self) -> Event:
-        """The end of a log with a line that can't be read: what comes after the gap would be a lie."""
-        self._broken = True
-        error = MillstreamError("lost", "A part of the answer is lost: its log is damaged. Ask again.")
-        return Event(type="failed", n=self._after + 1, end=End(model="", upstream="", failure=error.failure()))
+        self._broken = not events
+        return events or [lost(self._after)]

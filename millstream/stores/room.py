@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from math import inf
@@ -11,7 +12,7 @@ from time import monotonic, time
 
 import gevent
 
-from millstream.stores.log import lock
+from millstream.stores.disk import OWN, erase, lock
 
 TURN = 0.001  # s: a pause of 0 would let other greenlets run, and no socket be read
 STEP = 50  # files looked at before other greenlets have a turn
@@ -32,23 +33,24 @@ def files(directory: Path, suffix: str) -> Iterator[os.DirEntry[str]]:
                 yield entry
 
 
-def expired(path: Path, since: float, erase: bool = False) -> bool:
+def expired(path: Path, since: float, remove: bool = False) -> bool:
     """Whether its last sign is older than `since`, in Unix time, and nobody owns it."""
     try:
         if path.stat().st_mtime >= since:
             return False
-        fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+        fd = os.open(path, os.O_RDWR | OWN)
     except OSError:
         return False
+    old = False
     try:
         # Looked at again with the lock held: somebody may just have seized and ended it, or swept it.
-        if not lock(fd) or os.fstat(fd).st_mtime >= since or not os.fstat(fd).st_nlink:
-            return False
-        if erase:
-            path.unlink(missing_ok=True)
-        return True
+        old = lock(fd) and os.fstat(fd).st_mtime < since and os.fstat(fd).st_nlink > 0
     finally:
-        os.close(fd)
+        if old and remove:
+            erase(path, fd)
+        else:
+            os.close(fd)
+    return old
 
 
 class Room:
@@ -102,8 +104,8 @@ class Room:
                 continue  # erased meanwhile
             logs.append((status.st_mtime, status.st_size, entry.path))
         used = sum(size for _, size, _ in logs)
-        disk = os.statvfs(self._directory)
-        free = disk.f_bavail * disk.f_frsize - min(RESERVE, disk.f_blocks * disk.f_frsize // 20)
+        disk = shutil.disk_usage(self._directory)
+        free = disk.free - min(RESERVE, disk.total // 20)
         most = min(self._limit, max(0, used + free))
         if used > (1 + ENOUGH) / 2 * most:
             since = time() - FRESH

@@ -7,6 +7,7 @@ from functools import partial
 
 from millstream.settings import BASE, SettingError
 from millstream.stores import Store
+from millstream.stores.file import FileStore
 from millstream.stores.memory import MemoryStore
 
 
@@ -22,12 +23,6 @@ def _memory(place: str, ttl: float, workers: int, size: int) -> Store:
 
 
 def _file(place: str, ttl: float, workers: int, size: int) -> Store:
-    try:
-        from millstream.stores.file import FileStore
-    except ImportError as error:  # fcntl, on Windows
-        raise SettingError(
-            "MILLSTREAM_STORE is file:, which needs locks (flock) that this system lacks; set it to memory:"
-        ) from error
     directory = place.removeprefix("//")  # file:///var/lib/streams is what a URL would look like
     if not directory:
         raise SettingError("MILLSTREAM_STORE is 'file:'; it has to name a directory: file:streams")

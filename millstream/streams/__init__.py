@@ -15,14 +15,15 @@ from gevent.event import Event as Signal
 from millstream.errors import MillstreamError, NotFound, RequestError, Unavailable
 from millstream.events import TERMINAL, Call, End, Event, Meta
 from millstream.settings import Settings
+from millstream.sockets.client import Client
 from millstream.stores import Store, Word
 from millstream.streams.aside import Aside
 from millstream.streams.ends import Ends, Row, Several, row
-from millstream.streams.follower import Follower, Peer
+from millstream.streams.follower import Follower
 from millstream.streams.former import Former
 from millstream.streams.history import History, history
 from millstream.streams.live import Live
-from millstream.streams.meter import Meter, Unmetered
+from millstream.streams.meter import Meter
 from millstream.streams.orphans import Orphans, interrupted
 from millstream.streams.writer import Writer
 from millstream.upstreams import Upstream
@@ -56,7 +57,7 @@ class Streams:
         self.settings = settings  # others may be put in their place: streams begin with them from then on
         self._ends = ends
         self._orphans = Orphans(store, lambda: self.settings, ends, missed)
-        self._meter = meter or Unmetered()
+        self._meter = meter or Meter()
         self._draining = False
         self._greenlets: list[Greenlet] = []
 
@@ -160,7 +161,7 @@ class Streams:
             raise NotFound
         return meta
 
-    def follow(self, meta: Meta, after: int = 0, peer: Peer | None = None) -> Follower:
+    def follow(self, meta: Meta, after: int = 0, peer: Client | None = None) -> Follower:
         """From the event after `after` on. Raises NotFound; what `missing` gives, if the log has not come so far."""
         if after and self.at(meta.id, after) is None:
             raise self.missing(meta, f"event {after}")

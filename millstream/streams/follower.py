@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from time import monotonic
-from typing import Protocol
 
 from gevent.event import Event as Signal
 
 from millstream.errors import MillstreamError, NotFound, RequestError, Unavailable
 from millstream.events import TERMINAL, Event, Meta
+from millstream.sockets.client import Client
 from millstream.stores import Reader
 from millstream.streams.live import Live
 
@@ -22,13 +22,6 @@ def _nothing(*_: object) -> None:
 
 def _no(*_: object) -> bool:
     return False
-
-
-class Peer(Protocol):
-    """What a follower must know of its client's connection."""
-
-    def unsent(self) -> int | None: ...
-    def cut(self) -> None: ...
 
 
 class Follower:
@@ -47,7 +40,7 @@ class Follower:
         after: int,
         reader: Reader,
         live: Live | None,
-        peer: Peer | None,
+        peer: Client | None,
         heartbeat: float,
         slow: float,
     ) -> None:

@@ -14,10 +14,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from gevent.event import Event as Signal
 from msgspec.structs import replace
@@ -42,20 +42,22 @@ LOST = MillstreamError("lost", "The log of this answer can't be written any more
 REFUSALS = ("upstream_refused", "upstream_auth", "upstream_limited", "connect_timeout")
 
 
-class Ended(Protocol):
-    """The port that hears once of each end: of what stream, its terminal event."""
-
-    def __call__(self, live: Live, event: Event) -> None: ...
-
-
 class Live:
     """One running stream: the sink of its upstream's answer. Nothing in it blocks: all of it may be called from any
     greenlet and from the event loop. Its end does not depend on the upstream: whoever ends it closes that, and logs
     the terminal event."""
 
     def __init__(
-        self, meta: Meta, call: Call, upstream: Upstream, store: Store, ended: Ended, settings: Settings, meter: Meter
+        self,
+        meta: Meta,
+        call: Call,
+        upstream: Upstream,
+        store: Store,
+        ended: Callable[[Live, Event], None],
+        settings: Settings,
+        meter: Meter,
     ) -> None:
+        """`ended` hears once of the end: its terminal event."""
         self.meta = meta
         self.upstream = upstream
         self.n = 0

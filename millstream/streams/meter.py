@@ -3,43 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol
 
 from millstream.events import Meta
 
 
-class Meter(Protocol):
-    """The port that hears of everything but the end (that is `Ends`). Nothing here may block or raise, and `batch` is
-    called for every read of every upstream: it has to cost next to nothing."""
+class Meter:
+    """The port that hears of everything but the end (that is `Ends`). This one does nothing. No other may block or
+    raise, and `batch` is called for every read of every upstream: it has to cost next to nothing."""
 
     def started(self, meta: Meta, upstream: str) -> None:
         """A new stream, not one that an Idempotency-Key has found."""
-        ...
 
     def batch(self, upstream: str, events: int, gap: float | None) -> None:
         """One read brought so many events, `gap` s after the one before it; None: it was the first."""
-        ...
 
     def cancelled(self, upstream: str, seconds: float) -> None:
         """So long after somebody stopped a stream, or nobody listened any more, its upstream was closed."""
-        ...
 
     def tick(self, late: float, running: Iterable[str]) -> None:
         """Four times a second: how late the event loop is, in seconds; the upstreams of the streams that run."""
-        ...
-
-
-class Unmetered:
-    """Nobody wants to know."""
-
-    def started(self, meta: Meta, upstream: str) -> None:
-        pass
-
-    def batch(self, upstream: str, events: int, gap: float | None) -> None:
-        pass
-
-    def cancelled(self, upstream: str, seconds: float) -> None:
-        pass
-
-    def tick(self, late: float, running: Iterable[str]) -> None:
-        pass

@@ -241,7 +241,7 @@ class Router:
     def _warm(self) -> None:
         with suppress(MillstreamError):
             names = self.models()
-            log.info("%d models: %s", len(names), ", ".join(names[:SHOWN]) + (" …" if len(names) > SHOWN else ""))
+            log.debug("%d models: %s", len(names), ", ".join(names[:SHOWN]) + (" …" if len(names) > SHOWN else ""))
             _ = self.default
 
     def _explicit(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 
 import pytest
@@ -40,6 +41,15 @@ def test_what_changed_while_a_worker_was_starting_is_taken(path):
     read = load(environ)
     path.write_text("streams = 2\n")
     assert Changes(read, environ).look().streams == 2
+
+
+def test_a_fault_while_a_change_is_taken_up_is_logged_and_it_is_tried_again(path, changes, caplog):
+    taken = []
+    path.write_text("streams = 3\n")
+    for change in (taken.append, lambda _: 1 // 0, taken.append, taken.append):
+        changes.take_up(change, logging.log)
+    assert [settings.streams for settings in taken] == [3]
+    assert caplog.text.count("ZeroDivisionError: ") == 1
 
 
 def test_the_same_content_in_a_new_file_is_no_change(path, changes):

@@ -17,7 +17,9 @@ KEY = KeySettings("a", "0" * 64, budget="1/day")
         ({"open": True}, "keys: everybody, without access keys;"),
         ({"keys": (KEY, KEY), "streams": 3}, "keys: 2 access keys; limits: streams, budget"),
         ({"store": "redis://:secret@a/0"}, "store: redis;"),
-        ({"upstreams": (UpstreamSettings("a", "demo", ()), UpstreamSettings("b", "demo", ()))}, "upstreams: a, b;"),
+        ({"upstreams": (UpstreamSettings("a", "openai", ("m", "n")),)}, "upstreams: a (m, n);"),
+        ({"upstreams": (UpstreamSettings("a", "openai", tuple("abcdefgh")),)}, "a (a, b, c, d, e, and 3 more);"),
+        ({"upstreams": (UpstreamSettings("a", "openai", ()),)}, "upstreams: a;"),
     ],
 )
 def test_it_says_what_matters_and_no_password(settings, says):

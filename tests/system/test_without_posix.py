@@ -3,7 +3,9 @@ itself nobody has tried it."""
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,14 +24,20 @@ from tests.system.server import ROOT
 
 pytestmark = pytest.mark.system
 
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
 # Python reads it when it starts. gevent itself has other ways on Windows: it is at work before anything is hidden.
 HIDING = """
-import os, select, socket, sys
+import fcntl, os, select, socket, sys, types
 from gevent import monkey
 monkey.patch_all()
+msvcrt = sys.modules["msvcrt"] = types.ModuleType("msvcrt")  # https://docs.python.org/3/library/msvcrt.html
+msvcrt.LK_LOCK, msvcrt.LK_NBLCK = 1, 2
+kinds = {msvcrt.LK_LOCK: fcntl.LOCK_EX, msvcrt.LK_NBLCK: fcntl.LOCK_EX | fcntl.LOCK_NB}
+msvcrt.locking = lambda fd, kind, size, flock=fcntl.flock: flock(fd, kinds[kind])
 for name in ("fcntl", "termios", "resource", "pwd", "grp", "gunicorn"):
     sys.modules[name] = None
-posix = "posix_spawn fork fchown fchmod getuid geteuid O_NOFOLLOW"
+posix = "posix_spawn fork fchown fchmod getuid geteuid O_NOFOLLOW pread symlink"
 for module, names in ((socket, "AF_UNIX MSG_DONTWAIT"), (select, "poll epoll"), (os, posix)):
     for name in names.split():
         module.__dict__.pop(name, None)
@@ -79,7 +87,7 @@ def test_it_serves_under_waitress_and_says_what_is_missing(tmp_path: Path) -> No
         connection.request("GET", "/")
         response = connection.getresponse()
         assert response.status == 200 and len(response.read()) > 1000
-        form = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "text/event-stream"}
+        form = {**FORM, "Accept": "text/event-stream"}
         connection.request("POST", "/chat", "prompt=x&model=demo%3Fpace%3D20", form)
         response = connection.getresponse()
         id = response.getheader("Content-Location")
@@ -89,7 +97,7 @@ def test_it_serves_under_waitress_and_says_what_is_missing(tmp_path: Path) -> No
         assert other.getresponse().status == 204
         other.close()
         assert b'"finish_reason":"cancelled"' in response.read()
-        for words in ("waitress serves in one process", "streams are kept in memory", "store: memory"):
+        for words in ("waitress serves in one process", "streams are kept in memory and end", "store: memory"):
             assert words in log.read_text()
         assert log.read_text().startswith("hidden\n")
 
@@ -100,7 +108,7 @@ def test_an_upstream_is_asked_and_asked_again(tmp_path: Path) -> None:
         (tmp_path / "m.toml").write_text(table)
         with serving(tmp_path) as (connection, _):
             for _ in range(3):
-                connection.request("POST", "/chat", "prompt=x", {"Content-Type": "application/x-www-form-urlencoded"})
+                connection.request("POST", "/chat", "prompt=x", FORM)
                 assert connection.getresponse().read() == b"one two three"
         assert ollama.asked == ["m"] * 3
 
@@ -112,11 +120,37 @@ def test_a_proxy_is_still_noticed(tmp_path: Path) -> None:
         assert (response.status, b"through a proxy" in response.read()) == (403, True)
 
 
-def test_keys_are_made_and_a_file_store_is_refused_with_a_sentence(tmp_path: Path) -> None:
-    given = environ(tmp_path, PORT="0")
-    assert run(sys.executable, "-m", "millstream", "keys", "add", "anna", env=given).startswith("ms-")
-    assert "[keys.anna]" in (tmp_path / "m.toml").read_text()
-    given["MILLSTREAM_STORE"] = f"file:{tmp_path}/elsewhere"
-    done = subprocess.run([sys.executable, "-m", "millstream"], env=given, capture_output=True, text=True, timeout=60)
-    assert done.returncode and "set it to memory:" in done.stderr
-    assert "Traceback" not in done.stderr
+def began(connection: HTTPConnection, pace: int) -> str:
+    """Where the stream is; the same for the same pace."""
+    fields = f"prompt=x&model=demo%3Fpace%3D{pace}"
+    connection.request("POST", "/streams", fields, {**FORM, "Idempotency-Key": str(pace)})
+    return str(json.loads(connection.getresponse().read())["url"])
+
+
+def heard(connection: HTTPConnection, place: str, method: str = "GET") -> str:
+    connection.request(method, place, headers={"Accept": "text/event-stream"})
+    return re.sub("retry: [0-9]+", "", connection.getresponse().read().decode())  # which differs on purpose
+
+
+def test_a_file_store_keeps_streams_over_a_restart_and_ends_what_ran(tmp_path: Path) -> None:
+    (tmp_path / "m.toml").write_text(f"store = 'file:{tmp_path}/logs'\n[upstreams.demo]\nkind = 'demo'\n")
+    with serving(tmp_path) as (connection, log):
+        whole, running = began(connection, 1000), began(connection, 1)
+        said = heard(connection, whole)
+        assert "event: done" in said and "kept in memory" not in log.read_text()
+    with serving(tmp_path) as (connection, _):
+        assert heard(connection, began(connection, 1000)) == said
+        assert '"code":"interrupted"' in heard(connection, running)
+        heard(connection, whole, "DELETE")
+        assert '"code":"stream_not_found"' in heard(connection, whole)
+
+
+def test_changed_settings_are_taken_up(tmp_path: Path) -> None:
+    with serving(tmp_path) as (connection, log):
+        key = run(sys.executable, "-m", "millstream", "keys", "add", "anna", env=environ(tmp_path, PORT="0"))
+        assert key.startswith("ms-")
+        limit = time.monotonic() + DEADLINE
+        while "missing_key" not in heard(connection, "/v1/models"):
+            assert time.monotonic() < limit, log.read_text()
+            time.sleep(0.1)
+        assert "the changed settings are in force" in log.read_text()

@@ -24,7 +24,7 @@ from millstream.stores.redis.link import Link
 from millstream.stores.redis.log import Log
 from millstream.stores.redis.machines import Machines
 from millstream.stores.redis.pipe import Away
-from millstream.stores.redis.reader import RedisReader, unavailable
+from millstream.stores.redis.reader import RedisReader
 from millstream.stores.redis.scripts import CREATE, ERASE, RELEASE, SEIZE
 from millstream.stores.redis.sweeping import orphans, sweep
 from millstream.stores.redis.writer import Writer
@@ -100,17 +100,15 @@ class RedisStore:
                     *(meta.id, _encode(meta), self.worker, self._writer.lifetime, names.LOGS, names.CLAIMS, *claim),
                 )
             )
-        except BaseException as error:
+        except BaseException:
             del self._writer.logs[meta.id]
             self._writer.undo(meta)  # it may be made all the same, and nobody would ever end it
-            if isinstance(error, Away):
-                raise unavailable() from error
             raise
         if answer == b"made":
             return meta
         del self._writer.logs[meta.id]
         if not older:
-            raise unavailable()  # it was undone before it was made
+            raise Away  # it was undone before it was made
         return _meta.decode(older[0])
 
     def point(self, name: str, id: str) -> None:
@@ -169,7 +167,7 @@ class RedisStore:
             found = self._seize(id, self._neighbours.all_dead())
             if isinstance(found, bytes) and (gone := self._neighbours.gone([found.decode()])):
                 found = self._seize(id, gone)
-        except (NotFound, Unavailable, Away):
+        except (NotFound, Unavailable):
             return False
         if isinstance(found, list):
             epoch, n = found
@@ -183,10 +181,7 @@ class RedisStore:
         return self._link.call(*SEIZE.command([names.log(id)], self.worker, int(VOID * 1000), *dead))
 
     def orphans(self) -> list[str]:
-        try:
-            return orphans(self._link, self._neighbours)
-        except Away as away:
-            raise unavailable() from away
+        return orphans(self._link, self._neighbours)
 
     def release(self, id: str) -> None:
         if _ID.fullmatch(id):
@@ -211,10 +206,7 @@ class RedisStore:
         return log is not None and not log.ended
 
     def _ask(self, *command: object) -> Any:
-        try:
-            return self._link.call(*command, read=command[0] in ("XRANGE", "EXISTS"))
-        except Away as away:
-            raise unavailable() from away
+        return self._link.call(*command, read=command[0] in ("XRANGE", "EXISTS"))
 
 
 def _checked(id: str) -> str:

@@ -13,7 +13,7 @@ from redis import exceptions
 from redis.connection import AbstractConnection
 
 from millstream.stores.redis.address import LIMIT, LOOK, Address
-from millstream.stores.redis.listener import Listener
+from millstream.stores.redis.listener import Listener, Verb
 from millstream.stores.redis.pipe import Away, Heard, Pipe
 from millstream.stores.redis.scripts import ALL
 
@@ -77,7 +77,7 @@ class Link:
                 answer.wait(LOOK)
                 heard = answer.get() if answer.ready() else self.fail(f"no answer within {LIMIT:g} s")
         if isinstance(heard, Away):
-            raise heard
+            raise Away(heard.why)  # several may wait for the same answer
         return heard
 
     def calls(self, commands: Iterable[tuple[object, ...]], *, read: bool = False) -> Iterator[Any]:
@@ -90,7 +90,7 @@ class Link:
                 self.post(command, answers[-1].set, read=read)
             for answer in answers:
                 if isinstance(heard := answer.get(timeout=SILENCE), Away):
-                    raise heard
+                    raise Away(heard.why)
                 yield heard
             gevent.sleep(TURN)
 
@@ -101,22 +101,15 @@ class Link:
         else:
             heard(Away("Redis is away"))
 
-    def subscribe(self, channel: str) -> None:
+    def listen(self, verb: Verb, channel: str = "") -> None:
+        """Never blocks."""
         if self._listener:
-            self._listener.subscribe(channel)
-
-    def unsubscribe(self, channel: str) -> None:
-        if self._listener:
-            self._listener.unsubscribe(channel)
-
-    def ping(self) -> None:
-        if self._listener:
-            self._listener.ping()
+            self._listener.say(verb, channel)
 
     def fail(self, why: object) -> Away:
         """Gives the connections up."""
         self._broken.set(why)
-        return Away(str(why))
+        return Away(why)
 
     def _keep(self, channel: str) -> None:
         while True:
@@ -167,7 +160,7 @@ class Link:
                 self._address.shown,
                 why,
             )
-        return Away(str(why))
+        return Away(why)
 
     def _disconnect(self, why: Away) -> None:
         self.up = False

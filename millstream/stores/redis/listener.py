@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import gevent
 from gevent.event import Event
@@ -12,6 +12,7 @@ from redis import exceptions
 from redis.connection import AbstractConnection
 
 CHANNELS = 200  # in one command
+Verb = Literal["SUBSCRIBE", "UNSUBSCRIBE", "PING"]
 
 
 class Listener:
@@ -27,22 +28,14 @@ class Listener:
         self._connection = connection
         self._heard = heard
         self._broken = broken
-        self._unsaid: deque[tuple[str, str]] = deque()  # (command, channel)
+        self._unsaid: deque[tuple[Verb, str]] = deque()  # with the channel
         self._ready = Event()
         self._greenlets = [gevent.spawn(self._guarded, work) for work in (self._listen, self._say)]
 
-    def subscribe(self, channel: str) -> None:
-        """Never blocks; nor does `unsubscribe`."""
-        self._unsaid.append(("SUBSCRIBE", channel))
-        self._ready.set()
-
-    def unsubscribe(self, channel: str) -> None:
-        self._unsaid.append(("UNSUBSCRIBE", channel))
-        self._ready.set()
-
-    def ping(self) -> None:
-        """Its answer shows that the connection still brings something. There has to be a channel already."""
-        self._unsaid.append(("PING", ""))
+    def say(self, verb: Verb, channel: str) -> None:
+        """Never blocks. The answer to a PING shows that the connection still brings something; there has to be a
+        channel already."""
+        self._unsaid.append((verb, channel))
         self._ready.set()
 
     def close(self) -> None:

@@ -59,16 +59,16 @@ class Machines(Neighbours):
         self._owners.connected(monotonic(), again=self._beats > 0)
         self._beat()
         for id in self.watches.ids():
-            self._link.subscribe(self._channels.news(id))  # that it has begun wakes who watches
+            self._link.listen("SUBSCRIBE", self._channels.news(id))  # that it has begun wakes who watches
         self._sync()
 
     # Words
 
     def _bring(self, worker: str, word: str, id: str) -> None:
         if word == "join":
-            self._link.subscribe(self._channels.news(id))
+            self._link.listen("SUBSCRIBE", self._channels.news(id))
         elif word == "leave":
-            self._link.unsubscribe(self._channels.news(id))
+            self._link.listen("UNSUBSCRIBE", self._channels.news(id))
         if word == "stop":
             self._stops[worker, id] = monotonic() + STOP
             self._stop(worker, id)
@@ -123,7 +123,7 @@ class Machines(Neighbours):
     def _beat(self) -> None:
         self._beats += 1
         self._link.post(("SET", names.beat(self.worker), self._beats, "PX", BEAT))
-        self._link.ping()
+        self._link.listen("PING")
 
     def _tick(self) -> None:
         ticks = 0

@@ -11,11 +11,18 @@ from gevent.event import Event
 from redis import exceptions
 from redis.connection import AbstractConnection
 
+from millstream.errors import Unavailable
+
 COMMANDS, BYTES = 500, 1 << 18  # of one pipeline; more would need longer than its time limit on a slow network
 
 
-class Away(Exception):
-    """Redis can't be asked now; says why. What was asked may still be done."""
+class Away(Unavailable):
+    """Redis can't be asked now, `why` for the log. What was asked may still be done."""
+
+    def __init__(self, why: object = "") -> None:
+        says = "The streams can't be reached at the moment; try again."
+        super().__init__("store_unavailable", says, retry_after=2)
+        self.why = why
 
 
 Heard = Callable[[Any], None]  # gets the answer, or an Away

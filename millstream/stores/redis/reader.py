@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from millstream.errors import MillstreamError, NotFound, Unavailable
-from millstream.events import End, Event
-from millstream.stores.log import decode
+from millstream.errors import NotFound
+from millstream.events import Event
+from millstream.stores.log import decode, lost
 from millstream.stores.memory import slice_of
 from millstream.stores.redis import names
 from millstream.stores.redis.link import Link
 from millstream.stores.redis.log import Log
-from millstream.stores.redis.pipe import Away
 from millstream.stores.redis.scripts import READ
 from millstream.stores.watches import Watches
-
-
-def unavailable() -> Unavailable:
-    return Unavailable("store_unavailable", "The streams can't be reached at the moment; try again.", retry_after=2)
 
 
 class RedisReader:
@@ -56,24 +51,15 @@ class RedisReader:
         held = log.held(self._after, not self._link.up) if log else self._watches.recent(self._id, self._after)
         if held is not None:
             return held
-        try:
-            found: list[bytes] | None = self._link.call(
-                *READ.command([names.log(self._id)], self._after + 1, max(limit, 1)), read=True
-            )
-        except Away as away:
-            raise unavailable() from away
+        command = READ.command([names.log(self._id)], self._after + 1, max(limit, 1))
+        found: list[bytes] | None = self._link.call(*command, read=True)
         if found is None:
             raise NotFound
         data = b"".join(found)
         events, size = decode(data)
         events = [event for event in events if event.n > self._after]
         if size < len(data):
-            events.append(self._lost(events[-1].n if events else self._after))
+            events.append(lost(events[-1].n if events else self._after))
         elif events and events[0].n != self._after + 1:
-            return [self._lost(self._after)]
+            return [lost(self._after)]
         return events
-
-    def _lost(self, after: int) -> Event:
-        """The end of a log with a hole, or an entry that can't be read: what comes after that would be a lie."""
-        error = MillstreamError("lost", "A part of the answer is lost: its log is damaged. Ask again.")
-        return Event(type="failed", n=after + 1, end=End(model="", upstream="", failure=error.failure()))

@@ -128,19 +128,11 @@ redis.call('XADD', KEYS[1], epoch .. '-' .. n, 'w', ARGV[1], 't', string.format(
 return {epoch, n}
 """)
 
-# KEYS: log. Gives the owner's name, "" if the stream has ended, nil if there is none.
+# KEYS: log. Gives {name of the worker that has or had it, 1 if it has ended}; {"", 1} if there is no such log.
 OWNER = Script("""
 local last = top(KEYS[1])
-if not last then return false end
-if ended(last) then return '' end
-return (owner(KEYS[1], last))
-""")
-
-# KEYS: log. Gives the name of the worker that has or had it, nil if there is no such log.
-HOLDER = Script("""
-local last = top(KEYS[1])
-if not last then return false end
-return (owner(KEYS[1], last))
+if not last then return {'', 1} end
+return {owner(KEYS[1], last), ended(last) and 1 or 0}
 """)
 
 # A sign of life. KEYS: log, signs. ARGV: id, ms to live, prefix of claims.
@@ -178,4 +170,4 @@ end
 return 'ok'
 """)
 
-ALL = (CREATE, APPEND, READ, SEIZE, OWNER, HOLDER, REFRESH, RELEASE, ERASE, UNDO)
+ALL = (CREATE, APPEND, READ, SEIZE, OWNER, REFRESH, RELEASE, ERASE, UNDO)

@@ -14,7 +14,6 @@ from millstream.stores.redis import names
 from millstream.stores.redis.link import Link
 from millstream.stores.redis.log import Entry, Log
 from millstream.stores.redis.pipe import Away
-from millstream.stores.redis.reader import unavailable
 from millstream.stores.redis.scripts import APPEND, REFRESH, UNDO
 
 SPARE = 300.0  # s that a log outlives its last refreshment, beside its ttl
@@ -55,7 +54,7 @@ class Writer:
     def undo(self, meta: Meta) -> None:
         """For a stream that was refused, although Redis may have made it, or be about to."""
         id = meta.id
-        end = Entry(0, [Event("failed", end=End(meta.model, "", failure=unavailable().failure()), n=1)]).data
+        end = Entry(0, [Event("failed", end=End(meta.model, "", failure=Away().failure()), n=1)]).data
         keys = [names.log(id), names.SIGNS, names.grave(id)]
         self.later(UNDO.command(keys, id, self._channels.news(id), names.CLAIMS, end, self._ttl, GRAVE))
 
