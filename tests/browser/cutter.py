@@ -16,14 +16,17 @@ class Cutter:
 
     Each place cuts one connection whose first line has one of `asking`: when the response has the place, everything
     up to and with it is passed on, and both sides are closed. b"" cuts when the response begins, before its first
-    byte.
+    byte. `held`: closed at the next `close_next`, when the page has what was passed on.
     """
 
-    def __init__(self, port: int, places: list[bytes], asking: tuple[bytes, ...] = (b" /chat",)) -> None:
+    def __init__(
+        self, port: int, places: list[bytes], asking: tuple[bytes, ...] = (b" /chat",), held: bool = False
+    ) -> None:
         self.backend = port
         self.asking = asking
         self.places = list(places)
         self.cut = 0  # connections
+        self._closings = threading.Semaphore(0) if held else None
 
     def __enter__(self) -> Cutter:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -34,6 +37,10 @@ class Cutter:
     def __exit__(self, *_: object) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+
+    def close_next(self) -> None:
+        assert self._closings
+        self._closings.release()
 
     def _accept(self) -> None:
         while True:
@@ -64,6 +71,8 @@ class Cutter:
                 passed, response = len(response), response + data
                 if place is not None and place in response:
                     client.sendall(response[passed : response.index(place) + len(place)])
+                    if self._closings:
+                        self._closings.acquire(timeout=DEADLINE)
                     self.cut += 1
                     return
                 client.sendall(data)

@@ -76,12 +76,15 @@ def test_a_cut_stream_is_resumed_and_asked_for_once(
     browser: Chrome, server: Server, upstream: Emulator, places: list[bytes], starts: list[int]
 ) -> None:
     upstream.pace = 0.01
-    with Cutter(server.port, places) as cutter:
+    # A body that breaks off: Chromium's loader drops what has come and the page has not read yet
+    # (ResponseBodyLoader::Abort), and then rightly goes on from an earlier event. So the page reads first.
+    with Cutter(server.port, places, held=True) as cutter:
         listen(browser, cutter.port)
+        for connection, number in enumerate(starts[1:], 1):
+            wait(browser, f"seen.starts.length === {connection} && seen.numbers.length >= {number}")
+            cutter.close_next()
         seen = wait(browser, "seen.end")
-    assert (cutter.cut, len(seen["starts"])) == (len(places), len(starts))
-    # Where a body breaks off, Chromium may drop what the page has not got yet: it goes on from one event earlier.
-    assert all(0 <= place - start <= 1 for place, start in zip(starts, seen["starts"], strict=True))
+    assert (cutter.cut, seen["starts"]) == (len(places), starts)
     assert_whole(seen, upstream, upstream.text)
 
 
