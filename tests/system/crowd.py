@@ -1,7 +1,7 @@
 """An upstream for thousands of answers at once, in a process of its own: `with Crowd() as crowd:`, as Emulator.
 
 A question says what its answer is like: "tokens=N every=SECONDS size=BYTES"; with "hold" in it, all but the first
-token waits for `crowd.go()`.
+token waits for `crowd.go()`; with "mute" there is no answer.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 import json
 import re
 import resource
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -20,8 +21,13 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Crowd:
+    """`pem` has the certificate and the key of one that speaks TLS."""
+
+    def __init__(self, pem: Path | None = None) -> None:
+        self._pem = pem
+
     def __enter__(self) -> Crowd:
-        command = [sys.executable, "-m", "tests.system.crowd"]
+        command = [sys.executable, "-m", "tests.system.crowd", *([str(self._pem)] if self._pem else [])]
         self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self._process.stdout
         self.port = int(self._process.stdout.readline())
@@ -32,7 +38,9 @@ class Crowd:
 
     @property
     def table(self) -> dict[str, object]:
-        return {"kind": "openai", "base_url": f"http://127.0.0.1:{self.port}/v1", "models": ["emulated"]}
+        trusted = {"ca_file": str(self._pem)} if self._pem else {}
+        url = f"http{'s' if self._pem else ''}://127.0.0.1:{self.port}/v1"
+        return {"kind": "openai", "base_url": url, "models": ["emulated"], **trusted}
 
     def go(self) -> None:
         assert self._process.stdin
@@ -91,6 +99,8 @@ class _Answers(asyncio.Protocol):
         self._tokens, self._size = int(asked["tokens"]), int(asked.get("size", 8))
         self._every = float(asked.get("every", 0))
         self._sent = 0
+        if "mute" in question:
+            return
         self._transport.write(HEAD)
         if "hold" in question:
             self._write(1)
@@ -132,7 +142,11 @@ async def _serve() -> None:
         while _Answers.held:
             _Answers.held.pop().go_on()
 
-    server = await loop.create_server(_Answers, "127.0.0.1", 0, backlog=1024)
+    context = None
+    if len(sys.argv) > 1:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(sys.argv[1])
+    server = await loop.create_server(_Answers, "127.0.0.1", 0, backlog=1024, ssl=context)
     loop.add_reader(sys.stdin.fileno(), told)
     print(server.sockets[0].getsockname()[1], flush=True)
     await over.wait()

@@ -1,6 +1,6 @@
 """Connections cut at random places: a client that comes back misses nothing, gets nothing twice, and pays once.
 
-A failing test shows its seed; its first word as CUTS_SEED repeats the places.
+A failing test shows its seed; its first word as CUTS_SEED repeats the places. CUTS=36 makes 10,000 cuts of it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import secrets
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from html.parser import HTMLParser
 
 import pytest
@@ -18,18 +19,21 @@ from tests.system import clients
 from tests.system.clients import Client
 from tests.system.cutter import Cutter
 from tests.system.emulator import Emulator
+from tests.system.redis_server import RedisServer
 from tests.system.server import Server
 
 pytestmark = pytest.mark.system
 
 SEED = os.environ.get("CUTS_SEED") or secrets.token_hex(4)
 AT_ONCE = 7  # clients
-CUTS = int(os.environ.get("CUTS") or 12)  # of each client; × 7 clients × 7 formats × 3 servers = 1,764
+CUTS = int(os.environ.get("CUTS") or 7)  # of each client; × 7 clients × 8 formats × 5 servers = 1,960
+STORES = ("file", "redis")
 FORMATS = [
     clients.Sse,
     clients.EventSource,
     clients.Ndjson,
     clients.Polling,
+    clients.Waiting,
     clients.Text,
     clients.Responses,
     clients.Chat,
@@ -55,12 +59,17 @@ def upstream() -> Iterator[Emulator]:
         yield upstream
 
 
-@pytest.fixture(scope="module", params=["memory, 1 worker", "file, 1 worker", "file, 2 workers"])
+@pytest.fixture(
+    scope="module", params=["memory, 1 worker", *(f"{store}, {n} workers" for store in STORES for n in (1, 2))]
+)
 def server(request: pytest.FixtureRequest, upstream: Emulator) -> Iterator[Server]:
     kind, workers = request.param.split(", ")
-    store = {"store": "memory:"} if kind == "memory" else {}
-    with Server({"emulated": upstream.table}, workers=int(workers[0]), **store) as server:
-        yield server
+    with ExitStack() as stack:
+        store = {"memory": "memory:"}.get(kind)
+        if kind == "redis":
+            store = stack.enter_context(RedisServer()).url
+        made = Server({"emulated": upstream.table}, workers=int(workers[0]), **({"store": store} if store else {}))
+        yield stack.enter_context(made)
 
 
 def times_asked(upstream: Emulator, seed: str) -> set[int]:
@@ -99,7 +108,7 @@ def test_an_answer_comes_whole_whatever_is_cut(
     assert times_asked(upstream, seed) == {1}
     for client in answers:
         assert (client.text, client.failure) == (TEXT, "")
-        if format.NUMBERED:
+        if format.NUMBERED and format is not clients.Waiting:
             assert client.events == clients.log_of(server.port, client.id)
             assert [n for n, _, _ in client.events] == list(range(1, len(client.events) + 1))
 
