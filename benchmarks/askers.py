@@ -6,6 +6,7 @@ import random
 import socket
 import struct
 import time
+from array import array
 from collections import Counter
 from http.client import HTTPConnection, HTTPException
 from typing import Any
@@ -27,6 +28,7 @@ class _Response(clients.Response):
 
     def begin(self) -> None:
         super().begin()
+        self.asker.note(f"status {self.status}")
         if self.status >= 500:
             if self.headers["Retry-After"]:  # the store is away, or nginx has lost its worker
                 self.asker.pause = PAUSE
@@ -35,7 +37,9 @@ class _Response(clients.Response):
 
     def read1(self, n: int = -1) -> bytes:
         self.asker.maybe_cut()
-        return super().read1(n)
+        read = super().read1(n)
+        self.asker.reads.append(time.monotonic())
+        return read
 
     def read(self, amt: int | None = None) -> bytes:
         self.asker.maybe_cut()
@@ -51,6 +55,8 @@ class Asker:
         self.pause = 0.0
         self.cuts = 0
         self.began = self.ended = 0.0
+        self.seen: list[tuple[float, str]] = []  # what befell it, by the monotonic clock
+        self.reads = array("d")  # when each read was done
         self._random = random.Random(f"{seed} {number}")
         self._doors = doors
         self.logged = ""
@@ -68,15 +74,20 @@ class Asker:
     def _open(self) -> HTTPConnection:
         """To any of the doors: whoever comes back is sent elsewhere."""
         connection = HTTPConnection("127.0.0.1", self._random.choice(self._doors), timeout=clients.DEADLINE)
+        self.note(f"connects to port {connection.port}, with {len(self.client.events)} events of {self.client.id}")
         connection.response_class = type("Response", (_Response,), {"asker": self})
         connection.connect()
         self._sock = connection.sock
         return connection
 
+    def note(self, what: str) -> None:
+        self.seen.append((time.monotonic(), what))
+
     def maybe_cut(self) -> None:
         if self._random.random() >= self._rate:
             return
         self.cuts += 1
+        self.note("is cut")
         if self._random.random() < 0.5 and self._sock:
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         raise ConnectionResetError("cut by the soak")

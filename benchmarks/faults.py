@@ -71,6 +71,7 @@ class Trouble:
     def __init__(self, seed: object, troubled: Server, servers: list[Server], redis: RedisServer) -> None:
         self.done: Counter[str] = Counter()
         self.kills: list[float] = []  # when, by the monotonic clock
+        self.seen: list[tuple[float, str]] = []  # all that was done, by the same clock
         self._random = random.Random(f"{seed} trouble")
         self._troubled, self._servers, self._redis = troubled, servers, redis
         self._coming: list[str] = []
@@ -86,14 +87,22 @@ class Trouble:
         if not self._coming:
             self._coming = self._random.sample(sorted(self._kinds), len(self._kinds))
         kind = self._coming.pop()
+        self._note(f"{kind} …")
         self._kinds[kind]()
         self.done[kind] += 1
+        self._note(f"… {kind}: done")
         until(lambda: all(server.get("/readyz")[0] == 200 for server in self._servers))
         until(lambda: len(self._troubled.worker_pids()) == self._troubled.workers)
+        self._note(f"all is ready; workers {sorted(self._troubled.worker_pids())}")
+
+    def _note(self, what: str) -> None:
+        self.seen.append((time.monotonic(), what))
 
     def _kill(self) -> None:
+        worker = self._random.choice(sorted(self._troubled.worker_pids()))
         self.kills.append(time.monotonic())
-        os.kill(self._random.choice(sorted(self._troubled.worker_pids())), signal.SIGKILL)
+        os.kill(worker, signal.SIGKILL)
+        self._note(f"killed worker {worker}")
 
     def reload(self) -> None:
         """Over when the old workers have gone."""

@@ -27,6 +27,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from askers import Asker, formats  # noqa: E402
 from faults import KINDS, Trouble, Upstream  # noqa: E402
+from story import Finding, tell  # noqa: E402
 from verdict import wrong  # noqa: E402
 
 from tests.system.clients import until  # noqa: E402
@@ -39,7 +40,6 @@ AT_ONCE = 40
 TOKENS = 40
 MORE_MEMORY = 0.1  # of what a server had after the warm-up
 MORE_DESCRIPTORS = 10
-SHOWN = 20  # findings
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Load:
 
     def __init__(self, seed: object, doors: list[int], trouble: Trouble) -> None:
         self.askers: list[Asker] = []
-        self.found: list[str] = []
+        self.found: list[Finding] = []
         self._seed, self._doors, self._trouble = seed, doors, trouble
         self._random = random.Random(f"{seed} questions")
         self._lock = threading.Lock()
@@ -95,11 +95,11 @@ class Load:
             try:
                 asker.run().check()
             except Exception as error:
-                self.found.append(f"{asker}: {type(error).__name__}: {error}")
+                self.found.append(Finding(f"{type(error).__name__}: {error}", asker))
             self.askers.append(asker)
 
 
-def soak(seconds: float, seed: object) -> list[str]:
+def soak(seconds: float, seed: object) -> list[Finding]:
     """Says what it does, and gives what was wrong."""
     with ExitStack() as stack:
         redis = stack.enter_context(RedisServer(aof=True))
@@ -123,11 +123,14 @@ def soak(seconds: float, seed: object) -> list[str]:
         after = Size.of(spared)
         found = load.found + wrong(load.askers, folder / "usage.db", upstream, trouble)
         if after.memory > before.memory * (1 + MORE_MEMORY):
-            found.append("memory grows")
+            found.append(Finding("memory grows"))
         if after.descriptors > before.descriptors + MORE_DESCRIPTORS:
-            found.append("descriptors grow")
-        found += [f"a traceback in {server.log}" for server in (troubled, spared) if "Traceback" in server.text()]
+            found.append(Finding("descriptors grow"))
+        for server in (troubled, spared):
+            if "Traceback" in (text := server.text()):
+                found.append(Finding("a traceback: " + text[text.index("Traceback") :][:4000]))
         say(load.askers, trouble, before, after)
+        tell(found, trouble, redis, [server.text() for server in (troubled, spared)])
         return found
 
 
@@ -151,8 +154,6 @@ def main() -> int:
     given = arguments.parse_args()
     print(f"seed {given.seed}", flush=True)
     found = soak(given.minutes * 60, given.seed)
-    for what in found[:SHOWN]:
-        print(what)
     print(f"{len(found)} things wrong" if found else "nothing lost, nothing twice, one row each")
     return bool(found)
 

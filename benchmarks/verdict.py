@@ -10,6 +10,7 @@ from pathlib import Path
 
 from askers import Asker
 from faults import Trouble, Upstream
+from story import Finding
 
 from tests.system.clients import Waiting
 
@@ -34,23 +35,24 @@ def wrong_in(row: sqlite3.Row, asker: Asker, kills: list[float]) -> str:
     return "" if bool(row["output"]) == bool(tokens) else f"counted as {row['output']} tokens with {tokens}"
 
 
-def wrong(askers: list[Asker], database: Path, upstream: Upstream, trouble: Trouble) -> list[str]:
+def wrong(askers: list[Asker], database: Path, upstream: Upstream, trouble: Trouble) -> list[Finding]:
     """What the ledger and the upstream's count show."""
     known = {asker.client.id: asker for asker in askers if asker.client.id}
     rows = with_rows(database, known, trouble)
-    found = [f"{known[id]}: no row" for id in known.keys() - rows.keys()]
+    found = [Finding("no row", known[id]) for id in known.keys() - rows.keys()]
     for id in known.keys() & rows.keys():
         if what := wrong_in(rows[id], known[id], trouble.kills):
-            found.append(f"{known[id]}: {what}")
+            found.append(Finding(what, known[id]))
     # A stream whose worker died before its first event frees its key: who had not heard of it asks anew.
     silent = [row for id, row in rows.items() if id not in known]
     # Who waits for the whole answer never hears of an id: where its worker died it gets an error alone.
     nameless = sum(isinstance(asker.client, Waiting) and not asker.client.id for asker in askers)
     if sum(bool(row["output"]) for row in silent) > nameless:
-        found.append(f"tokens that nobody got: {[row['id'] for row in silent if row['output']]}")
+        found.append(Finding(f"tokens that nobody got: {[row['id'] for row in silent if row['output']]}"))
     again = sum(times - 1 for times in upstream.times.values())
     if again > len(silent):
-        found.append(f"{again} questions were asked again, {len(silent)} had to be")
+        twice = [number for number, times in upstream.times.items() if times > 1]
+        found.append(Finding(f"{again} questions were asked again, {len(silent)} had to be: {twice}"))
     return found
 
 
