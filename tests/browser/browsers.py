@@ -59,6 +59,20 @@ class Firefox:
     def execute_script(self, script: str, *arguments: Any) -> Any:
         return self._ask("WebDriver:ExecuteScript", {"script": script, "args": list(arguments)})["value"]
 
+    @property
+    def tab(self) -> str:
+        """The one that is led."""
+        return str(self._ask("WebDriver:GetWindowHandle", {})["value"])
+
+    def switch(self, tab: str = "") -> None:
+        """To this tab, or to a new one."""
+        tab = tab or self._ask("WebDriver:NewWindow", {"type": "tab", "focus": True})["handle"]
+        self._ask("WebDriver:SwitchToWindow", {"handle": tab})
+
+    def close(self) -> None:
+        """The tab that is led; `switch` has to follow."""
+        self._ask("WebDriver:CloseWindow", {})
+
     def quit(self) -> None:
         self._ask("Marionette:Quit", {"flags": ["eForceQuit"]})
         self._socket.close()
@@ -114,6 +128,23 @@ class QtWebKit:
         self._process.stdin.write(json.dumps(command) + "\n")
         self._process.stdin.flush()
         return _value(self._process.stdout.readline())
+
+
+class Quiet:
+    """QtWebKit without what it says to the console of words that came after its time."""
+
+    MEANT = ("Unrecognized Content-Security-Policy", "Viewport argument")
+
+    def __init__(self, browser: QtWebKit) -> None:
+        self.get, self.resize, self._run = browser.get, browser.resize, browser.execute_script
+
+    def execute_script(self, script: str, *arguments: Any) -> Any:
+        try:
+            return self._run(script, *arguments)
+        except RuntimeError as error:
+            if not all(any(words in line for words in self.MEANT) for line in str(error).splitlines() if line):
+                raise
+            return self._run(script, *arguments)
 
 
 class PhantomJS:

@@ -12,10 +12,11 @@ import pytest
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 
 from tests.browser import states
-from tests.browser.browsers import Firefox, PhantomJS, QtWebKit
+from tests.browser.browsers import Firefox, PhantomJS, QtWebKit, Quiet
 from tests.browser.chat import ELSEWHERE, Chat
 from tests.browser.door import Door
 from tests.system.emulator import Emulator
+from tests.system.nginx import Nginx
 from tests.system.server import Server
 
 # Found here and not by Selenium's own manager, which would ask the network.
@@ -92,6 +93,26 @@ def phantomjs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PhantomJS]:
 def every_browser(request: pytest.FixtureRequest) -> Any:
     """Chromium, Firefox, QtWebKit and PhantomJS in turn; each has `get` and `execute_script`."""
     return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="session")
+def behind_nginx() -> Iterator[tuple[Emulator, Door]]:
+    """One server for the scripted page in every browser, behind the sample nginx.conf."""
+    with Emulator() as upstream:
+        table = {**upstream.table, "models": ["one", "two"]}
+        with (
+            Server(upstreams={"emulated": table}, retry=50, open=1, trusted_proxies=1) as server,
+            Nginx(server.port) as nginx,
+            Door(nginx.port) as door,
+        ):
+            yield upstream, door
+
+
+@pytest.fixture(scope="session", params=["browser", "firefox", "qtwebkit", "phantomjs"])
+def every_chat(request: pytest.FixtureRequest, behind_nginx: tuple[Emulator, Door]) -> Chat:
+    """The scripted page in Chromium, Firefox, QtWebKit and PhantomJS in turn."""
+    browser = request.getfixturevalue(request.param)
+    return Chat(Quiet(browser) if isinstance(browser, QtWebKit) else browser, *behind_nginx)
 
 
 @pytest.fixture

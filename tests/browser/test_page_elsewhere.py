@@ -1,18 +1,14 @@
-"""The scripted page in Firefox, and in WebKits of 2013 and 2016, which draw plain paragraphs: Stop, and resuming."""
+"""The scripted page behind nginx in Chromium, Firefox, and WebKits of 2013 and 2016, which draw plain paragraphs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.browser.browsers import Firefox, PhantomJS, QtWebKit
+from tests.browser.browsers import Firefox
 from tests.browser.chat import WORDS, Chat
-from tests.browser.door import Door
-from tests.system.emulator import Emulator
 from tests.system.in_turn import InTurn
-from tests.system.server import Server
 
 pytestmark = pytest.mark.browser
 
@@ -26,42 +22,13 @@ document.querySelector('.go').click();
 """
 
 
-class Quiet(QtWebKit):
-    """Without what it says to the console of words that came after its time."""
-
-    def execute_script(self, script: str, *arguments: Any) -> Any:
-        try:
-            return super().execute_script(script, *arguments)
-        except RuntimeError as error:
-            lines = [line for line in str(error).splitlines() if line]
-            if not all(
-                "Unrecognized Content-Security-Policy" in line or "Viewport argument" in line for line in lines
-            ):
-                raise
-            return super().execute_script(script, *arguments)
-
-
-@pytest.fixture(scope="module", params=[PhantomJS, Quiet, Firefox])
-def old(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chat]:
-    browser = request.param(tmp_path_factory.mktemp("profile"))
-    try:
-        with (
-            Emulator() as upstream,
-            Server(upstreams={"emulated": upstream.table}, retry=50) as server,
-            Door(server.port) as door,
-        ):
-            yield Chat(browser, upstream, door)
-    finally:
-        browser.quit()
-
-
 @pytest.fixture
-def page(old: Chat) -> Chat:
-    old.upstream.tokens, old.upstream.gate = list(PARAGRAPHS), None
-    old.asked = len(old.upstream.asked)
-    load(old)
-    old.run("document.querySelector('nav .new').click()")
-    return old
+def page(every_chat: Chat) -> Chat:
+    every_chat.upstream.tokens, every_chat.upstream.gate = list(PARAGRAPHS), None
+    every_chat.asked = len(every_chat.upstream.asked)
+    load(every_chat)
+    every_chat.run("document.querySelector('nav .new').click()")
+    return every_chat
 
 
 def load(page: Chat) -> None:
@@ -154,3 +121,85 @@ def test_a_cut_and_a_reload_in_mid_answer_lose_nothing(page: Chat) -> None:
     page.ended()
     assert paragraphs(page) == WHOLE
     assert len(page.questions()) == 1
+
+
+# A file and a picture are dropped. Old engines can make no File and no DataTransfer: they get what looks like them.
+DROP = """
+function blob(parts, type, name) {
+  var made = new Blob(parts, {type: type});
+  if (!made.name) Object.defineProperty(made, 'name', {value: name});
+  return made;
+}
+var canvas = document.createElement('canvas'), pen = canvas.getContext('2d'), event = document.createEvent('Event');
+canvas.width = 40; canvas.height = 30;
+pen.fillStyle = '#b05a2b'; pen.fillRect(4, 4, 20, 20);
+var binary = atob(canvas.toDataURL('image/png').split(',')[1]), bytes = new Uint8Array(binary.length), n;
+for (n = 0; n < binary.length; n++) bytes[n] = binary.charCodeAt(n);
+event.initEvent('drop', true, true);
+Object.defineProperty(event, 'dataTransfer', {value: {types: ['Files'],
+  files: [blob(['GET /\\n'], 'text/plain', 'access.log'), blob([bytes], 'image/png', 'mill.png')]}});
+document.body.dispatchEvent(event);
+"""
+
+
+def test_a_file_and_a_picture_go_with_a_question_and_are_kept(page: Chat) -> None:
+    page.run(DROP)
+    page.wait(
+        "document.querySelectorAll('.chip').length === 2 && document.querySelector('.thumb img').naturalWidth === 40"
+    )
+    page.run(ASK, "Which?")
+    page.wait_text(".bubble", "Which?")
+    page.ended()
+    text, picture, question = page.questions()[0][0]["content"]
+    assert (text["text"], question["text"]) == ("access.log:\n\nGET /\n", "Which?")
+    assert picture["image_url"]["url"].startswith("data:image/")
+    load(page)
+    page.wait("document.querySelector('.paper') && (document.querySelector('.shot img') || {}).naturalWidth === 40")
+
+
+@pytest.mark.parametrize("every_chat", ["firefox"], indirect=True)
+def test_without_the_server_the_page_opens_in_firefox_too(page: Chat) -> None:
+    page.run(ASK, "Kept?")
+    page.wait_text(".bubble", "Kept?")
+    page.ended()
+    page.wait("navigator.serviceWorker.controller")
+    load(page)  # through the worker, which keeps it
+    page.run("caches.has('millstream').then(function (has) { window.kept = has; })")
+    page.wait("window.kept")
+    page.door.shut()
+    try:
+        load(page)
+        page.wait_text(".answer .text", "word29")
+    finally:
+        page.door.open()
+
+
+@pytest.mark.parametrize("every_chat", ["firefox"], indirect=True)
+def test_two_tabs_show_each_other_s_turns_in_firefox_too(page: Chat) -> None:
+    firefox: Any = page.browser
+    assert isinstance(firefox, Firefox)
+    page.run(ASK, "One?")
+    page.wait_text(".bubble", "One?")
+    page.ended()
+    address, first = page.run("return location.href"), firefox.tab
+    firefox.switch()
+    try:
+        page.browser.get(address)
+        page.wait_text(".answer .text", "word29")
+        page.run(ASK, "Two, in B?")
+        page.wait_text(".bubble", "Two, in B?")
+        page.ended()
+        second = firefox.tab
+        firefox.switch(first)
+        page.wait_text(".bubble", "Two, in B?")
+        page.ended()
+        page.run(ASK, "Three, in A?")
+        page.wait_text(".bubble", "Three, in A?")
+        page.ended()
+        firefox.switch(second)
+        page.wait_text(".bubble", "Three, in A?")
+        assert page.texts(".bubble") == ["One?", "Two, in B?", "Three, in A?"]
+    finally:
+        if firefox.tab != first:
+            firefox.close()
+            firefox.switch(first)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.browser.browsers import PhantomJS
 from tests.browser.chat import Chat
-from tests.browser.door import Door
-from tests.browser.test_page_elsewhere import ASK, Quiet, paragraphs
-from tests.system.emulator import Emulator
-from tests.system.server import Server
+from tests.browser.test_page_elsewhere import ASK, paragraphs
 
-pytestmark = pytest.mark.browser
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.parametrize("every_chat", ["phantomjs", "qtwebkit"], indirect=True),
+]
 
 # Boxes of what can be seen: [left, top, right, bottom] by selector.
 BOXES = """
@@ -29,25 +27,13 @@ return arguments[0].map(function (selector) {
 """
 
 
-@pytest.fixture(scope="module", params=[PhantomJS, Quiet])
-def old(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chat]:
-    browser = request.param(tmp_path_factory.mktemp("profile"))
-    try:
-        with Emulator() as upstream:
-            table = {**upstream.table, "models": ["one", "two"]}
-            with Server(upstreams={"emulated": table}, retry=50) as server, Door(server.port) as door:
-                yield Chat(browser, upstream, door)
-    finally:
-        browser.quit()
-
-
 @pytest.fixture
-def page(old: Chat) -> Chat:
-    old.upstream.tokens, old.upstream.gate = [f"Line {n}\n\n" for n in range(60)], None
-    old.browser.resize(1280, 900)
-    old.browser.get(f"http://localhost:{old.door.port}/")
-    old.wait("document.querySelector('.go')")
-    return old
+def page(every_chat: Chat) -> Chat:
+    every_chat.upstream.tokens, every_chat.upstream.gate = [f"Line {n}\n\n" for n in range(60)], None
+    every_chat.browser.resize(1280, 900)
+    every_chat.browser.get(f"http://localhost:{every_chat.door.port}/")
+    every_chat.wait("document.querySelector('.go')")
+    return every_chat
 
 
 def boxes(page: Chat, *selectors: str) -> list[Any]:
