@@ -74,7 +74,8 @@ class _Handler(BaseHTTPRequestHandler):
                     return self._say(
                         {"error": {"message": "overloaded", "type": "server_error", "code": "overloaded"}}
                     )
-                self._say({"choices": [{"index": 0, "delta": delta}]})
+                role = {} if number else {"role": "assistant"}
+                self._say({"choices": [{"index": 0, "delta": {**role, **delta}}]})
             called = "tool_calls" in delta
             reason = "length" if model == "short" else "tool_calls" if called else "stop"
             self._say({"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]})

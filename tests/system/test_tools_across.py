@@ -5,20 +5,27 @@ Behind the kinds stands a second Millstream, whose doors speak all their dialect
 
 from __future__ import annotations
 
+import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import agents
 import anthropic
 import openai
 import pytest
 
+from tests.system.mock_openai import TESTS
 from tests.system.obedient import Obedient
 from tests.system.server import DEADLINE, Server
 from tests.upstreams.spark_server import API_SECRET, APP_ID, SparkServer, answer, frame
 
 pytestmark = pytest.mark.system
 
+NODE = Path(sys.executable).with_name("node")  # of requirements-dev.txt: `ai` wants 22
 KINDS = {"chat": "openai", "messages": "anthropic", "responses": "responses", "ollama": "ollama"}
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -33,9 +40,20 @@ def model() -> Iterator[Obedient]:
         yield model
 
 
+def obeyed(question: Any) -> list[str]:
+    """What Spark answers: it calls the function that it is given, and tells what that gave."""
+    said = question["payload"]["message"]["text"][-1]["content"].rpartition("gave: ")
+    if said[1]:
+        return answer("It says ", said[2])
+    if functions := question["payload"].get("functions"):
+        called = {"name": functions["text"][0]["name"], "arguments": '{"city":"Paris"}'}
+        return [frame("", 2, usage=(5, 9), function_call=called)]
+    return answer("Suddenly ", "a stream")
+
+
 @pytest.fixture(scope="module")
 def spark() -> Iterator[SparkServer]:
-    server = SparkServer()
+    server = SparkServer(obeyed)
     yield server
     server.close()
 
@@ -129,19 +147,58 @@ def test_a_picture_arrives(sdk, claude, model, kind):
 
 
 def test_spark_calls_a_function_and_hears_its_result(sdk, claude, spark):
-    arguments = '{"city":"Paris"}'
-    calls = [frame("", 2, usage=(5, 9), function_call={"name": "weather", "arguments": arguments})]
-    spark.replies += [calls, calls, answer("It ", "is 22 °C.")]
     called = sdk.chat.completions.create(model="4.0Ultra", messages=HI, tools=OPENAI).choices[0].message
-    assert called.tool_calls[0].function.arguments == arguments
+    assert called.tool_calls[0].function.arguments == '{"city":"Paris"}'
     [call] = claude.messages.create(model="4.0Ultra", max_tokens=99, messages=HI, tools=ANTHROPIC).content
     assert call.input == {"city": "Paris"}
     result = {"role": "tool", "tool_call_id": called.tool_calls[0].id, "content": "22 °C"}
     said = sdk.chat.completions.create(model="4.0Ultra", messages=[*HI, called, result], tools=OPENAI)
-    assert said.choices[0].message.content == "It is 22 °C."
+    assert said.choices[0].message.content == "It says 22 °C"
     assert spark.questions[-1]["payload"]["message"]["text"][-1]["content"] == "weather gave: 22 °C"
     with pytest.raises(openai.BadRequestError) as caught:
         url = f"data:image/png;base64,{PNG}"
         picture: Any = [{"type": "image_url", "image_url": {"url": url}}]
         sdk.chat.completions.create(model="4.0Ultra", messages=[{"role": "user", "content": picture}])
     assert caught.value.param == "messages"
+
+
+# -- packages that call the tool themselves ------------------------------------------------------------------------
+
+CANT = "asks for something that '4.0Ultra' can't do here"  # what each says of a picture for Spark
+
+
+@pytest.mark.parametrize("name", [*KINDS, "4.0Ultra"])
+def test_openais_agents_call_a_tool_over_chat_completions(server, name):
+    async def run() -> tuple[str, str]:
+        weather = agents.function_tool(lambda city: f"22 in {city}", name_override="weather")
+        weather.params_json_schema = {**SCHEMA, "additionalProperties": False}
+        async with openai.AsyncOpenAI(base_url=f"{server.url}/v1", api_key="x", max_retries=0) as client:
+            model = agents.OpenAIChatCompletionsModel(name, client)
+            settings = agents.RunConfig(tracing_disabled=True)
+            agent = agents.Agent(name="a", model=model, tools=[weather])
+            said = await agents.Runner.run(agent, "How is it in Paris?", run_config=settings)
+            part = {"type": "input_image", "image_url": f"data:image/png;base64,{PNG}", "detail": "auto"}
+            shown: Any = [{"role": "user", "content": [part]}]
+            try:
+                seen = await agents.Runner.run(agents.Agent(name="b", model=model), shown, run_config=settings)
+            except openai.BadRequestError as error:
+                return said.final_output, str(error)
+            return said.final_output, seen.final_output
+
+    said, seen = asyncio.run(run())
+    assert said == "It says 22 in Paris"
+    assert (CANT if name == "4.0Ultra" else "Suddenly") in seen
+
+
+@pytest.mark.parametrize("name", ["chat", "messages", "4.0Ultra"])
+def test_the_packages_for_node_call_a_tool_and_show_a_picture(server, model, name):
+    before = len(model.asked)
+    command = [NODE, "kinds.js", server.url, name, PNG]
+    ran = subprocess.run(command, cwd=TESTS / "node", capture_output=True, timeout=2 * DEADLINE, text=True)
+    came = {one["name"]: one["value"] for one in map(json.loads, ran.stdout.splitlines())}
+    assert len(came) == 6, ran.stderr
+    for package, (said, seen) in came.items():
+        assert (package, said) == (package, "It says 22 in Paris")
+        assert (CANT if name == "4.0Ultra" else "Suddenly") in seen
+    pictures = sum(PNG in json.dumps(asked["messages"]) for asked in model.asked[before:])
+    assert pictures == (0 if name == "4.0Ultra" else 6)
