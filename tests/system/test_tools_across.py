@@ -9,6 +9,7 @@ import asyncio
 import json
 import subprocess
 import sys
+from base64 import b64decode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,15 @@ import pytest
 
 from tests.system.mock_openai import TESTS
 from tests.system.obedient import Obedient
+from tests.system.package import bare_environ, environment, run
 from tests.system.server import DEADLINE, Server
-from tests.upstreams.spark_server import API_SECRET, APP_ID, SparkServer, answer, frame
+from tests.upstreams.spark_server import SparkServer, answer, frame
 
 pytestmark = pytest.mark.system
 
 NODE = Path(sys.executable).with_name("node")  # of requirements-dev.txt: `ai` wants 22
 KINDS = {"chat": "openai", "messages": "anthropic", "responses": "responses", "ollama": "ollama"}
+CLAUDE = "claude-sonnet-4-5"  # a name that llm-anthropic knows; here it is OpenAI-like
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 HI: Any = [{"role": "user", "content": "How is it in Paris?"}]
@@ -60,24 +63,16 @@ def spark() -> Iterator[SparkServer]:
 
 @pytest.fixture(scope="module")
 def server(model: Obedient, spark: SparkServer) -> Iterator[Server]:
-    with Server({"model": {**model.table, "models": list(KINDS)}}) as behind:
+    with Server({"model": {**model.table, "models": [*KINDS, CLAUDE]}}) as behind:
         tables: dict[str, dict[str, object]] = {
             name: {
                 "kind": kind,
-                "models": [name],
+                "models": [name, CLAUDE] if name == "chat" else [name],
                 "base_url": behind.url + ("/v1" if name in ("chat", "responses") else ""),
             }
             for name, kind in KINDS.items()
         }
-        settings = spark.settings()
-        tables["spark"] = {
-            "kind": "spark",
-            "models": ["4.0Ultra"],
-            "base_url": settings.base_url,
-            "api_key": settings.api_key.reveal(),
-            "app_id": APP_ID,
-            "api_secret": API_SECRET,
-        }
+        tables["spark"] = spark.table
         with Server(tables) as server:
             yield server
 
@@ -202,3 +197,32 @@ def test_the_packages_for_node_call_a_tool_and_show_a_picture(server, model, nam
         assert (CANT if name == "4.0Ultra" else "Suddenly") in seen
     pictures = sum(PNG in json.dumps(asked["messages"]) for asked in model.asked[before:])
     assert pictures == (0 if name == "4.0Ultra" else 6)
+
+
+# -- packages in an environment of their own -----------------------------------------------------------------------
+
+OTHERS = ("anthropic==1.17.0", "langchain-openai==1.7.4", "llm==0.36", "llm-anthropic==0.30")
+
+
+@pytest.fixture(scope="module")
+def others(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return environment(tmp_path_factory.mktemp("others") / "venv", *OTHERS)
+
+
+@pytest.mark.parametrize("package", ["anthropic", "langchain"])
+def test_the_packages_of_others_call_a_tool_and_show_a_picture(server, others, package):
+    script = Path(__file__).with_name("others.py")
+    came = json.loads(run(others / "python", script, package, server.url, PNG, "chat", "messages", "4.0Ultra"))
+    assert [said for said, _ in came] == ["It says 22 in Paris"] * 3
+    assert all(words in seen for words, (_, seen) in zip(("Suddenly", "Suddenly", CANT), came, strict=True))
+
+
+def test_llm_anthropic_calls_a_function_and_shows_a_picture(server, others, model, tmp_path):
+    environ = bare_environ(LLM_USER_PATH=str(tmp_path), ANTHROPIC_BASE_URL=server.url, ANTHROPIC_API_KEY="x")
+    (tmp_path / "a.png").write_bytes(b64decode(PNG))
+    functions = "def weather(city: str) -> str:\n    return '22 in ' + city"
+    ask = (others / "llm", "-m", f"anthropic/{CLAUDE}")
+    said = run(*ask, "--functions", functions, "How is it in Paris?", env=environ)
+    assert said.strip() == "It says 22 in Paris"
+    assert "Suddenly a stream" in run(*ask, "-a", tmp_path / "a.png", "What is it?", env=environ)
+    assert PNG in json.dumps(model.asked[-1]["messages"])
