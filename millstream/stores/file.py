@@ -25,6 +25,7 @@ from millstream.stores.memory import worker_name
 from millstream.stores.neighbours import Neighbours
 from millstream.stores.reader import FileReader
 from millstream.stores.room import Room, expired, files
+from millstream.stores.turns import in_turns
 
 TICK = 0.5  # s; a dead owner is noticed within two of them
 
@@ -51,6 +52,7 @@ class FileStore:
         self._neighbours = Neighbours(self._say, self._logs.__contains__, lambda id: self.meta(id).worker)
         self._watches, self._followers = self._neighbours.watches, self._neighbours.followers
         self.watch, self.tell = self._neighbours.watch, self._neighbours.tell
+        self._sizes: dict[str, int | None] = {}  # of the logs that are watched
         self._bell: Doorbell | None = None
         self._ticker: Any = None
         self._warned = False
@@ -198,19 +200,21 @@ class FileStore:
         return self._bell is not None and self._bell.alive(worker)
 
     def _tick(self) -> None:
-        sizes: dict[str, int | None] = {}
         while True:
             gevent.sleep(TICK)
-            others = self._watches.by_owner().keys() - {self.worker} | self._followers.workers()
-            for worker in others:
-                if not self._alive(worker):
-                    self._neighbours.died(worker)
-            before, sizes = sizes, {id: _size(self._name(id)) for id in self._watches.ids()}
-            for id, size in sizes.items():
-                if size != before.get(id, -1):  # a ring may have been lost
-                    self._watches.news(id)
+            self._look()
             if self._room.crowded:
                 gevent.spawn(self._room.look)
+
+    def _look(self) -> None:
+        for worker in self._watches.by_owner().keys() - {self.worker} | self._followers.workers():
+            if not self._alive(worker):
+                self._neighbours.died(worker)
+        before, self._sizes = self._sizes, {}
+        for id in in_turns(self._watches.ids()):
+            self._sizes[id] = _size(self._name(id))
+            if self._sizes[id] != before.get(id, -1):  # a ring may have been lost
+                self._watches.news(id)
 
     # Files
 

@@ -10,12 +10,9 @@ from math import inf
 from pathlib import Path
 from time import monotonic, time
 
-import gevent
-
 from millstream.stores.disk import OWN, erase, lock
+from millstream.stores.turns import in_turns
 
-TURN = 0.001  # s: a pause of 0 would let other greenlets run, and no socket be read
-STEP = 50  # files looked at before other greenlets have a turn
 RESERVE = 64 << 20  # bytes of the disk that stay free, at most a twentieth of it
 ENOUGH = 0.8  # of the limit: what is erased to
 FRESH = 10.0  # s after its last sign that a log stays: a dead worker's may not be known as one yet
@@ -24,11 +21,9 @@ PROBE = 4096  # bytes with which it is tried whether the disk takes something ag
 
 
 def files(directory: Path, suffix: str) -> Iterator[os.DirEntry[str]]:
-    """In steps: a pass over 10,000 files must not hold the event loop. A file may be gone when it is given."""
+    """In turns. A file may be gone when it is given."""
     with os.scandir(directory) as found:
-        for count, entry in enumerate(found, 1):
-            if count % STEP == 0:
-                gevent.sleep(TURN)
+        for entry in in_turns(found):
             if entry.name.endswith(suffix):
                 yield entry
 
@@ -109,11 +104,9 @@ class Room:
         most = min(self._limit, max(0, used + free))
         if used > (1 + ENOUGH) / 2 * most:
             since = time() - FRESH
-            for count, (_, size, path) in enumerate(sorted(logs), 1):
+            for _, size, path in in_turns(sorted(logs)):
                 if used <= ENOUGH * most:
                     break
                 used -= size * self._erase(Path(path), since)
-                if count % STEP == 0:
-                    gevent.sleep(TURN)
         self._left = most - used
         self._again = self._left / 2

@@ -17,6 +17,7 @@ from millstream.events import TERMINAL, Call, End, Event, Meta
 from millstream.settings import Settings
 from millstream.sockets.client import Client
 from millstream.stores import Store, Word
+from millstream.stores.turns import in_turns
 from millstream.streams.aside import Aside
 from millstream.streams.ends import Ends, Row, Several, row
 from millstream.streams.follower import Follower
@@ -34,6 +35,7 @@ __all__ = ["Aside", "Ends", "Follower", "Former", "Meter", "Row", "Several", "St
 log = logging.getLogger("millstream")
 
 TICK = 0.25  # s between two looks at deadlines and heartbeats
+STEP = 500  # streams and followers looked at before others have their turn
 LOOK = 0.05  # s between two looks for an event of another worker
 SWEEP = 60.0  # s between two looks for expired logs
 AGAIN = 5.0  # s before the next one where the store was away
@@ -281,7 +283,7 @@ class Streams:
 
     def _check(self, now: float) -> None:
         all_: list[Live | Follower] = [*self.live.values(), *self.followers]
-        for one in all_:
+        for one in in_turns(all_, STEP):
             try:
                 one.check(now)
             except Exception:  # one stream's trouble must not stop the clock of all

@@ -208,6 +208,8 @@ class Follower:
     def check(self, now: float) -> None:
         """Called by the sweeper: a heartbeat where it is silent, another try where the store was away, the end for a
         client that takes nothing."""
+        if self._left:  # its client may be asking something else by now
+            return
         if self._parked:
             if now - self._wrote >= self._heartbeat:
                 self._beat = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,19 @@ def message(n: int, text: str = "token ") -> Event:
 
 def done(n: int) -> Event:
     return Event(type="done", n=n, end=End(model="m", upstream="u", finish_reason="stop"))
+
+
+def longest_turn(work: Callable[[], object]) -> tuple[float, float]:
+    """Seconds of CPU that it holds the event loop at once, and in all."""
+    turns, spent = [0.0], time.thread_time()
+    going = gevent.spawn(work)
+    while not going.dead:
+        gevent.sleep(0.0001)
+        now = time.thread_time()
+        turns.append(now - spent)
+        spent = now
+    going.get()
+    return max(turns), sum(turns)
 
 
 def everything(reader: Any, limit: int = 65536) -> list[Event]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from time import monotonic
+
 import gevent
 import pytest
 
 from millstream.errors import MillstreamError, NotFound
+from tests.stores.samples import longest_turn
 from tests.streams.fakes import WAIT, FakePeer, Led, call
 from tests.streams.test_streams import ended
 from tests.streams.test_workers import die
@@ -161,3 +164,12 @@ def test_a_refusal_that_another_worker_gets_is_known_before_anything_is_sent(two
     with pytest.raises(MillstreamError) as refusal:
         waiting.get(timeout=WAIT)
     assert refusal.value.code == "upstream_auth"
+
+
+def test_no_look_at_all_streams_holds_the_event_loop(streams, upstream):
+    meta = streams.start(call(), upstream)
+    followers = [streams.follow(meta) for _ in range(10_000)]
+    longest, whole = longest_turn(lambda: streams._check(monotonic()))
+    assert longest < whole / 3
+    for follower in followers:
+        follower.leave()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -64,12 +65,14 @@ class Writer:
             self._try(number)
         for log in list(self.logs.values()):
             self._send(log, again=True)
-        self.refresh()
+        gevent.spawn(self.refresh)
 
     def refresh(self) -> None:
         """Keeps running streams from expiring."""
-        for id in self.logs:
-            self._link.post(REFRESH.command([names.log(id), names.SIGNS], id, self.lifetime, names.CLAIMS))
+        with suppress(Away):
+            keys = ((id, [names.log(id), names.SIGNS]) for id in list(self.logs))
+            for _ in self._link.calls(REFRESH.command(key, id, self.lifetime, names.CLAIMS) for id, key in keys):
+                pass
 
     def flush(self) -> None:
         """Before leaving: waits a moment for what is not written yet."""
