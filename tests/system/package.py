@@ -41,7 +41,13 @@ def environment(
     return folder / "bin"
 
 
+@cache
+def installed() -> Path:
+    """The folder of commands of an environment with the wheel, for tests that change nothing in it."""
+    return environment(wheel().with_name("installed"), str(wheel()))
+
+
 def bare_environ(**more: str) -> dict[str, str]:
-    """This process' environment without what a server would read in it."""
-    ours = ("MILLSTREAM_", "OPENAI_", "ANTHROPIC_", "REDIS_", "DATABASE_URL", "PYTHONPATH", "XDG_", "WEB_")
+    """This process' environment without what a server would read in it, or Python."""
+    ours = ("MILLSTREAM_", "OPENAI_", "ANTHROPIC_", "REDIS_", "DATABASE_URL", "PYTHON", "XDG_", "WEB_")
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | more
