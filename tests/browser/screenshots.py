@@ -23,7 +23,10 @@ HEIGHTS = {1280: 900, 768: 900, 390: 844}
 LOOKS = [(1280, "light", "en"), (390, "dark", "en")]
 MORE = {
     name: [(1280, "dark", "zh"), (390, "light", "ru"), (390, "light", "zh")] for name in ("empty", "talk", "failed")
-} | {name: [(768, "light", "ru"), (1280, "dark", "zh")] for name in ("attached", "own", "search", "too_long")}
+} | {
+    name: [(768, "light", "ru"), (1280, "dark", "zh")]
+    for name in ("attached", "own", "search", "too_long", "blind", "full")
+}
 EVERY = list(itertools.product(HEIGHTS, ("light", "dark"), ("en", "zh", "ru")))
 
 TALK = {
@@ -94,8 +97,13 @@ def main(names: list[str]) -> None:
     names = names[1:] if everything else names
     out.mkdir(parents=True, exist_ok=True)
     with Emulator() as upstream:
-        upstream.model = "deepseek-chat"
-        table = {**upstream.table, "models": ["deepseek-chat", "gpt-4.1-mini"], "think": True}
+        upstream.model = "gpt-4.1-mini"
+        table = {
+            **upstream.table,
+            "models": ["gpt-4.1-mini", "deepseek-chat"],
+            "vision": ["gpt-4.1-mini"],
+            "think": True,
+        }
         with (
             Server(upstreams={"deepseek": table}, retry=50, hosts=HOSTS) as server,
             Door(server.port) as door,

@@ -202,6 +202,59 @@ def attach(chat: Chat) -> None:
     chat.wait("document.querySelectorAll('.chip').length === 2")
 
 
+def blind(chat: Chat) -> None:
+    """A picture in the box, and a model that sees none."""
+    done(chat)
+    attach(chat)
+    chat.type("What do you see?")
+    chat.run("document.getElementById('own-button').click()")
+    chat.run(
+        """var model = document.getElementById('model');
+        model.value = model.options[1].value;
+        model.dispatchEvent(new Event('change'));
+        document.querySelector('#own > .tool').click();"""
+    )
+    chat.wait("document.querySelector('.state.blocked')")
+
+
+def length(chat: Chat) -> None:
+    chat.upstream.finish = "length"
+    chat.asked_and_ended(WHY)
+    chat.wait("document.querySelector('.notice button')")
+
+
+def full(chat: Chat) -> None:
+    """What a full store does: a transaction is aborted in the end."""
+    done(chat)
+    chat.run(
+        """var put = IDBObjectStore.prototype.put;
+        window.room = function () { IDBObjectStore.prototype.put = put; };
+        IDBObjectStore.prototype.put = function () {
+          var request = put.apply(this, arguments), work = this.transaction;
+          if (this.name === 'turns') request.onsuccess = function () { work.abort(); };
+          return request;
+        };"""
+    )
+    chat.asked_and_ended("And a windmill?")
+    chat.wait("document.querySelector('.kept .warned')")
+
+
+def no_internet(chat: Chat) -> None:
+    done(chat)
+    chat.run("Object.defineProperty(navigator, 'onLine', {value: false}); dispatchEvent(new Event('offline'))")
+    chat.wait("document.querySelector('.state.no_internet')")
+
+
+def notify(chat: Chat) -> None:
+    streaming(chat)
+    chat.run(
+        """Object.defineProperty(Notification, 'permission', {value: 'default'});
+        MillstreamPage.prefer('notify_asked', false);
+        var now = Date.now; Date.now = function () { return now() + 11000; };"""
+    )
+    chat.wait("document.querySelector('.undo .links')")
+
+
 def keys(chat: Chat) -> None:
     settings(chat)
     chat.click(".panel .links .link")
@@ -238,6 +291,11 @@ STATES: dict[str, Callable[[Chat], None]] = {
         search,
         too_long,
         attached,
+        blind,
+        length,
+        full,
+        no_internet,
+        notify,
         keys,
         drawer,
     )

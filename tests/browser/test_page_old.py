@@ -55,12 +55,13 @@ def test_nothing_covers_anything_and_nothing_scrolls_sideways(page: Chat, width:
     page.run(ASK, "How?")
     page.ended()
     page.run("window.scrollTo(0, 0);")
-    menu, tools, rail, main, bubble, edit, dock, go = boxes(
-        page, ".menu", ".tools", ".rail", "main", ".bubble", "[data-edit]", ".dock", ".go"
+    menu, tools, rail, main, bubble, edit, answer, dock, go = boxes(
+        page, ".menu", ".tools", ".rail", "main", ".bubble", "[data-edit]", ".answer", ".dock", ".go"
     )
     assert page.run("return document.documentElement.scrollWidth") <= width
     assert tools[3] <= bubble[1]
     assert bubble[3] <= edit[1]
+    assert edit[3] <= answer[1]
     assert dock[1] >= main[3]
     assert min(edit[3] - edit[1], go[3] - go[1], edit[2] - edit[0]) >= (44 if width < 760 else 36)
     assert (menu is None, rail is None) == ((True, False) if width >= beside else (False, True))
