@@ -36,9 +36,9 @@ class Reader:
     def feed(self, payload: bytes, type: str = "message") -> list[Event]:
         raise NotImplementedError
 
-    def texts(self, payloads: list[bytes]) -> list[str] | None:
-        """What as many payloads of the type "message" say, if each is a piece of the answer's text and nothing else;
-        None where that isn't known at a glance, and then nothing is read."""
+    def texts(self, lines: bytes, count: int) -> list[str] | None:
+        """What as many payloads of the type "message" say, one a line, if each is a piece of the answer's text and
+        nothing else; None where that isn't known at a glance, and then nothing is read."""
         return None
 
     def whole(self) -> bool:

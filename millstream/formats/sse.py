@@ -43,7 +43,7 @@ class Sse:
         )
 
     def encode(self, batch: list[Event]) -> bytes:
-        if len(batch) > 1 and not any(event.type != "message" or event.choice for event in batch):
+        if len(batch) > 1 and not any(event.choice or event.type != "message" for event in batch):
             return self._texts(batch)
         pieces = []
         for event in batch:

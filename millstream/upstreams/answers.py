@@ -14,7 +14,7 @@ from millstream.sockets.upstream import Body
 from millstream.upstreams import Sink
 from millstream.upstreams.decoder import Decoder
 from millstream.wire.sse import Decoder as ServerEvents
-from millstream.wire.sse import ServerEvent
+from millstream.wire.sse import Events, Messages, ServerEvent
 
 log = logging.getLogger("millstream")
 
@@ -27,7 +27,7 @@ REST = 5.0  # s that usage and end may take once the answer is whole: no silence
 class Payloads(Protocol):
     """Bytes → server-sent events. Raises ValueError."""
 
-    def feed(self, data: bytes) -> list[ServerEvent]: ...
+    def feed(self, data: bytes) -> Events: ...
 
     def close(self) -> list[ServerEvent]: ...
 
@@ -56,7 +56,7 @@ class Sniffed:
         self._source: Payloads | None = None
         self._begun = b""
 
-    def feed(self, data: bytes) -> list[ServerEvent]:
+    def feed(self, data: bytes) -> Events:
         if self._source is not None:
             return self._source.feed(data)
         data = self._begun + data
@@ -155,7 +155,7 @@ class Answer:
         failure: MillstreamError | None = None
         try:
             came = self._source.feed(data) if data else self._source.close()
-            if len(came) > 1 and (texts := self._texts(came)) is not None:
+            if isinstance(came, Messages) and (texts := self._decoder.texts(came.lines, came.count)) is not None:
                 return texts
             for event in came:
                 for payload in _payloads(event.data):
@@ -168,12 +168,6 @@ class Answer:
         if failure is not None or self._decoder.done or not data:
             return self._close(batch, failure, cut=not data)
         return batch
-
-    def _texts(self, came: list[ServerEvent]) -> list[Event] | None:
-        """Under load, and when an upstream pours, a read brings many pieces of text: all are decoded at once."""
-        if any(event.type != "message" for event in came):
-            return None
-        return self._decoder.texts([event.data for event in came])
 
     def _close(self, batch: list[Event], failure: MillstreamError | None, cut: bool = False) -> list[Event]:
         """The last batch; after it comes the failure, if there is one."""

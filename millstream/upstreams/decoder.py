@@ -75,17 +75,19 @@ class Decoder:
                 self._frames.clear()
         return events
 
-    def texts(self, payloads: list[bytes]) -> list[Event] | None:
-        """The events of as many payloads, if each is a piece of text; else None, and each is to be fed alone."""
-        texts = None if self._reader.done else self._reader.texts(payloads)
+    def texts(self, lines: bytes, count: int) -> list[Event] | None:
+        """The events of as many payloads, one a line, if each is a piece of text; else None, and each is to be fed
+        alone. Under load, and where an upstream pours, a read brings many."""
+        texts = None if self._reader.done else self._reader.texts(lines, count)
         if texts is None:
             return None
         self._weight += estimate.weight("".join(texts))
         if not self._passing:
             return [Event("message", text) for text in texts]
-        events = [Event("message", text, frames=(frame,)) for text, frame in zip(texts, payloads, strict=True)]
+        frames = lines.split(b"\n")
+        events = [Event("message", text, frames=(frame,)) for text, frame in zip(texts, frames, strict=True)]
         if self._frames:
-            events[0] = replace(events[0], frames=(*self._frames, payloads[0]))
+            events[0] = replace(events[0], frames=(*self._frames, frames[0]))
             self._frames.clear()
         return events
 

@@ -119,14 +119,13 @@ def read_text(payload: bytes) -> tuple[str, str | None] | None:
     return chunk.choices[0].delta.content, chunk.model
 
 
-def read_texts(payloads: list[bytes]) -> tuple[list[str], str | None] | None:
-    """The same of many chunks at once; None where one of them may be another."""
-    lines = b"\n".join(payloads)
+def read_texts(lines: bytes, count: int) -> tuple[list[str], str | None] | None:
+    """The same of many chunks at once, one a line; None where one of them may be another."""
     try:
         found: list[Any] = _decode_bares(lines)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    if not len(found) == len(payloads) == lines.count(b"\n") + 1:
+    if len(found) != count:
         return None
     return [chunk.choices[0].delta.content for chunk in found], found[-1].model
 

@@ -59,8 +59,8 @@ class Chunks(Reader):
         self._flowing = chunk.only_text() is not None and self._flows()
         return events
 
-    def texts(self, payloads: list[bytes]) -> list[str] | None:
-        read = chunks.read_texts(payloads) if self._flowing else None
+    def texts(self, lines: bytes, count: int) -> list[str] | None:
+        read = chunks.read_texts(lines, count) if self._flowing else None
         if read is None:
             return None
         self.model = read[1] or self.model
