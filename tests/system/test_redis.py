@@ -180,6 +180,30 @@ def test_without_redis_running_answers_go_on_and_new_ones_wait(machines, upstrea
     assert "Traceback" not in one.text() + two.text()
 
 
+@pytest.mark.parametrize("trouble", ["frozen", "killed"])
+def test_what_a_client_saw_while_redis_was_away_is_never_denied(machines, upstream, redis, trouble):
+    one, _ = machines
+    seen = ask(one)
+    redis.freeze() if trouble == "frozen" else redis.kill()
+    until(lambda: away(machines))
+    upstream.gate.set()
+    seen.wait()  # its worker has the rest in memory alone
+
+    def answers() -> list[tuple[int, bytes]]:
+        path = f"/streams/{seen.id}?after={seen.last - 2}&format=json"
+        found = [machine.get(path) for machine in machines for _ in range(3)]  # `one` has two workers
+        assert {status for status, _ in found} <= {200, 503}, found
+        return found
+
+    answers()
+    redis.thaw() if trouble == "frozen" else redis.start()
+    until(lambda: {status for status, _ in answers()} == {200})
+    for _, body in answers():
+        assert [(event["n"], event["type"]) for event in json.loads(body)["events"]] == [
+            event[:2] for event in seen.events[-2:]
+        ]
+
+
 def test_what_redis_has_lost_is_failed_or_404_and_never_silence(machines, upstream, redis):
     one, two = machines
     asking = ask(one)
