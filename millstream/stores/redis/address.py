@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import redis.connection
-from gevent import socket
 from redis import exceptions
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -26,39 +23,6 @@ LOOKS_LIKE = (
 )
 
 
-class _Plain(redis.connection.Connection):
-    """On gevent's own sockets, whether the process is patched or not. (TLS wants a patched one.)"""
-
-    def _connect(self) -> Any:
-        connected = socket.create_connection((self.host, self.port), self.socket_connect_timeout)
-        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        connected.settimeout(self.socket_timeout)
-        return connected
-
-
-class _Local(redis.connection.UnixDomainSocketConnection):
-    """The same to a socket of this machine."""
-
-    def _connect(self) -> Any:
-        connected = socket.socket(socket.AF_UNIX)
-        connected.settimeout(self.socket_connect_timeout)
-        try:
-            connected.connect(self.path)
-        except OSError:
-            connected.close()
-            raise
-        connected.settimeout(self.socket_timeout)
-        return connected
-
-
-CONNECTIONS: dict[str, Callable[..., redis.connection.AbstractConnection]] = {
-    "redis": _Plain,
-    "rediss": redis.connection.SSLConnection,
-    "unix": _Local,
-}
-
-
 class Address:
     """`shown` names it in logs, without user and password."""
 
@@ -68,8 +32,8 @@ class Address:
             found = dict(redis.connection.parse_url(url))
         except ValueError:
             raise SettingError(f"the address of Redis can't be read; it has to look like {LOOKS_LIKE}") from None
-        found.pop("connection_class", None)
-        scheme, _, rest = url.partition("://")
+        self._class = found.pop("connection_class", redis.connection.Connection)  # on sockets that gevent has patched
+        rest = url.partition("://")[2]
         known = {"username", "password", "host", "port", "path"} | OPTIONS
         if unknown := set(found) - known:
             raise SettingError(
@@ -87,18 +51,18 @@ class Address:
         self.database = int(found.setdefault("db", 0))
         place = found.get("path") or f"{found['host']}:{found.get('port', 6379)}"
         self.shown = f"{place}/{self.database}"
-        self._class = CONNECTIONS[scheme]
         self._options = {
             **found,
             "protocol": 2,
             "driver_info": None,  # what an old server does not know is not worth a round trip
             "maint_notifications_config": None,
             "socket_connect_timeout": LIMIT,
+            **({} if "path" in found else {"socket_keepalive": True}),
         }
 
     def connect(self, limit: float = LIMIT) -> redis.connection.AbstractConnection:
         """A connection that is ready to use. Raises RedisError, OSError."""
-        connection = self._class(**self._options, socket_timeout=limit)
+        connection: redis.connection.AbstractConnection = self._class(**self._options, socket_timeout=limit)
         connection.connect()
         return connection
 
