@@ -10,8 +10,6 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -61,6 +59,9 @@ def test_pinning_again_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_the_list_of_parts_is_valid_and_has_every_pin() -> None:
+    from cyclonedx.schema import SchemaVersion  # here: it takes a second, in each process that only reads the tests
+    from cyclonedx.validation.json import JsonStrictValidator
+
     command = [sys.executable, str(ROOT / "scripts/parts.py")]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None

@@ -20,9 +20,9 @@ from tests.system.server import DEADLINE, Server
 
 pytestmark = pytest.mark.system
 
-MODULES = TESTS / "node" / "node_modules"
+MODULES = TESTS / "node/agents/node_modules"
 # Claude Code's own script would only put the program for this machine in its place.
-PROGRAMS = {"codex": MODULES / ".bin" / "codex", "claude": next(MODULES.glob("@anthropic-ai/claude-code-*/claude"))}
+PROGRAMS = {"codex": ".bin/codex", "claude": "@anthropic-ai/claude-code-*/claude"}
 CALL = {"cmd": "echo changed > edited.txt"}
 CALLS = {"exec_command": CALL, "Bash": {"command": CALL["cmd"], "description": "edits"}}
 CODEX = """
@@ -69,7 +69,7 @@ def run(agent: str, port: int, model: str, folder: Path) -> subprocess.Completed
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
             "IS_SANDBOX": "1",
         }
-    command = [str(PROGRAMS[agent]), *command[1:], "edit the file"]
+    command = [str(next(MODULES.glob(PROGRAMS[agent]))), *command[1:], "edit the file"]
     return subprocess.run(
         command, cwd=work, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=3 * DEADLINE
     )
