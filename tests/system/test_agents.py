@@ -33,6 +33,8 @@ name = "ours"
 base_url = "http://127.0.0.1:PORT/v1"
 wire_api = "responses"
 env_key = "OUR_KEY"
+request_max_retries = 1
+stream_max_retries = 1
 """
 PLACES = {"codex": b"response.function_call_arguments.delta", "claude": b"content_block_delta"}
 DOORS = {"codex": b" /v1/responses", "claude": b" /v1/messages"}
@@ -67,6 +69,7 @@ def run(agent: str, port: int, model: str, folder: Path) -> subprocess.Completed
             "ANTHROPIC_BASE_URL": f"http://127.0.0.1:{port}",
             "ANTHROPIC_API_KEY": "x",
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+            "CLAUDE_CODE_MAX_RETRIES": "1",
             "IS_SANDBOX": "1",
         }
     command = [str(next(MODULES.glob(PROGRAMS[agent]))), *command[1:], "edit the file"]
@@ -106,3 +109,19 @@ def test_an_upstreams_failure_is_asked_anew(agent, server, upstream, tmp_path):
     ran = run(agent, server.port, "breaks", tmp_path)
     assert (ran.returncode, edited(tmp_path)) == (0, "changed\n"), ran
     assert len(turns(upstream)) == 3
+
+
+FAILURES = {  # what is said of it, and how often the upstream was asked by an agent that may try once more
+    ("codex", "errs"): ("broke off with an error: overloaded. Ask again.", 2),
+    ("codex", "busy"): ("429 Too Many Requests", 1),
+    ("claude", "errs"): ("broke off with an error: overloaded. Ask again.", 2),
+    ("claude", "busy"): ("takes no more requests now (HTTP 429): slow down", 2),
+}
+
+
+@pytest.mark.parametrize(("agent", "model"), FAILURES)
+def test_an_upstream_that_fails_each_time_is_told_and_asked_no_more(agent, model, server, upstream, tmp_path):
+    ran = run(agent, server.port, model, tmp_path)
+    says, times = FAILURES[agent, model]
+    assert ran.returncode == 1 and says in ran.stdout + ran.stderr, ran
+    assert len(upstream.asked) == times
