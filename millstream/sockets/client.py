@@ -61,17 +61,24 @@ class Client:
         self._watcher.start(self._readable, left)
 
     def _readable(self, left: Callable[[], None]) -> None:
-        assert self._socket is not None
-        try:
-            gone = self._socket._sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
-        except BlockingIOError:
+        gone = self.has_left()
+        if gone is None:
             return
-        except OSError:
-            gone = True
         # Bytes mean a pipelined request: they stay readable, so the watch would spin. Writes will tell.
         self.unwatch()
         if gone:
             left()
+
+    def has_left(self) -> bool | None:
+        """Whether it has closed or reset the connection; None where nothing is heard of it."""
+        if self._socket is None or not hasattr(self._socket, "_sock") or hasattr(self._socket, "pending"):
+            return None
+        try:
+            return bool(self._socket._sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b"")
+        except BlockingIOError:
+            return None
+        except OSError:
+            return True
 
     def unwatch(self) -> None:
         if self._watcher is not None:

@@ -90,6 +90,8 @@ def ask(dialect: Dialect) -> Response:
     meta = _again(caller, digest) or _begin(caller, dialect, question, digest)
     g.request_id = meta.id
     if alone:
+        if Client(request.environ).has_left():  # it never heard the id, and may ask the same again
+            services().streams.former.name(digest, meta.id)
         return document(dialect.begun(meta))
     return answer(dialect, meta, question.stream, digest, chat_name(caller, dialect, dialect.chat(question)))
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
+import socket
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -105,6 +108,29 @@ def test_what_came_of_a_background_response_survives_its_workers_death():
             assert [event.sequence_number for event in seen] == [*range(len(seen))]
             assert sdk.responses.retrieve(seen[0].response.id).status == "failed"
         assert len(upstream.asked) == 1
+
+
+def corked(port: int, body: bytes) -> None:
+    """Asks, and leaves with the last byte of the question."""
+    head = b"POST /v1/responses HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    with socket.create_connection(("127.0.0.1", port), DEADLINE) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+        sock.sendall(b"%bContent-Length: %d\r\n\r\n%b" % (head, len(body), body))
+
+
+def test_a_background_response_whose_id_nobody_heard_is_the_repeats(sdk, server, upstream):
+    asked: Any = {"model": "slow", "input": "Once only", "background": True}
+    before, line = len(upstream.asked), '"route":"/v1/responses"'
+    lines = server.text().count(line)
+    corked(server.port, json.dumps(asked).encode())
+    while server.text().count(line) == lines:  # until it is answered; the test's own limit ends it
+        time.sleep(0.05)
+    again, other = (sdk.responses.create(**asked).id for _ in range(2))
+    for id in (again, other):
+        while (answer := sdk.responses.retrieve(id)).status in ("queued", "in_progress"):
+            time.sleep(0.05)
+        assert answer.output_text == TEXT
+    assert (again != other, len(upstream.asked) - before) == (True, 2)
 
 
 def test_a_background_response_is_followed_on_another_machine():
