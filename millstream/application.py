@@ -31,8 +31,8 @@ from millstream.views.doctor import doctor
 from millstream.views.login import login
 from millstream.views.manifest import manifest
 from millstream.views.messages import messages
+from millstream.views.models import models as list_of_models
 from millstream.views.ollama import ollama
-from millstream.views.openai import openai
 from millstream.views.operator import operator
 from millstream.views.page import page
 from millstream.views.presets import presets
@@ -75,10 +75,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["millstream"] = use
     journal.register(app, settings.log)  # first: it begins before all others, and sees what they made of the response
     cors.register(app, settings.cors)
-    for blueprint in (chat, login, openai, streams, page, manifest, presets, scripts, usage, operator, doctor):
+    for blueprint in (chat, login, streams, page, manifest, presets, scripts, usage, operator, doctor):
         app.register_blueprint(blueprint)
     doors.register(app)
-    for blueprint in (calls, messages, ollama, responses, ui):
+    for blueprint in (calls, list_of_models, messages, ollama, responses, ui):
         app.register_blueprint(blueprint)
     failures.register(app)
     policy.register(app)

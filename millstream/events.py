@@ -118,27 +118,33 @@ class Call(Struct, frozen=True):
     """One question, checked and ready to ask. `caller` owns the stream; `grace` is in seconds; `via` is the
     format and the transport that it was asked through, for the operator's figures.
 
-    For `api` "chat", `options` are temperature, top_p, max_tokens and stop. For "openai" and "completions" they
-    are all fields of the request's body as they came but model, messages and stream (a prompt, too).
-    The first `hidden` messages are the server's own, from its preset: they are for the upstream alone. `preset` is
-    its name, "none" if the question wants none, "" where there are none. `question` is the whole question where it
-    came through a dialect; `headers` came with it, for an upstream of the same one. `echo` and `kept` go into the
-    Meta.
+    `preset` is the name of the question's, "none" if it wants none, "" where there are none; `hidden` are the
+    characters of it that a preset put there. `headers` came with it, for an upstream of the same dialect. `echo` and
+    `kept` go into the Meta.
     """
 
-    model: str
-    messages: list[dict[str, Any]]
-    options: dict[str, Any] = {}
+    question: Question
     caller: str = ""
     grace: float = 15.0
     api: Api = "chat"
     hidden: int = 0
     preset: str = ""
     via: tuple[str, str] = ("", "")
-    question: Question | None = None
     headers: dict[str, str] = {}
     echo: dict[str, Any] = {}
     kept: list[dict[str, Any]] | None = None
+
+    @property
+    def model(self) -> str:
+        return self.question.model
+
+    @property
+    def path(self) -> str:
+        """Of a JSON call that is passed on as it came; "" for a question."""
+        return self.api if self.api.startswith("/") else ""
+
+    def to(self, model: str) -> Call:
+        return replace(self, question=replace(self.question, model=model))
 
 
 class Meta(Struct, frozen=True, omit_defaults=True):

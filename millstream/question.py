@@ -125,7 +125,9 @@ class Options(Struct, frozen=True, omit_defaults=True):
 
 class Question(Struct, frozen=True):
     """`body` is the client's own, as it came, and `dialect` the one that it is written in: an upstream of the same
-    dialect gets it with nothing changed but the model and the wish for usage."""
+    dialect gets it with nothing changed but the model, the length and the wish for usage. `beyond` names the fields
+    of the body that have no neutral words: only such an upstream can be asked for them. A `bare` one is a prompt that
+    no template is put around."""
 
     model: str
     messages: tuple[Message, ...]
@@ -135,3 +137,5 @@ class Question(Struct, frozen=True):
     stream: bool = True
     dialect: str = ""
     body: dict[str, Any] = {}
+    beyond: tuple[str, ...] = ()
+    bare: bool = False

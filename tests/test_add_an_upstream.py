@@ -20,7 +20,15 @@ BLOCKS = [
     (re.findall(r"`([\w/]+\.py)`:", PAGE[: match.start()])[-1:], match[1], match[2])
     for match in re.finditer(r"^```(\w+)\n(.*?)^```", PAGE, re.M | re.S)
 ]
-COPIED = ("app.py", "pyproject.toml", "millstream", "tests/__init__.py", "tests/upstreams", "tests/wire")
+COPIED = (
+    "app.py",
+    "pyproject.toml",
+    "millstream",
+    "tests/__init__.py",
+    "tests/calling.py",
+    "tests/upstreams",
+    "tests/wire",
+)
 
 # Run in the copy.
 MADE = """

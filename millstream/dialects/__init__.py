@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -39,9 +39,14 @@ class Write(Protocol):
 
 
 class Whole(Protocol):
-    """The answer unstreamed: of the blocks of a log and its `done` event."""
+    """The answer unstreamed: of the events of a log, the last of them `done`."""
 
-    def __call__(self, meta: Meta, blocks: Blocks, event: Event, /) -> Object: ...
+    def __call__(self, meta: Meta, events: Sequence[Event], /) -> Object: ...
+
+
+def of_blocks(write: Callable[[Meta, Blocks, Event], Object]) -> Whole:
+    """For who wants the blocks, and the last event."""
+    return lambda meta, events: write(meta, Blocks(meta.id).whole(events), events[-1])
 
 
 class Recalled(Struct, frozen=True):
@@ -67,6 +72,10 @@ class Dialect(Struct, frozen=True, kw_only=True):
     - `once`: the same question in that conversation can only be a repeat, which gets the same answer;
     - `detached`: it goes on though nobody follows it, and unstreamed is answered with what `begun` gives;
     - `aliases`: other names of a model;
+    - `known`: the only fields of a body that are decoded;
+    - `repeats`: whoever asks the same again after a cut gets the same answer; else an answer ends with its client,
+      unless that can come back with an Idempotency-Key;
+    - `via`: the operator's name for it, and `id_prefix` what stands before the id of an answer in a header;
     - `passed_headers`: those of a request that say how its body is to be read, for an upstream of the same dialect.
     """
 
@@ -88,4 +97,8 @@ class Dialect(Struct, frozen=True, kw_only=True):
     aliases: Callable[[str], Sequence[str]] = lambda name: (name,)
     headers: Mapping[str, str] = {}
     id_headers: Sequence[str] = ("x-request-id",)
+    id_prefix: str = "req_"
+    known: Collection[str] | None = None
+    repeats: bool = True
+    via: tuple[str, str] | None = None
     passed_headers: Sequence[str] = ()

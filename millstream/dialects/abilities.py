@@ -44,13 +44,25 @@ class Abilities(Struct, frozen=True):
 
 def check(question: Question, can: Abilities) -> None:
     """Raises RequestError (bad_field) for the first thing that the dialect has no words for."""
+    check_beyond(question)
     for ability, field in wanted(question):
         if not getattr(can, ability):
             raise cannot(question, field)
 
 
+def check_beyond(question: Question) -> None:
+    """Raises RequestError (bad_field) for what only an upstream of the question's own dialect can be asked for."""
+    if question.beyond:
+        raise cannot(question, question.beyond[0])
+
+
+def named(question: Question, field: str) -> str:
+    """What the client's dialect calls a field of chat completions."""
+    return NAMES.get((question.dialect, field), field)
+
+
 def cannot(question: Question, field: str) -> RequestError:
-    name = NAMES.get((question.dialect, field), field)
+    name = named(question, field)
     says = (
         f"{name} asks for something that {question.model[:100]!r} can't do here; leave it out, or ask another model."
     )

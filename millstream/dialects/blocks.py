@@ -74,14 +74,16 @@ class Blocks:
         """The answer is over."""
         yield from self._end()
 
-    def add(self, events: Iterable[Event]) -> None:
+    def add(self, events: Iterable[Event]) -> Blocks:
         """For who wants the blocks alone."""
         for event in events:
             for _ in self.feed(event):
                 pass
+        return self
 
-    def whole(self) -> Blocks:
+    def whole(self, events: Iterable[Event] = ()) -> Blocks:
         """The same once all events are there."""
+        self.add(events)
         for _ in self.close():
             pass
         return self

@@ -17,19 +17,35 @@ Object = dict[str, Any]
 
 MODEL_MOST = 200  # characters of a model's name: it is logged and kept
 WHOLE_MOST = 2**53
+SHORT = 200  # bytes of an unknown field that is decoded
 DATA_URL = re.compile(r"data:([^,;]*)(?:;[^,]*)?;base64,", re.IGNORECASE)
 
 
-def decode(body: bytes) -> Object:
-    """Raises RequestError (bad_json)."""
+class Beyond(RequestError):
+    """What a neutral question has no words for, and an upstream of the same dialect may."""
+
+
+def decode(body: bytes, known: Collection[str] | None = None) -> Object:
+    """Fields that are not `known` stay as they were written, where they are long: nobody here reads them. Raises
+    RequestError (bad_json, bad_field)."""
+    name = None
     try:
         check(body)
-        document = msgspec.json.decode(body)
+        fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+        found: Object = {}
+        for name, raw in fields.items():
+            if known is None or name in known or len(raw) <= SHORT:
+                found[name] = msgspec.json.decode(raw)
+            else:
+                str(raw, "utf-8")
+                found[name] = raw
+    except msgspec.ValidationError as error:  # it is JSON
+        if name:
+            raise wrong(name, f"can't be read: {error}") from None
+        raise RequestError("bad_json", 'The body has to be a JSON object, such as {"model": "…"}.') from None
     except (ValueError, RecursionError) as error:
-        raise RequestError("bad_json", f"The body is not valid JSON: {error}.") from None
-    if not isinstance(document, dict):
-        raise RequestError("bad_json", 'The body has to be a JSON object, such as {"model": "…"}.')
-    return document
+        raise RequestError("bad_json", f"The body is not valid JSON: {error}.", name) from None
+    return found
 
 
 class Fields:
@@ -48,6 +64,9 @@ class Fields:
 
     def wrong(self, name: str, says: str) -> RequestError:
         return wrong(self.at(name), says)
+
+    def beyond(self, name: str, says: str) -> Beyond:
+        return Beyond("bad_field", f"{self.at(name)} {says}.", self.at(name))
 
     def get(self, name: str) -> Any:
         return self.values.get(name)
@@ -72,23 +91,28 @@ class Fields:
         for role in known:
             if value == role:
                 return role
-        raise self.wrong("role", f"has to be one of {', '.join(known)}")
+        raise self.beyond("role", f"has to be one of {', '.join(known)}")
 
     def number(self, name: str, least: float = -2, most: float = 2) -> float | None:
         value = self.values.get(name)
         if value is None:
             return None
-        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-            raise self.wrong(name, f"has to be a number from {least:g} to {most:g}")
+        says = f"has to be a number from {least:g} to {most:g}"
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self.wrong(name, says)
+        if not least <= value <= most:
+            raise self.beyond(name, says)
         return value
 
     def whole(self, name: str, least: int = 0, most: int = WHOLE_MOST) -> int | None:
         value = self.values.get(name)
         if value is None:
             return None
-        whole = isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
-        if not whole or int(value) != value:  # 5.0 is one, too
-            raise self.wrong(name, f"has to be a whole number from {least} on")
+        says = f"has to be a whole number from {least} on"
+        if isinstance(value, bool) or not isinstance(value, int | float) or value % 1:  # 5.0 is one, too
+            raise self.wrong(name, says)
+        if not least <= value <= most:
+            raise self.beyond(name, says)
         return int(value)
 
     def flag(self, name: str, default: bool | None = None) -> bool | None:
@@ -121,8 +145,11 @@ class Fields:
         if value is None:
             return ()
         found = [value] if isinstance(value, str) else value
-        if not isinstance(found, list) or not all(isinstance(item, str) and item for item in found):
-            raise self.wrong(name, "has to be a text or a list of texts, none of them empty")
+        says = "has to be a text or a list of texts, none of them empty"
+        if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
+            raise self.wrong(name, says)
+        if not all(found):
+            raise self.beyond(name, says)
         return tuple(found)
 
     def base64(self, name: str) -> str:
@@ -136,7 +163,7 @@ class Fields:
         if match := DATA_URL.match(url):
             check_base64(url[match.end() :], self.at(name))
         elif not url.startswith(("https://", "http://")):
-            raise self.wrong(name, "has to be an http(s) address, or data: with base64")
+            raise self.beyond(name, "has to be an http(s) address, or data: with base64")
         return url
 
     def refuse(self, names: Collection[str], says: str = "can't be had here; leave it out") -> None:

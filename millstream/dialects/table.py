@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from millstream.dialects import Dialect
+from millstream.dialects.chat.door import OPENAI
+from millstream.dialects.completions.door import COMPLETIONS
 from millstream.dialects.messages.door import MESSAGES
 from millstream.dialects.ollama.door import GENERATE, OLLAMA
 from millstream.dialects.responses.door import RESPONSES
 from millstream.dialects.ui.door import UI
 
-DOORS: tuple[Dialect, ...] = (MESSAGES, RESPONSES, OLLAMA, GENERATE, UI)
+# The first ones are for all below /v1 where none of the others is.
+DOORS: tuple[Dialect, ...] = (OPENAI, COMPLETIONS, MESSAGES, RESPONSES, OLLAMA, GENERATE, UI)

@@ -11,6 +11,7 @@ from threading import Thread
 
 import requests
 
+from millstream.dialects.chat import question as chat
 from millstream.errors import MillstreamError, UpstreamError
 from millstream.events import TERMINAL, Call, Event
 from millstream.settings import SettingError, Settings, UpstreamSettings
@@ -43,7 +44,9 @@ def examine_upstream(name: str, settings: Settings) -> list[Verdict]:
         prepare(settings)
     upstream = build(table, settings)
     model = next((model for model in upstream.models if model != "*"), settings.model)
-    call = Call(model, [{"role": "user", "content": QUESTION}], {"max_tokens": TOKENS})
+    call = Call(
+        chat.read({"model": model, "messages": [{"role": "user", "content": QUESTION}], "max_tokens": TOKENS})
+    )
     address = table.base_url or ADDRESSES.get(table.kind, "")
     verdicts = [_clock(table, address)] if address else []
     times: list[float] = []

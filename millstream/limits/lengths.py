@@ -8,9 +8,11 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from millstream.dialects.abilities import named
 from millstream.errors import RequestError
 from millstream.events import Call
 from millstream.limits.bounds import Bounds
+from millstream.question import Question
 
 # What servers call the length of an answer. Ours goes out under the first name alone: each server heeds its own word,
 # and llama.cpp takes its own before OpenAI's.
@@ -25,39 +27,48 @@ LENGTHS = (
 )
 ANSWERS = ("n", "best_of", "n_cmpl", "num_return_sequences")  # and their number, each for itself
 TOKEN = 4  # characters that a prompt's token stands for, where it comes as a number
-# Fields of other dialects' bodies, whose texts are in the messages and options, too.
-COUNTED = ("model", "messages", "system", "input", "instructions", "prompt", "tools", "text", "format")
-# Words of the API, which are no text of the caller's.
+NO_TEXT = frozenset(("model", "stream", "stream_options", *LENGTHS))
+CONVERSATION = ("messages", "input", "system")
+# Words of the dialects in a conversation, which are no text of the caller's.
 NAMES = re.compile(
     "role|content|type|text|name|image_url|url|detail|input_audio|data|format|file|file_data|filename|file_id|id|index|"
-    "tool_calls|tool_call_id|function|function_call|arguments|refusal|reasoning_content"
+    "tool_calls|tool_call_id|function|function_call|arguments|refusal|reasoning_content|"
+    "source|media_type|cache_control|input|tool_use_id|is_error|thinking|signature|"  # Messages
+    "call_id|output|summary|encrypted_content|status|images|tool_name|"  # Responses, Ollama
+    "parts|mediaType|state|toolCallId|toolName|errorText|providerMetadata|millstream"  # useChat
 )
 VALUES = re.compile(
-    "system|developer|user|assistant|tool|function|text|image_url|input_audio|file|refusal|auto|low|high|wav|mp3"
+    "system|developer|user|assistant|tool|function|text|image_url|input_audio|file|refusal|auto|low|high|wav|mp3|"
+    "image|document|base64|tool_use|tool_result|thinking|redacted_thinking|ephemeral|message|reasoning|summary_text|"
+    "(?:input|output)_(?:text|image|file)|(?:function|custom_tool)_call(?:_output)?|step-start"
 )
 # What is no text for the model. Not `data:text/…`, which is; and base64 has no blanks.
 DATA = re.compile(r"(?:data:(?:image|audio|video|application/pdf)[^,\s]*;base64,)?[A-Za-z0-9+/]*={0,2}")
+BARE = ("data", "images", "signature", "encrypted_content")  # base64 without an address
 
 NONE = re.compile(r"(?!)")
 
 
 def held(may: Bounds, call: Call) -> Call:
     """The call, asking for no longer an answer than it may. Raises RequestError (prompt_too_long, bad_field)."""
+    question = call.question
     if may.max_prompt:
-        size = _size(call.messages[call.hidden :], NAMES)
-        more = ("tools",) if call.api == "chat" else set(call.options) - set(LENGTHS)
-        size += _size([call.options[name] for name in more if name in call.options])
-        if call.question is not None:  # its body may pass on as it came, with fields that are not in the messages
-            size += _size([value for name, value in call.question.body.items() if name not in COUNTED])
+        size = size_of(question) - call.hidden
         if size > may.max_prompt:
             raise RequestError(
                 "prompt_too_long",
                 f"The question with its conversation has {size} characters; shorten it to {may.max_prompt}.",
-                param="prompt" if call.api == "completions" else "messages",
+                param=named(question, "messages"),
             )
-    if not may.max_tokens or call.api.startswith("/"):  # what has a path for its name writes no text
+    if not may.max_tokens or call.path:  # what has a path for its name writes no text
         return call
-    return replace(call, options=_shortened(call, may.max_tokens))
+    return replace(call, question=_shortened(question, may.max_tokens))
+
+
+def size_of(question: Question) -> int:
+    """Characters of the client's body: all of it may pass on, whatever is read of it."""
+    fields = question.body.items()
+    return sum(_size(value, NAMES if name in CONVERSATION else NONE) for name, value in fields if name not in NO_TEXT)
 
 
 def _size(value: Any, free: re.Pattern[str] = NONE) -> int:
@@ -84,29 +95,32 @@ def _is_api(name: str, text: str) -> bool:
     """A word of the API or data, and no text."""
     if name in ("role", "type", "detail", "format"):
         return VALUES.fullmatch(text) is not None
-    if name in ("url", "image_url", "file_data", "data"):
-        return (name == "data" or text.startswith("data:")) and DATA.fullmatch(text) is not None
+    if name in ("url", "image_url", "file_data", *BARE):
+        return (name in BARE or text.startswith("data:")) and DATA.fullmatch(text) is not None
     return False
 
 
-def _shortened(call: Call, most: int) -> dict[str, Any]:
+def _shortened(question: Question, most: int) -> Question:
     """A longer answer than may be is cut, as by any max_tokens: it ends with finish_reason `length`."""
-    answers = 1 if call.api == "chat" else _answers(call.options)
+    body, own = question.body, question.options.max_tokens
+    answers = _answers(body)
     each = most // answers
     if not each:
         raise RequestError(
             "bad_field", f"{answers} answers at once can't share the {most} tokens that are allowed.", param="n"
         )
-    asked = [value for name in LENGTHS if isinstance(value := call.options.get(name), int) and value >= 0]
-    others = {name: value for name, value in call.options.items() if name not in LENGTHS}
-    return {**others, "max_tokens": min([each, *asked])}
+    asked = [value for name in LENGTHS if isinstance(value := body.get(name), int) and value >= 0]
+    options = replace(question.options, max_tokens=min([each, *asked, each if own is None else own]))
+    others = {name: value for name, value in body.items() if name not in LENGTHS}
+    beyond = tuple(name for name in question.beyond if name not in LENGTHS)
+    return replace(question, options=options, body=others, beyond=beyond)
 
 
-def _answers(options: dict[str, Any]) -> int:
+def _answers(body: dict[str, Any]) -> int:
     """How many answers a request to OpenAI's API asks for: `n` (or `best_of`) to each prompt."""
-    prompt = options.get("prompt")
+    prompt = body.get("prompt")
     prompts = len(prompt) if isinstance(prompt, list) and prompt and not isinstance(prompt[0], int) else 1
-    return prompts * max(1, *(_whole(name, options.get(name)) for name in ANSWERS))
+    return prompts * max(1, *(_whole(name, body.get(name)) for name in ANSWERS))
 
 
 def _whole(name: str, value: Any) -> int:

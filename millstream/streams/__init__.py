@@ -6,7 +6,7 @@ import logging
 import secrets
 from collections.abc import Callable
 from time import monotonic, time
-from typing import Literal
+from typing import Any, Literal
 
 import gevent
 from gevent import Greenlet
@@ -83,12 +83,12 @@ class Streams:
         *,
         claim: str | None = None,
         fingerprint: str = "",
-        keep_messages: bool = False,
+        messages: list[dict[str, Any]] | None = None,
         admit: Callable[[str], None] = lambda id: None,
     ) -> Meta:
         """Begins to ask `upstream`, unless `claim` (caller and Idempotency-Key) has a stream already: then that one
-        is given. `admit` hears the id of a stream that is to begin, and may raise to refuse it. Raises
-        Unavailable (full, draining, store_unavailable), RequestError (idempotency_key_reused)."""
+        is given. `messages` are kept with it. `admit` hears the id of a stream that is to begin, and may raise to
+        refuse it. Raises Unavailable (full, draining, store_unavailable), RequestError (idempotency_key_reused)."""
         if (trouble := self.trouble()) == "draining":
             raise Unavailable(trouble, "This worker is about to leave. Try again.", retry_after=1)
         if trouble == "store_unavailable":
@@ -104,10 +104,10 @@ class Streams:
             api=call.api,
             fingerprint=fingerprint,
             claim=claim,
-            messages=call.messages[call.hidden :] if keep_messages else None,
+            messages=messages,
             preset=call.preset,
             upstream=upstream.name,
-            prompt=prompt_tokens(call.messages, call.options.get("prompt") if call.api == "completions" else None),
+            prompt=prompt_tokens(call.question),
             via=call.via,
             echo=call.echo,
             kept=call.kept,

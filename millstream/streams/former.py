@@ -13,7 +13,8 @@ from millstream.stores import Store
 
 
 class Former:
-    """Names are any text that others don't guess. While the store is away none is kept, and none is found."""
+    """Names are any text that others don't guess; "" names nothing. While the store is away none is kept, and none is
+    found."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -21,12 +22,13 @@ class Former:
     def name(self, name: str, id: str) -> None:
         """From now on this stream is found by the name."""
         with suppress(Unavailable, OSError):
-            self._store.point(name, id)
+            if name:
+                self._store.point(name, id)
 
     def named(self, name: str, *, take: bool = False) -> str | None:
         """The id of the stream that was named so last; with `take` it is not found so again."""
         with suppress(Unavailable, OSError):
-            return self._store.pointed(name, take=take)
+            return self._store.pointed(name, take=take) if name else None
         return None
 
     def release(self, id: str) -> None:

@@ -9,8 +9,9 @@ from typing import Protocol
 from msgspec import Struct
 
 from millstream.dialects.models import Model
-from millstream.errors import MillstreamError
+from millstream.errors import MillstreamError, RequestError
 from millstream.events import Call, Event
+from millstream.question import Question
 
 
 class Deadlines(Struct, frozen=True):
@@ -83,6 +84,14 @@ class Upstream(Protocol):
         ...
 
     def stream(self, call: Call) -> Iterator[list[Event]]: ...
+
+
+def questioned(call: Call) -> Question:
+    """Raises RequestError (model_not_found) for another JSON call."""
+    if call.path:
+        says = f"{call.model[:100]!r} has no {call.path} here; ask another model."
+        raise RequestError("model_not_found", says, "model")
+    return call.question
 
 
 class Plain:

@@ -10,7 +10,7 @@ from millstream.dialects.messages.reader import Events
 from millstream.dialects.messages.request import ADAPTIVE, LEAST_BUDGET, write
 from millstream.events import Call
 from millstream.settings import SettingError, UpstreamSettings
-from millstream.upstreams import asked, table
+from millstream.upstreams import table
 from millstream.upstreams.kind import Kind
 from millstream.upstreams.outbound import SETTINGS
 
@@ -45,7 +45,7 @@ class Anthropic(Kind):
         return "/v1/messages"
 
     def request(self, call: Call) -> dict[str, Any]:
-        return write(asked.question(call), self._max_tokens, self._thinking)
+        return write(call.question, self._max_tokens, self._thinking)
 
     def reader(self, call: Call) -> Events:
         return Events()

@@ -112,7 +112,7 @@ class Decoder:
         )
 
     def _estimate(self) -> Usage:
-        asked = estimate.prompt_tokens(self._call.messages, self._call.options.get("prompt"))
+        asked = estimate.prompt_tokens(self._call.question)
         return Usage(asked, ceil(self._weight), "estimated")
 
     def _failure(self, broken: Broken, begun: bool) -> UpstreamError:

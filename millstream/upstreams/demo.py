@@ -16,8 +16,7 @@ from millstream.dialects.abilities import Abilities, check
 from millstream.errors import RequestError, UpstreamError
 from millstream.events import Call, End, Event, Usage
 from millstream.settings import SettingError, UpstreamSettings
-from millstream.upstreams import Blocking, Deadlines, Plain, estimate
-from millstream.upstreams.asked import question
+from millstream.upstreams import Blocking, Deadlines, Plain, estimate, questioned
 from millstream.upstreams.demo_text import TEXT, THOUGHT
 
 # The code of each error, and the word for it. REFUSALS come before it accepts, the others after `after` tokens.
@@ -71,11 +70,11 @@ class Demo(Plain):
             raise RequestError(
                 "bad_field", f"model is {call.model[:200]!r}: {error}; allowed are {ALLOWED}.", "model"
             ) from error
-        check(question(call), ABILITIES)
+        check(questioned(call), ABILITIES)
         time.sleep(asked.slow_headers)
         if asked.fault in REFUSALS:
             raise self._failure(asked.fault)
-        usage = Usage(estimate.prompt_tokens(call.messages), asked.reasoning + _length(asked))
+        usage = Usage(estimate.prompt_tokens(call.question), asked.reasoning + _length(asked))
         return Blocking(self._answer(asked, End(model, self.name, "stop", usage)))
 
     def _answer(self, asked: Parameters, end: End) -> Iterator[list[Event]]:

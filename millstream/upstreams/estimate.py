@@ -21,7 +21,8 @@ from __future__ import annotations
 
 import re
 from math import ceil
-from typing import Any
+
+from millstream.question import Message, Question, Result, Text
 
 # From the CJK radicals on: Han, kana, Hangul, full-width forms, and the emoji above them.
 _wide = re.compile("[\u2e80-\U0010ffff]").findall
@@ -43,20 +44,20 @@ def estimate(text: str) -> int:
     return ceil(weight(text))
 
 
-def prompt_tokens(messages: list[dict[str, Any]], prompt: object = None) -> int:
-    """The tokens of a conversation, or of the legacy API's prompt: a text, tokens, or a list of such. Content in
-    parts counts its texts; pictures and the like count nothing."""
-    return ceil(sum(MESSAGE + weight(text_of(message.get("content"))) for message in messages) + _prompt(prompt))
+def prompt_tokens(question: Question) -> int:
+    """The tokens of a conversation, tools aside; pictures and the like count nothing."""
+    around = 0 if question.bare else MESSAGE
+    said = sum(_said(message, around) for message in question.messages)
+    return ceil(said + _numbers(question.body.get("prompt")))
 
 
-def text_of(content: object) -> str:
-    """The text of a message, whose content may come in parts."""
-    if isinstance(content, list):
-        return "".join(text_of(part.get("text")) for part in content if isinstance(part, dict))
-    return content if isinstance(content, str) else ""
+def _said(message: Message, around: int) -> float:
+    """Each result is a message of its own."""
+    results = [part for part in message.parts if isinstance(part, Result)]
+    texts = [inner.text for one in results for inner in one.parts if isinstance(inner, Text)]
+    return max(1, len(results)) * around + sum(map(weight, (message.text, *texts)))
 
 
-def _prompt(prompt: object) -> float:
-    if isinstance(prompt, list):
-        return sum(map(_prompt, prompt))
-    return weight(prompt) if isinstance(prompt, str) else float(isinstance(prompt, int))
+def _numbers(prompt: object) -> int:
+    """How many tokens came as such."""
+    return sum(map(_numbers, prompt)) if isinstance(prompt, list) else int(isinstance(prompt, int))

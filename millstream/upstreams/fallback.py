@@ -66,7 +66,7 @@ class Chain(Plain):
                 time.sleep(self._wait)
             member = self._members[self._place]
             try:
-                return member.upstream.ask(replace(call, model=member.model) if member.model else call)
+                return member.upstream.ask(call.to(member.model) if member.model else call)
             except (UpstreamError, RequestError) as error:
                 refused = self.again(error, heard=False)
             if refused is not None:

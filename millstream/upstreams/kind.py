@@ -9,7 +9,7 @@ from millstream.dialects.reading import Reader
 from millstream.errors import UpstreamError
 from millstream.events import Api, Call
 from millstream.settings import UpstreamSettings
-from millstream.upstreams import Deadlines, Plain, table
+from millstream.upstreams import Deadlines, Plain, questioned, table
 from millstream.upstreams.answers import Answer, Payloads
 from millstream.upstreams.decoder import Decoder
 from millstream.upstreams.exchange import Exchange
@@ -38,6 +38,8 @@ class Kind(Plain):
         self._exchange = Exchange(settings, self.headers(table.key(settings)))
 
     def ask(self, call: Call) -> Answer:
+        if not self.takes(call):
+            questioned(call)
         try:
             headers = call.headers if self.passes(call) else None
             body = self._exchange.ask(self.path(call), self.request(call), call.model, headers)
@@ -49,6 +51,10 @@ class Kind(Plain):
     def passes(self, call: Call) -> bool:
         """Whether question and frames pass as they came."""
         return call.api in self.doors
+
+    def takes(self, call: Call) -> bool:
+        """Whether it is a JSON call of its API, named by its path, which is passed on as it came."""
+        return False
 
     def listed(self) -> list[Model]:
         """The models that it says it has. Raises UpstreamError."""

@@ -9,7 +9,7 @@ from millstream.dialects.completions.request import write
 from millstream.dialects.models import Model
 from millstream.events import Call
 from millstream.settings import UpstreamSettings
-from millstream.upstreams import asked, table
+from millstream.upstreams import table
 from millstream.upstreams.openai import OpenAI
 
 MAX_TOKENS = 1024  # the API's own default is 16
@@ -37,7 +37,4 @@ class Legacy(OpenAI):
 
     def said(self, call: Call) -> dict[str, Any]:
         model = {} if self._engine else {"model": call.model}
-        return {
-            **model,
-            **(call.options if self.passes(call) else write(asked.question(call), self._max_tokens)),
-        }
+        return {**model, **write(call.question, self._max_tokens)}

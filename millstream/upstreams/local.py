@@ -18,9 +18,11 @@ from msgspec import structs
 from millstream.dialects.abilities import check
 from millstream.dialects.chat import question as chat
 from millstream.dialects.chat.request import ABILITIES as CHAT
+from millstream.dialects.completions import question as completions
 from millstream.dialects.models import Model
 from millstream.errors import UpstreamError
 from millstream.events import Call
+from millstream.question import Question
 from millstream.settings import ROOT, Secret, SettingError, Settings, UpstreamSettings
 from millstream.upstreams import Deadlines, Plain
 from millstream.upstreams.answers import Answer
@@ -38,6 +40,8 @@ ENOUGH = 512  # tokens after which the packaged model, which has 135 million wei
 # What https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct shows; llama.cpp's own 0.8 makes it ramble.
 PACKAGED = {"max_tokens": ENOUGH, "temperature": 0.2, "top_p": 0.9}
 ABILITIES = structs.replace(CHAT, image=False, file=False, audio=False)  # its server loads no projector
+
+OWN = (chat.NAME, completions.NAME)
 
 
 class Local(Plain):
@@ -57,11 +61,7 @@ class Local(Plain):
 
     def ask(self, call: Call) -> Answer:
         """While the model is loading it waits, up to the first token's limit."""
-        if question := call.question or (
-            call.messages and chat.read({"model": call.model, "messages": call.messages})
-        ):
-            check(question, ABILITIES)
-        call = structs.replace(call, options=self._defaults | call.options)
+        call = structs.replace(call, question=self._asked(call))
         deadline = time.monotonic() + self.deadlines.first_token
         while True:
             try:
@@ -74,6 +74,17 @@ class Local(Plain):
 
     def known(self, model: str) -> Model:
         return Model(model, vision=ABILITIES.image)
+
+    def _asked(self, call: Call) -> Question:
+        """With what nobody asked otherwise. Its server knows what OpenAI's dialects say beyond a neutral question."""
+        question = call.question
+        if call.path:
+            return question
+        passes = question.dialect in OWN
+        check(structs.replace(question, beyond=()) if passes else question, ABILITIES)
+        unsaid = {name: value for name, value in self._defaults.items() if getattr(question.options, name) is None}
+        body = {**unsaid, **question.body} if passes else question.body
+        return structs.replace(question, options=structs.replace(question.options, **unsaid), body=body)
 
     def _server(self) -> OpenAI:
         if self._openai is None:

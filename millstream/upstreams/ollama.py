@@ -11,7 +11,6 @@ from millstream.dialects.ollama.reader import Lines
 from millstream.dialects.ollama.request import write
 from millstream.errors import UpstreamError
 from millstream.events import Call
-from millstream.upstreams import asked
 from millstream.upstreams.answers import Payloads
 from millstream.upstreams.kind import Kind
 from millstream.wire import ndjson
@@ -39,7 +38,7 @@ class Ollama(Kind):
         return "/api/chat"
 
     def request(self, call: Call) -> dict[str, Any]:
-        return write(asked.question(call))
+        return write(call.question)
 
     def reader(self, call: Call) -> Lines:
         return Lines()

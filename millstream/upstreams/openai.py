@@ -6,16 +6,15 @@ from typing import Any
 
 from millstream.dialects.chat import request as chat
 from millstream.dialects.chat.reader import Chunks, answers_asked
+from millstream.dialects.completions.question import NAME as COMPLETIONS
 from millstream.dialects.document import Document
 from millstream.dialects.reading import Reader
-from millstream.events import Api, Call
+from millstream.events import Call
 from millstream.settings import UpstreamSettings
-from millstream.upstreams import asked, table
+from millstream.upstreams import table
 from millstream.upstreams.concessions import USAGE
 from millstream.upstreams.kind import Kind
 from millstream.upstreams.outbound import SETTINGS
-
-PATHS: dict[Api, str] = {"chat": "/chat/completions", "openai": "/chat/completions", "completions": "/completions"}
 
 
 class OpenAI(Kind):
@@ -35,33 +34,35 @@ class OpenAI(Kind):
         super().__init__(settings)
         self.doors = frozenset({"openai"})
         if table.flag(settings, "completions", True):
-            self.doors |= {"completions"}
+            self.doors |= {COMPLETIONS}
         self._think = table.flag(settings, "think", False)
 
     def passes(self, call: Call) -> bool:
         return super().passes(call) or self.takes(call)
 
     def takes(self, call: Call) -> bool:
-        """Whether it is a JSON call of its API, named by its path, which is passed on as it came."""
-        return self.calls and call.api.startswith("/")
+        return self.calls and bool(call.path)
 
     def path(self, call: Call) -> str:
-        return call.api if self.takes(call) else PATHS[call.api if self.passes(call) else "chat"]
+        if self.takes(call):
+            return call.path
+        return "/completions" if self._is_legacy(call) else "/chat/completions"
 
     def request(self, call: Call) -> dict[str, Any]:
         if self.takes(call):
-            return {"model": call.model, **call.options}
-        options = call.options.get("stream_options") or {}
-        return {**self.said(call), "stream": True, "stream_options": {**options, **USAGE}}
+            return {**call.question.body, "model": call.model}
+        said = self.said(call)
+        return {**said, "stream": True, "stream_options": {**(said.get("stream_options") or {}), **USAGE}}
 
     def said(self, call: Call) -> dict[str, Any]:
         """The question. /chat, too, has the words that OpenAI's servers take as they are."""
-        if self.passes(call) or call.api == "chat":
-            messages = {} if call.api == "completions" else {"messages": call.messages}
-            return {"model": call.model, **messages, **call.options}
-        return {"model": call.model, **chat.write(asked.question(call))}
+        write = chat.as_it_came if self._is_legacy(call) else chat.write
+        return {"model": call.model, **write(call.question)}
 
     def reader(self, call: Call) -> Reader:
         if self.takes(call):
             return Document()
-        return Chunks(answers_asked(call.options) if self.passes(call) else 1, self._think)
+        return Chunks(answers_asked(call.question.body) if self.passes(call) else 1, self._think)
+
+    def _is_legacy(self, call: Call) -> bool:
+        return call.question.dialect == COMPLETIONS and self.passes(call)

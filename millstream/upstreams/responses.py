@@ -7,7 +7,6 @@ from typing import Any
 from millstream.dialects.responses.reader import Events
 from millstream.dialects.responses.request import write
 from millstream.events import Call
-from millstream.upstreams import asked
 from millstream.upstreams.kind import Kind
 
 
@@ -20,7 +19,7 @@ class Responses(Kind):
         return "/responses"
 
     def request(self, call: Call) -> dict[str, Any]:
-        return write(asked.question(call))
+        return write(call.question)
 
     def reader(self, call: Call) -> Events:
         return Events()

@@ -20,7 +20,7 @@ from millstream.errors import RequestError, UpstreamError
 from millstream.events import Call, Event
 from millstream.settings import Secret, SettingError, UpstreamSettings
 from millstream.sockets.websocket import Connection, Refused
-from millstream.upstreams import Blocking, Deadlines, Plain, asked
+from millstream.upstreams import Blocking, Deadlines, Plain, questioned
 from millstream.upstreams.decoder import Decoder
 from millstream.upstreams.outbound import SETTINGS
 from millstream.upstreams.spark_codes import failure, handshake
@@ -56,7 +56,7 @@ class Spark(Plain):
         if model is None:
             says = f"Spark has no model {call.model[:100]!r}; it has {', '.join(MODELS)}."
             raise RequestError("model_not_found", says, "model")
-        question = asked.question(call)
+        question = questioned(call)
         said = write(question, model, self._app_id.reveal(), call.caller)
         date = formatdate(usegmt=True)
         secrets = self._secrets(model, date)

@@ -9,6 +9,7 @@ from flask import Blueprint, Response, g, request
 
 from millstream.dialects.fields import Fields, decode
 from millstream.events import Call
+from millstream.question import Question
 from millstream.sockets.client import Client
 from millstream.views import instructions, intake, streams
 from millstream.views.services import services
@@ -25,9 +26,7 @@ def ask(path: str) -> Response:
     body = decode(intake.body(services().settings.max_body_v1))
     instructions.require_open()
     call = Call(
-        model=Fields(body).model() or intake.default_model(caller),
-        messages=[],
-        options={name: value for name, value in body.items() if name != "model"},
+        Question(Fields(body).model() or intake.default_model(caller), (), body=body),
         caller=caller.name,
         grace=0,
         api=f"/{path}",

@@ -14,7 +14,7 @@ from millstream.negotiation import named
 from millstream.responses import head
 from millstream.sockets.client import Client
 from millstream.views import intake, streams
-from millstream.views.question import Question, controls, question
+from millstream.views.question import Asked, controls, question
 from millstream.views.services import services
 from millstream.views.whole import whole
 
@@ -54,7 +54,7 @@ def ask_by_address() -> Response:
     return _answer(caller, asked, Sse, wait=False)
 
 
-def _answer(caller: Caller, asked: Question, format: type[Format], *, wait: bool) -> Response:
+def _answer(caller: Caller, asked: Asked, format: type[Format], *, wait: bool) -> Response:
     padding = intake.padding(asked.controls)
     meta = intake.begin(caller, asked, keep_messages=format is Html)
     client = Client(request.environ, direct=True)

@@ -13,6 +13,7 @@ from millstream.doctor.marks import LONGEST, NAME, Marks, Plan
 from millstream.doctor.probe import ECHO, Target, named
 from millstream.errors import RequestError
 from millstream.events import Call
+from millstream.question import Question
 from millstream.views import intake
 from millstream.views.services import services
 
@@ -62,7 +63,7 @@ def _operator() -> Caller:
 
 
 def _begin(caller: Caller, plan: Plan) -> str:
-    call = Call(NAME, [], caller=caller.name, via=("none", "doctor"))
+    call = Call(Question(NAME, ()), caller=caller.name, via=("none", "doctor"))
     return services().streams.start(call, Marks(plan)).id
 
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import msgspec
 from flask import Blueprint, Flask, Response, g, request
+from msgspec.structs import replace
 
 from millstream.access import Caller
 from millstream.dialects import Dialect, Object, Recall, Recalled
 from millstream.dialects.blocks import Blocks
-from millstream.dialects.chat import request as chat
 from millstream.dialects.fields import Fields, decode, wrong
 from millstream.dialects.messages.door import MESSAGES
 from millstream.dialects.table import DOORS
@@ -53,7 +53,7 @@ def _enter() -> None:
 
 def enter(dialect: Dialect) -> None:
     g.request_id = g.get("request_id") or secrets.token_urlsafe(16)
-    g.via = (dialect.name, "door")
+    g.via = dialect.via or (dialect.name, "door")
     g.dialect = dialect
     g.refuse = partial(_refused, dialect)
 
@@ -66,7 +66,7 @@ def _refused(dialect: Dialect, error: MillstreamError) -> Response:
 def _name(response: Response) -> Response:
     if "dialect" in g:
         for name in g.dialect.id_headers:
-            response.headers[name] = f"req_{g.request_id}"
+            response.headers[name] = g.dialect.id_prefix + g.request_id
         response.headers.pop("Vary", None)
     return response
 
@@ -77,7 +77,7 @@ def _name(response: Response) -> Response:
 def ask(dialect: Dialect) -> Response:
     """An answer streamed or whole, as the body says."""
     caller = intake.caller(starts=True)
-    body = decode(intake.body(services().settings.max_body_v1))
+    body = decode(intake.body(services().settings.max_body_v1), dialect.known)
     if (said := dialect.at_once(body, time.time())) is not None:
         intake.find(caller, model(caller, dialect, Fields(body).model()))
         return document(said)
@@ -86,38 +86,37 @@ def ask(dialect: Dialect) -> Response:
     if alone and not intake.may_keep(caller):
         raise wrong("background", "can't be had here: the operator lets no answer go on though nobody follows")
     instructions.require_open()
-    digest = _digest(caller, dialect, body)
-    meta = _again(caller, digest) or _begin(caller, dialect, question, digest)
+    claim = intake.claim_by_key(caller, request.headers.get("Idempotency-Key"))
+    digest = _digest(caller, dialect, body) if dialect.repeats or claim else ""
+    repeated = digest if dialect.repeats else ""
+    meta = _again(caller, repeated) or _begin(caller, dialect, question, claim, digest)
     g.request_id = meta.id
     if alone:
         if Client(request.environ).has_left():  # it never heard the id, and may ask the same again
             services().streams.former.name(digest, meta.id)
         return document(dialect.begun(meta))
-    return answer(dialect, meta, question.stream, digest, chat_name(caller, dialect, dialect.chat(question)))
+    return answer(dialect, meta, question.stream, repeated, chat_name(caller, dialect, dialect.chat(question)))
 
 
-def _begin(caller: Caller, dialect: Dialect, question: Question, digest: str) -> Meta:
-    """Starts the answer, or finds the one that the same Idempotency-Key began."""
-    claim = intake.claim_by_key(caller, request.headers.get("Idempotency-Key"))
+def _begin(caller: Caller, dialect: Dialect, question: Question, claim: str | None, digest: str) -> Meta:
+    """Starts the answer, or finds the one that the same Idempotency-Key began. Who can't come back for it loses it
+    on leaving."""
     name = chat_name(caller, dialect, dialect.chat(question))
     if dialect.once(question) and not claim:
         claim = digest
         _let_go(caller, name)
+    grace = services().settings.grace if dialect.repeats or claim else 0
     call = Call(
-        model=model(caller, dialect, question.model),
-        messages=chat.messages(question),
-        options=chat.options(question),
+        replace(question, model=model(caller, dialect, question.model)),
         caller=caller.name,
-        grace=inf if dialect.detached(question) and intake.may_keep(caller) else services().settings.grace,
+        grace=inf if dialect.detached(question) and intake.may_keep(caller) else grace,
         api=dialect.name,
-        question=question,
         headers={name: request.headers[name] for name in dialect.passed_headers if name in request.headers},
         echo=dialect.echo(question),
         kept=dialect.kept(question),
     )
     meta = intake.start(caller, call, claim=claim, fingerprint=digest if claim else "")
-    if name:
-        services().streams.former.name(name, meta.id)
+    services().streams.former.name(name, meta.id)
     return meta
 
 
@@ -130,8 +129,9 @@ def _let_go(caller: Caller, name: str) -> None:
 
 
 def model(caller: Caller, dialect: Dialect, name: str) -> str:
-    known = intake.models(caller) if name else []
-    return next((alias for alias in dialect.aliases(name) if alias in known), name) or intake.default_model(caller)
+    names = dialect.aliases(name)
+    known = intake.models(caller) if name and len(names) > 1 else []
+    return next((alias for alias in names if alias in known), name) or intake.default_model(caller)
 
 
 def chat_name(caller: Caller, dialect: Dialect, name: str) -> str:
@@ -173,8 +173,7 @@ def _whole_answer(event: Event) -> bool:
 def closed(former: Former, body: Outlet, id: str, digest: str, chat: str) -> None:
     """The client left before the end: it may ask the same again. Or it has all: there is nothing to resume."""
     if body.end is None:
-        if digest:
-            former.name(digest, id)
+        former.name(digest, id)
     elif chat and former.named(chat) == id:
         former.named(chat, take=True)
 
@@ -189,8 +188,9 @@ def answer(dialect: Dialect, meta: Meta, streamed: bool, digest: str, chat: str)
         if streamed or dialect.whole is None:
             services().streams.accepted(meta.id, services().settings.status_wait)
             return follow(dialect.write(meta), follower, client, digest, chat)
-        left = partial(services().streams.former.name, digest, meta.id)
-        return whole(follower, _document(dialect, meta), client, left)
+        return whole(
+            follower, _document(dialect, meta), client, partial(services().streams.former.name, digest, meta.id)
+        )
 
 
 def follow(format: Format, follower: Follower, client: Client, digest: str = "", chat: str = "") -> Response:
@@ -203,15 +203,16 @@ def follow(format: Format, follower: Follower, client: Client, digest: str = "",
 
 
 def _document(dialect: Dialect, meta: Meta) -> Document:
-    blocks, written = Blocks(meta.id), dialect.whole
-    assert written is not None
+    events: list[Event] = []
+    write = dialect.whole
+    assert write is not None
 
     def failed(event: Event) -> msgspec.Raw:
         assert event.end and event.end.failure
         error = MillstreamError.of(event.end.failure).to_reader(operator=False)  # what it says was chosen before
         return msgspec.Raw(dialect.refuse(error, f"req_{meta.id}").body)
 
-    return Document(blocks.add, lambda done: written(meta, blocks.whole(), done), failed)
+    return Document(events.extend, lambda done: write(meta, events), failed)
 
 
 def document(value: Any, status: int = 200) -> Response:
@@ -245,5 +246,4 @@ def recalled(meta: Meta) -> Recalled:
 
 def tokens(question: Question) -> int:
     """An estimate of a question's tokens: a tool's description and schema are a part of it."""
-    tools = chat.options(question).get("tools")
-    return prompt_tokens(chat.messages(question)) + (estimate(to_json(tools).decode()) if tools else 0)
+    return prompt_tokens(question) + (estimate(to_json(question.tools).decode()) if question.tools else 0)

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from millstream.dialects.chat import question as chat
 from millstream.errors import RequestError
 from millstream.events import Call
 from millstream.settings import NONE, PresetSettings
-from millstream.views.question import Question
+from millstream.views.question import Asked
 from millstream.views.services import services
 
 OWN = ("system", "developer")  # the roles that a preset's prompt stands in for
 
 
-def instructed(asked: Question, call: Call) -> Call:
-    """The call, with what the question's preset adds. Raises RequestError (bad_field, preset_locked)."""
+def instructed(asked: Asked, model: str) -> Call:
+    """The question, with what its preset adds; `model` where neither names one. Raises RequestError (bad_field,
+    preset_locked)."""
     preset = _chosen(asked)
     if preset is None:
-        return replace(call, preset=NONE if services().settings.presets else "")
+        return Call(replace(asked.question, model=model), preset=NONE if services().settings.presets else "")
     own = {
         "temperature": preset.temperature,
         "top_p": preset.top_p,
@@ -25,23 +27,18 @@ def instructed(asked: Question, call: Call) -> Call:
         "stop": list(preset.stop) or None,
     }
     options = {name: value for name, value in own.items() if value is not None}
-    model = preset.model or (services().models.default if asked.model else call.model)
+    default = preset.model or (services().models.default if asked.model else model)
     instructs = any(message["role"] in OWN for message in asked.messages)
     if preset.locked:
         changed = ["system"] if instructs else []
-        changed += ["model"] if asked.model not in ("", model) else []
+        changed += ["model"] if asked.model not in ("", default) else []
         changed += [name for name, value in asked.options.items() if options.get(name) != value]
         if changed:
             raise _locked(preset, f"leave out {', '.join(changed)}", changed[0])
-    hidden = [{"role": "system", "content": preset.system}] if preset.system and not instructs else []
-    return replace(
-        call,
-        model=asked.model or model,
-        messages=hidden + asked.messages,
-        hidden=len(hidden),
-        options=options | asked.options,
-        preset=preset.name,
-    )
+    hidden = "" if instructs else preset.system
+    said = [{"role": "system", "content": hidden}, *asked.messages] if hidden else asked.messages
+    question = chat.read({"messages": said, "model": asked.model or default, **options, **asked.options})
+    return Call(question, hidden=len(hidden), preset=preset.name)
 
 
 def require_open() -> None:
@@ -50,7 +47,7 @@ def require_open() -> None:
         raise _locked(default, "ask POST /chat, which uses it", None)
 
 
-def _chosen(asked: Question) -> PresetSettings | None:
+def _chosen(asked: Asked) -> PresetSettings | None:
     found = services().settings.presets
     if asked.preset is None:
         return _default()

@@ -25,7 +25,7 @@ from millstream.upstreams import Upstream
 from millstream.views.fields import query_fields, read_fields
 from millstream.views.instructions import instructed
 from millstream.views.preferences import preferred
-from millstream.views.question import Question, merge, question
+from millstream.views.question import Asked, merge, question
 from millstream.views.services import services
 from millstream.views.transport import by_event_source, step_down, via
 
@@ -73,7 +73,7 @@ def _token() -> str:
     return str(fields().get("token", "")) if form else ""
 
 
-def read_question() -> Question:
+def read_question() -> Asked:
     """The question in the address and the body. Raises RequestError."""
     return question(asked())
 
@@ -181,23 +181,26 @@ def whole_number(name: str, value: str, most: int = 2**53) -> int:
     return int(value)
 
 
-def begin(caller: Caller, asked: Question, *, keep_messages: bool = False) -> Meta:
+def begin(caller: Caller, asked: Asked, *, keep_messages: bool = False) -> Meta:
     """Starts the answer to a question of ours, or finds the one that the same Idempotency-Key began."""
-    call = Call(
-        model=asked.model or default_model(caller),
-        messages=asked.messages,
-        options=asked.options,
-        caller=caller.name,
-        grace=inf if asked.keep and may_keep(caller) else services().settings.grace,
-    )
-    call = instructed(asked, call)
+    grace = inf if asked.keep and may_keep(caller) else services().settings.grace
+    call = instructed(asked, asked.model or default_model(caller))
     return start(
-        caller, call, claim=claim(caller, asked), fingerprint=asked.fingerprint(), keep_messages=keep_messages
+        caller,
+        replace(call, caller=caller.name, grace=grace),
+        claim=claim(caller, asked),
+        fingerprint=asked.fingerprint(),
+        messages=asked.messages if keep_messages else None,
     )
 
 
 def start(
-    caller: Caller, call: Call, *, claim: str | None, fingerprint: str = "", keep_messages: bool = False
+    caller: Caller,
+    call: Call,
+    *,
+    claim: str | None,
+    fingerprint: str = "",
+    messages: list[dict[str, Any]] | None = None,
 ) -> Meta:
     """The one door to an answer, whatever API it was asked through. Raises MillstreamError."""
     use = services()
@@ -214,7 +217,7 @@ def start(
             find(caller, call.model),
             claim=claim,
             fingerprint=fingerprint,
-            keep_messages=keep_messages,
+            messages=messages,
             admit=admit,
         )
     except BaseException:
@@ -269,7 +272,7 @@ def default_model(caller: Caller) -> str:
     return default if may_ask(caller, default) else models(caller)[0]
 
 
-def claim(caller: Caller, asked: Question) -> str | None:
+def claim(caller: Caller, asked: Asked) -> str | None:
     """What makes this request the same as another one: the caller's Idempotency-Key
     (https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/), or in our own pages the form's
     `once` together with the question, so that a reload asks nothing and another question is another one."""

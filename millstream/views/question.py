@@ -9,8 +9,10 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from millstream.dialects.abilities import check_beyond
 from millstream.dialects.chat import question as chat
 from millstream.errors import RequestError
+from millstream.question import Question
 
 TOOLS = ("tools", "tool_choice")
 FIELDS = ("messages", "prompt", "system", "model", "preset", "temperature", "top_p", "max_tokens", "stop", *TOOLS)
@@ -34,13 +36,15 @@ YES, NO = ("true", "1", "on"), ("false", "0", "")
 MODEL_MOST = 200  # characters of a model's name
 
 
-class Question(Struct, frozen=True):
-    """A checked request. `controls` say how to answer (format, padding …), the rest is what is asked."""
+class Asked(Struct, frozen=True):
+    """A checked request. `controls` say how to answer (format, padding …), the rest is what is asked, as it came and
+    read."""
 
     messages: list[dict[str, Any]]
     model: str
     options: dict[str, Any]
     controls: dict[str, str]
+    question: Question
     preset: str | None = None  # None: the default one; "" and "none": none
 
     @property
@@ -69,7 +73,7 @@ def merge(query: Mapping[str, str], body: dict[str, Any]) -> dict[str, Any]:
     return {**query, **body}
 
 
-def question(fields: dict[str, Any]) -> Question:
+def question(fields: dict[str, Any]) -> Asked:
     """Checks all fields. Raises RequestError (unknown_field, bad_field) that names the field and what is allowed."""
     unknown = sorted(set(fields) - {*FIELDS, *CONTROLS, *IGNORED})
     if unknown:
@@ -84,9 +88,10 @@ def question(fields: dict[str, Any]) -> Question:
         options["stop"] = stop
     options |= {name: fields[name] for name in TOOLS if fields.get(name) is not None}
     preset = None if fields.get("preset") is None else _string(fields, "preset")
-    messages = _messages(fields)
-    chat.read({"messages": messages, **{name: options[name] for name in TOOLS if name in options}})
-    return Question(messages, _model(fields), options, controls(fields), preset)
+    messages, model = _messages(fields), _model(fields)
+    read = chat.read({"messages": messages, "model": model, **options})
+    check_beyond(read)
+    return Asked(messages, model, options, controls(fields), read, preset)
 
 
 def controls(fields: Mapping[str, Any]) -> dict[str, str]:

@@ -19,7 +19,7 @@ def via() -> tuple[str, str]:
     """The format's name and the transport's. Few of each: they are labels of metrics."""
     if "via" not in g:
         format = g.get("chosen") or "none"
-        g.via = ("frames", "v1") if request.path.startswith("/v1/") else (format, _transport(format))
+        g.via = (format, _transport(format))
     return cast(tuple[str, str], g.via)
 
 

@@ -83,7 +83,7 @@ def test_only_what_is_said_is_asked_for():
     }
 
 
-@pytest.mark.parametrize("door", [door.name for door in DOORS if door.name != "generate"])
+@pytest.mark.parametrize("door", [door.name for door in DOORS if door.name not in ("generate", "completions")])
 def test_every_recorded_question_can_be_asked(door):
     read = next(one.read for one in DOORS if one.name == door)
     written = 0

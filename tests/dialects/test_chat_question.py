@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from millstream.dialects.abilities import Abilities, check
 from millstream.dialects.chat.question import read
+from millstream.dialects.completions import question as completions
 from millstream.errors import RequestError
-from millstream.events import Call
 from millstream.question import Audio, File, Image, Options, Result, Shape, Text, Tool, ToolCall, ToolChoice
-from millstream.upstreams.asked import question
 
 HI = [{"role": "user", "content": "Hi"}]
 WEATHER = {"name": "weather", "description": "of a city", "parameters": {"type": "object"}}
@@ -50,7 +50,6 @@ def test_options(body, options):
     "body",
     [
         {"n": 2},
-        {"n": True},
         {"logprobs": True},
         {"modalities": ["text", "audio"]},
         {"audio": {"voice": "x"}},
@@ -59,20 +58,21 @@ def test_options(body, options):
     ],
 )
 def test_what_only_openais_servers_can_do_is_named(body):
+    assert asked(**body).beyond == tuple(body)
     with pytest.raises(RequestError) as caught:
-        asked(**body)
+        check(asked(**body), Abilities())
     assert (caught.value.status, [caught.value.param]) == (400, list(body))
 
 
-@pytest.mark.parametrize("prompt", [["a", "b"], [1, 2], [[1, 2]], None])
+@pytest.mark.parametrize("prompt", [["a", "b"], [1, 2], [[1, 2]]])
 def test_a_prompt_that_is_no_message_is_named(prompt):
     with pytest.raises(RequestError) as caught:
-        question(Call("m", [], {"prompt": prompt}, api="completions"))
+        check(completions.read({"prompt": prompt}), Abilities())
     assert caught.value.param == "prompt"
 
 
 def test_a_prompt_is_what_the_user_says():
-    (message,) = question(Call("m", [], {"prompt": ["Go on:"]}, api="completions")).messages
+    (message,) = completions.read({"prompt": ["Go on:"]}).messages
     assert (message.role, message.text) == ("user", "Go on:")
 
 
@@ -144,5 +144,5 @@ def test_every_part_of_a_conversation():
 )
 def test_a_message_that_is_none_is_named(message, param):
     with pytest.raises(RequestError) as caught:
-        read({"model": "m", "messages": [message]})
+        check(read({"model": "m", "messages": [message]}), Abilities())
     assert caught.value.param == param

@@ -10,12 +10,11 @@ from millstream.dialects.chat.whole import assemble
 from millstream.events import End, Meta, Usage
 
 META = Meta(id="abc", owner="me", worker="w", created=17.5, model="m", api="openai")
-LEGACY = Meta(id="abc", owner="me", worker="w", created=17.5, model="m", api="completions")
 END = End("m-1", "up", "stop", Usage(3, 2))
 
 
-def whole(*chunks: dict, meta: Meta = META, end: End = END) -> dict:
-    return assemble([json.dumps(chunk).encode() for chunk in chunks], meta, end)
+def whole(*chunks: dict, chat: bool = True, end: End = END) -> dict:
+    return assemble([json.dumps(chunk).encode() for chunk in chunks], META, end, chat)
 
 
 def delta(index: int = 0, reason: str | None = None, **delta: object) -> dict:
@@ -144,7 +143,7 @@ def test_legacy_completions_join_their_texts():
             "choices": [{"index": 0, "text": "a", "logprobs": {"tokens": ["a"]}}],
         },
         {"choices": [{"index": 0, "text": "b", "logprobs": {"tokens": ["b"]}, "finish_reason": "length"}]},
-        meta=LEGACY,
+        chat=False,
     )
     assert made["object"] == "text_completion"
     assert made["choices"] == [

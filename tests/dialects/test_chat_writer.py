@@ -16,7 +16,8 @@ USAGE = b'{"id":"x","choices":[],"usage":{"prompt_tokens":1,"completion_tokens":
 
 
 def encode(*frames: bytes, usage: bool = False) -> bytes:
-    return Writer(META, usage).encode([Event(frames=(frame,)) for frame in frames])
+    meta = replace(META, echo={"usage": True}) if usage else META
+    return Writer(meta).encode([Event(frames=(frame,)) for frame in frames])
 
 
 @pytest.mark.parametrize(
@@ -58,12 +59,12 @@ def test_a_frame_on_several_lines_goes_out_on_one(end):
 
 
 def test_it_ends_with_done():
-    assert Writer(META, False).closing(Event("done", end=End("m", "u", "cancelled"))).endswith(b"data: [DONE]\n\n")
+    assert Writer(META).closing(Event("done", end=End("m", "u", "cancelled"))).endswith(b"data: [DONE]\n\n")
 
 
 def test_a_failure_is_the_last_word():
     failure = Failure("Gone.", "upstream_error", "upstream_broke")
-    closing = Writer(META, False).closing(Event("failed", end=End("m", "u", failure=failure)))
+    closing = Writer(META).closing(Event("failed", end=End("m", "u", failure=failure)))
     assert isinstance(closing, bytes)
     assert b"DONE" not in closing
     [event] = sse.Decoder().feed(closing)
@@ -72,14 +73,14 @@ def test_a_failure_is_the_last_word():
 
 def test_a_heartbeat_is_no_event():
     assert sse.Decoder().feed(Writer.HEARTBEAT) == []
-    assert Writer(META, False).opening() == b""
+    assert Writer(META).opening() == b""
 
 
 DONE = Event("done", end=End("real-1", "texts", "length", Usage(3, 2, cached=1)))
 
 
-def chunks(*events: Event, meta: Meta = META) -> list[dict]:
-    made = Chunks(meta)
+def chunks(*events: Event, meta: Meta = META, chat: bool = True) -> list[dict]:
+    made = Chunks(meta, chat)
     return [json.loads(chunk) for event in events for chunk in made.of(event)]
 
 
@@ -128,9 +129,7 @@ def test_the_words_before_tools() -> None:
 
 
 def test_legacy_completions_have_texts() -> None:
-    thought, text, end, _ = chunks(
-        Event("reasoning", "hm"), Event(text="a"), DONE, meta=replace(META, api="completions")
-    )
+    thought, text, end, _ = chunks(Event("reasoning", "hm"), Event(text="a"), DONE, chat=False)
     assert (thought["choices"][0]["text"], text["choices"][0]["text"]) == ("", "a")
     assert (text["object"], text["id"]) == ("text_completion", "cmpl-abc")
     assert end["choices"][0]["finish_reason"] == "length"

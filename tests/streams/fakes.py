@@ -11,6 +11,7 @@ from millstream.errors import UpstreamError
 from millstream.events import Call, End, Event, Usage
 from millstream.streams import Row
 from millstream.upstreams import Blocking, Deadlines, Plain, Sink
+from tests.calling import calling
 
 WAIT = 20  # s; a deadline for what should come at once
 
@@ -109,4 +110,4 @@ class FakePeer:
 
 
 def call(grace: float = 15.0) -> Call:
-    return Call(model="m", messages=[{"role": "user", "content": "Hi"}], caller="me", grace=grace)
+    return calling("m", [{"role": "user", "content": "Hi"}], caller="me", grace=grace)

@@ -10,6 +10,7 @@ import pytest
 
 from millstream.errors import UpstreamError
 from millstream.events import Call, Event
+from millstream.question import Message, Question, Text
 from millstream.upstreams.fallback import Chain, Member
 from tests.streams.fakes import WAIT, Led, Pushing, call
 
@@ -33,8 +34,8 @@ def test_what_meets_in_one_turn_closes_the_upstream(streams, turn):
     assert upstream.closed.wait(WAIT / 4)
 
 
-class Image(dict):
-    """A part of a question that a weak reference can point at."""
+class Said(Message, frozen=True, weakref=True):
+    """A message that a weak reference can point at."""
 
 
 @pytest.mark.parametrize(
@@ -52,8 +53,8 @@ def test_a_question_leaves_memory_with_its_answer_and_not_with_the_garbage_colle
     gc.collect()
     gc.disable()
     try:
-        asked = Call("m", [Image(role="user")], caller="me", grace=0)
-        image = weakref.ref(asked.messages[0])
+        asked = Call(Question("m", (Said("user", (Text("Hi"),)),)), caller="me", grace=0)
+        image = weakref.ref(asked.question.messages[0])
         meta = streams.start(asked, Chain([Member(upstream)]))
         follower, live = streams.follow(meta), streams.live[meta.id]
         upstream.accept()
@@ -71,8 +72,8 @@ def test_a_question_leaves_memory_with_its_answer_and_not_with_the_garbage_colle
 
 def test_a_question_leaves_memory_with_the_first_event_of_its_answer(streams):
     upstream = Led()
-    asked = Call("m", [Image(role="user")], caller="me", grace=0)
-    image = weakref.ref(asked.messages[0])
+    asked = Call(Question("m", (Said("user", (Text("Hi"),)),)), caller="me", grace=0)
+    image = weakref.ref(asked.question.messages[0])
     follower = streams.follow(streams.start(asked, Chain([Member(upstream)])))
     del asked
     upstream.accept()

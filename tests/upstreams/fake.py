@@ -8,8 +8,8 @@ from threading import Event, Semaphore, Thread
 import pytest
 
 from millstream.errors import UpstreamError
-from millstream.events import Call
 from millstream.settings import Secret, UpstreamSettings
+from tests.calling import calling
 
 PEM = Path(__file__).parent / "loopback.pem"  # certificate and key for 127.0.0.1, of no use anywhere else
 WAIT = 30.0  # s; only a broken test waits so long
@@ -155,7 +155,8 @@ LAST = b"0\r\n\r\n"
 ANSWER = CHUNKED + chunk(event("Hel")) + chunk(event("lo")) + chunk(END) + LAST
 
 
-CALL = Call("m", [{"role": "user", "content": "Hi"}], {"temperature": 0.5})
+SAID = [{"role": "user", "content": "Hi"}]
+CALL = calling("m", SAID, {"temperature": 0.5})
 
 
 def failure(upstream):

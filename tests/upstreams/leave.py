@@ -9,9 +9,9 @@ import socket
 import gevent
 import psutil
 
-from millstream.events import Call
 from millstream.settings import UpstreamSettings
 from millstream.upstreams.openai import OpenAI
+from tests.calling import calling
 from tests.upstreams.fake import CHUNKED, HOLD, WAIT, Fake, chunk, event, head
 from tests.upstreams.pushing import push
 
@@ -27,7 +27,7 @@ PHASES = {
 
 
 def ask(upstream, pours):
-    list(push(upstream, Call("m", [])) if pours else upstream.stream(Call("m", [])))
+    list(push(upstream, calling("m", [])) if pours else upstream.stream(calling("m", [])))
 
 
 def connections(*states):

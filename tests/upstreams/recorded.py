@@ -6,13 +6,13 @@ from pathlib import Path
 import msgspec
 
 from millstream.errors import UpstreamError
-from millstream.events import Call
 from millstream.upstreams import answers
 from millstream.upstreams.ollama import Objects
+from tests.calling import calling
 
 WIRE = Path(__file__).parent.parent / "wire"
 SOURCES = {".sse": answers.Sniffed, ".ndjson": Objects}
-CALL = Call("asked", [{"role": "user", "content": "12345678"}])
+CALL = calling("asked", [{"role": "user", "content": "12345678"}])
 
 
 class Recorded:

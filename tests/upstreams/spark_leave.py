@@ -8,9 +8,9 @@ import socket
 import gevent
 import psutil
 
-from millstream.events import Call
 from millstream.settings import Secret, UpstreamSettings
 from millstream.upstreams.spark import Spark
+from tests.calling import calling
 from tests.upstreams.spark_server import API_SECRET, APP_ID, HOLD, WAIT, SparkServer, frame, wire
 
 PHASES = {
@@ -24,7 +24,7 @@ PHASES = {
     "in the middle": SparkServer([frame("a", 0), wire(frame("b"))[:9], HOLD]),
     "in the middle, over TLS": SparkServer([frame("a", 0), HOLD], tls=True),
 }
-CALL = Call("lite", [{"role": "user", "content": "Hi"}])
+CALL = calling("lite", [{"role": "user", "content": "Hi"}])
 
 
 def ask(upstream):

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from millstream.dialects.messages.question import read
 from millstream.dialects.messages.request import write
@@ -12,8 +13,8 @@ from millstream.events import Call
 from millstream.settings import SettingError
 from millstream.upstreams import anthropic as adapter
 from millstream.upstreams.anthropic import Anthropic
-from millstream.upstreams.asked import question
-from tests.upstreams.fake import CALL, CHUNKED, LAST, chunk, failure, whole
+from tests.calling import calling
+from tests.upstreams.fake import CALL, CHUNKED, LAST, SAID, chunk, failure, whole
 from tests.upstreams.recorded import WIRE
 
 KEY = "sk-ant-api03-AbCdEfGhIjKl-0123456789"
@@ -40,7 +41,7 @@ def test_the_request(fake):
     headers = dict(line.lower().split(": ", 1) for line in top.split("\r\n")[1:])
     assert (headers["x-api-key"], headers["anthropic-version"]) == (KEY.lower(), "2023-06-01")
     assert "authorization" not in headers
-    sent = {"model": "m", "messages": CALL.messages, "max_tokens": 4096, "temperature": 0.5, "stream": True}
+    sent = {"model": "m", "messages": SAID, "max_tokens": 4096, "temperature": 0.5, "stream": True}
     assert json.loads(body) == sent
     assert [(event.type, event.text) for event in came if event.text] == [
         ("reasoning", "Two and "),
@@ -75,7 +76,7 @@ MESSAGES = [
 
 @pytest.mark.parametrize(("messages", "instructed", "turns"), MESSAGES)
 def test_system_messages_stand_apart(messages, instructed, turns):
-    asked = write(question(Call("m", messages)), 9, {})
+    asked = write(calling("m", messages).question, 9, {})
     assert (asked.get("system"), asked["messages"]) == (instructed, turns)
 
 
@@ -118,7 +119,7 @@ OPTIONS = [
 
 @pytest.mark.parametrize(("options", "thinking", "become"), OPTIONS)
 def test_options_in_the_apis_words(options, thinking, become):
-    asked = write(question(Call("m", [user("a")], options)), 9, thinking)
+    asked = write(calling("m", [user("a")], options).question, 9, thinking)
     assert asked == {"model": "m", "messages": [user("a")], "stream": True, **become}
 
 
@@ -142,7 +143,7 @@ def test_the_settings_are_sent(fake, extra, max_tokens, thinking):
 def test_a_question_that_can_not_be_asked_is_refused_before_anything_is_sent(fake, messages):
     server = fake()
     with pytest.raises(RequestError) as caught:
-        events(anthropic(server), Call("m", messages))
+        events(anthropic(server), calling("m", messages))
     assert (caught.value.code, caught.value.param, server.connections) == ("bad_field", "messages", 0)
 
 
@@ -151,7 +152,7 @@ def test_a_question_that_can_not_be_asked_is_refused_before_anything_is_sent(fak
 
 def test_openais_words_for_options(fake):
     server = fake(REPLY)
-    events(anthropic(server), Call("m", CALL.messages, {"top_k": 5, "max_completion_tokens": 7}, api="openai"))
+    events(anthropic(server), calling("m", SAID, {"top_k": 5, "max_completion_tokens": 7}, api="openai"))
     body = json.loads(server.requests[0].partition(b"\r\n\r\n")[2])
     assert (body["top_k"], body["max_tokens"]) == (5, 7)
 
@@ -160,7 +161,7 @@ def test_through_its_own_door_everything_passes_as_it_came(fake):
     server = fake(REPLY)
     body = {"model": "alias", "max_tokens": 50, "messages": [user("a")], "metadata": {"user_id": "x"}, "new": [1.0]}
     headers = {"anthropic-version": "2026-10-21", "anthropic-beta": "context-1"}
-    call = Call("m", [user("a")], api="messages", question=read(body), headers=headers)
+    call = Call(structs.replace(read(body), model="m"), api="messages", headers=headers)
     *came, done = events(anthropic(server), call)
     head = server.requests[0].partition(b"\r\n\r\n")[0].decode()
     said = dict(line.split(": ") for line in head.split("\r\n") if line.startswith("anthropic"))

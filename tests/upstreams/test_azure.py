@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 from msgspec import structs
 
-from millstream.events import Call
 from millstream.settings import SettingError
 from millstream.upstreams.azure import Azure
+from tests.calling import calling
 from tests.upstreams.fake import ANSWER, CALL, CHUNKED, LAST, chunk, failure, whole
 from tests.upstreams.recorded import WIRE
 
@@ -41,7 +41,9 @@ REQUESTS = [
 @pytest.mark.parametrize(("extra", "model", "api", "address"), REQUESTS)
 def test_the_request(fake, extra, model, api, address):
     server = fake(ANSWER)
-    events(azure(server, **extra), Call(model, [{"role": "user", "content": "Hi"}], {"top_p": 1}, api=api))
+    said = {"prompt": "Hi"} if api == "completions" else {}
+    call = calling(model, [{"role": "user", "content": "Hi"}], {"top_p": 1, **said}, api=api)
+    events(azure(server, **extra), call)
     top, _, body = server.requests[0].decode().partition("\r\n\r\n")
     assert top.startswith(f"POST {address} HTTP/1.1\r\n")
     assert f"\r\napi-key: {KEY}" in top

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from msgspec.structs import replace
 
 from millstream.errors import UpstreamError
 from millstream.upstreams.anthropic import Anthropic
@@ -11,7 +10,8 @@ from millstream.upstreams.concessions import AGAIN, Concessions
 from millstream.upstreams.ollama import Ollama
 from millstream.upstreams.openai import OpenAI
 from millstream.upstreams.refusals import Refused
-from tests.upstreams.fake import ANSWER, CALL, failure, whole
+from tests.calling import calling
+from tests.upstreams.fake import ANSWER, failure, whole
 
 
 def said(message, param=None):
@@ -22,6 +22,7 @@ USAGE = said("Unrecognized request argument: stream_options")
 TOKENS = said("Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.", "max_tokens")
 BOTH = said("`temperature` and `top_p` cannot both be specified for this model. Please use only one.")
 VERIFY = said("Your organization must be verified to stream this model.", "stream")
+HI = [{"role": "user", "content": "Hi"}]
 EFFORT = said("Unrecognized request argument supplied: reasoning_effort")
 COMPLAINT = said("no")
 SAID = whole(body=b'{"type":"message","content":[{"type":"text","text":"Hello"}],"stop_reason":"end_turn"}')
@@ -53,8 +54,8 @@ def asked(server):
     return [json.loads(request.partition(b"\r\n\r\n")[2]) for request in server.requests]
 
 
-def ask(upstream, **changes):
-    events = [event for batch in upstream.stream(replace(CALL, **changes)) for event in batch]
+def ask(upstream, model="m", options=()):
+    events = [event for batch in upstream.stream(calling(model, HI, options)) for event in batch]
     assert "".join(event.text for event in events) == "Hello"
 
 
@@ -90,7 +91,7 @@ def test_one_clients_odd_stream_options_cost_nobody_the_usage(fake):
 
 def test_anthropic_hears_the_same(fake):
     server = fake(BOTH, COMPLAINT)
-    stream = Anthropic(server.settings()).stream(replace(CALL, options={"temperature": 0.3, "top_p": 0.5}))
+    stream = Anthropic(server.settings()).stream(calling("m", HI, {"temperature": 0.3, "top_p": 0.5}))
     with pytest.raises(UpstreamError):
         next(stream)
     assert ["top_p" in one for one in asked(server)] == [True, False]

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from millstream.errors import UpstreamError
-from millstream.events import Call, Usage
+from millstream.events import Usage
+from tests.calling import calling
 from tests.upstreams.contracts import CONNECTED, DOORS, Demo, End, Fail, Refused, Text, Thought
 from tests.upstreams.fake import CLOSE, HOLD, WAIT
 
@@ -56,8 +57,8 @@ def door(request):
 
 def question(model, api):
     if api == "completions":
-        return Call(model, [], {"prompt": "Hi"}, api=api)
-    return Call(model, [{"role": "user", "content": "Hi"}], api=api)
+        return calling(model, [], {"prompt": "Hi"}, api=api)
+    return calling(model, [{"role": "user", "content": "Hi"}], api=api)
 
 
 def ask(door, api, keep):

@@ -3,18 +3,20 @@ import itertools
 import pytest
 
 from millstream.errors import MillstreamError, UpstreamError
-from millstream.events import Call
 from millstream.settings import SettingError, UpstreamSettings
 from millstream.upstreams import demo
 from millstream.upstreams.demo import Demo
 from millstream.upstreams.demo_text import TEXT
+from tests.calling import calling
 
 FAST = "demo?pace=0"
 
 
 def events(model, **extra):
     upstream = Demo(UpstreamSettings("demo", "demo", extra=extra))
-    return [event for batch in upstream.stream(Call(model, [{"role": "user", "content": "Hi"}])) for event in batch]
+    return [
+        event for batch in upstream.stream(calling(model, [{"role": "user", "content": "Hi"}])) for event in batch
+    ]
 
 
 class Clock:
@@ -85,7 +87,7 @@ def test_the_pace_is_a_setting_too(clock):
 @pytest.mark.parametrize(("fault", "code"), [("refuse", "upstream_refused"), ("auth", "upstream_auth")])
 def test_a_refusal_comes_before_it_accepts(fault, code):
     with pytest.raises(UpstreamError) as caught:
-        next(Demo(UpstreamSettings("demo", "demo")).stream(Call(f"demo?fault={fault}", [])))
+        next(Demo(UpstreamSettings("demo", "demo")).stream(calling(f"demo?fault={fault}", [])))
     assert (caught.value.code, caught.value.paid) == (code, False)
 
 
@@ -95,14 +97,14 @@ def test_a_fault_comes_after_so_many_tokens(fault, after, came):
     got = []
     with pytest.raises(UpstreamError, match="as it was asked to") as caught:
         for batch in Demo(UpstreamSettings("demo", "demo")).stream(
-            Call(f"{FAST}&tokens=6&fault={fault}&after={after}", [])
+            calling(f"{FAST}&tokens=6&fault={fault}&after={after}", [])
         ):
             got += batch
     assert (len(got), caught.value.code) == (came, "upstream_broke")
 
 
 def test_silence_never_ends(monkeypatch, clock):
-    stream = Demo(UpstreamSettings("demo", "demo")).stream(Call(FAST + "&fault=silence&after=2", []))
+    stream = Demo(UpstreamSettings("demo", "demo")).stream(calling(FAST + "&fault=silence&after=2", []))
     assert len(list(itertools.islice(stream, 3))) == 3
     monkeypatch.setattr(clock, "sleep", lambda seconds: (_ for _ in ()).throw(GeneratorExit))
     with pytest.raises(GeneratorExit):

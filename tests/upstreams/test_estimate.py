@@ -1,6 +1,7 @@
 import pytest
 
 from millstream.upstreams.estimate import MESSAGE, estimate, prompt_tokens, weight
+from tests.calling import calling
 
 
 @pytest.mark.parametrize(
@@ -26,14 +27,26 @@ def test_the_weights_of_pieces_add_up():
     assert sum(map(weight, text)) == pytest.approx(weight(text))
 
 
+TEXT = {"type": "text", "text": "1234"}
+PICTURE = {"type": "image_url", "image_url": "https://a.example/b.png"}
+
+
 @pytest.mark.parametrize(
     ("messages", "tokens"),
     [
         ([], 0),
         ([{"role": "user", "content": "12345678"}], MESSAGE + 2),
         ([{"role": "user", "content": None}, {"role": "assistant"}], 2 * MESSAGE),
-        ([{"content": [{"type": "text", "text": "1234"}, {"type": "image_url", "image_url": {}}, 5]}], MESSAGE + 1),
+        (
+            [
+                {
+                    "role": "user",
+                    "content": [{"type": "text", "text": "1234"}, {"type": "image_url", "image_url": "http://x"}],
+                }
+            ],
+            MESSAGE + 1,
+        ),
     ],
 )
 def test_a_conversation_counts_its_messages_too(messages, tokens):
-    assert prompt_tokens(messages) == tokens
+    assert prompt_tokens(calling("m", messages).question) == tokens

@@ -5,12 +5,13 @@ import logging
 import pytest
 
 from millstream.errors import MillstreamError, RequestError, UpstreamError
-from millstream.events import Call, End, Event
+from millstream.events import End, Event
 from millstream.settings import Secret, Settings, UpstreamSettings
 from millstream.upstreams import Blocking, Deadlines, fallback
 from millstream.upstreams.fallback import Chain, Member
 from millstream.upstreams.router import Router
-from tests.upstreams.fake import ANSWER, CALL, CHUNKED, CLOSE, HOLD, WAIT, chunk, event, whole
+from tests.calling import calling
+from tests.upstreams.fake import ANSWER, CALL, CHUNKED, CLOSE, HOLD, SAID, WAIT, chunk, event, whole
 
 
 class Scripted:
@@ -211,7 +212,7 @@ def table(name, server, *fallbacks, **values):
 
 def route(*tables, model="model-a"):
     upstream = Router(Settings(upstreams=tables)).find(model)
-    return [event for batch in upstream.stream(Call(model, CALL.messages)) for event in batch]
+    return [event for batch in upstream.stream(calling(model, SAID)) for event in batch]
 
 
 LIMITED = whole("429 Too Many Requests", b'{"error":{"message":"Slow down"}}', "retry-after-ms: 1500")
@@ -283,7 +284,7 @@ def test_no_retries_by_setting(fake):
 
 def test_who_leaves_during_a_silence_closes_the_connection(fake):
     server = fake([CHUNKED, HOLD])
-    stream = Router(Settings(upstreams=(table("a", server),))).find("model-a").stream(Call("model-a", CALL.messages))
+    stream = Router(Settings(upstreams=(table("a", server),))).find("model-a").stream(calling("model-a", SAID))
     next(stream)
     stream.close()
     assert server.left.wait(WAIT)

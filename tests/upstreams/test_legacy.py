@@ -4,16 +4,15 @@ import json
 from dataclasses import replace
 
 import pytest
-from msgspec import structs
 
 from millstream.dialects.chat.question import read
 from millstream.dialects.completions.request import prompt
 from millstream.errors import RequestError
-from millstream.events import Call
 from millstream.settings import SettingError
 from millstream.upstreams.legacy import Legacy
 from millstream.upstreams.openai import OpenAI
-from tests.upstreams.fake import ANSWER, CALL, CHUNKED, LAST, chunk, failure, whole
+from tests.calling import calling
+from tests.upstreams.fake import ANSWER, CHUNKED, LAST, SAID, chunk, failure, whole
 from tests.upstreams.recorded import WIRE
 
 RECORDED = (WIRE / "legacy" / "openai.sse").read_bytes()
@@ -41,7 +40,8 @@ def events(upstream, call):
 
 # -- a native question ---------------------------------------------------------------------------------------------
 
-NATIVE = Call("m", [], {"prompt": ["a", "b"], "suffix": "z", "logprobs": 2, "n": 2}, api="completions")
+SENT = {"prompt": ["a", "b"], "suffix": "z", "logprobs": 2, "n": 2}
+NATIVE = calling("m", [], SENT, api="completions")
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_a_native_question_goes_out_as_it_came(fake, kind, extra, path, model):
     server = fake(REPLY)
     table = settings(server, **extra)
     *frames, done = events(kind(replace(table, kind="openai") if kind is OpenAI else table), NATIVE)
-    sent = {**model, **NATIVE.options, "stream": True, "stream_options": {"include_usage": True}}
+    sent = {**model, **SENT, "stream": True, "stream_options": {"include_usage": True}}
     assert asked(server.requests[0]) == (path, sent)
     passed = [frame for event in (*frames, done) for frame in event.frames]
     assert b"".join(b"data: %s\n\n" % frame for frame in passed) + b"data: [DONE]\n\n" == RECORDED
@@ -65,11 +65,11 @@ def test_a_native_question_goes_out_as_it_came(fake, kind, extra, path, model):
 
 @pytest.mark.parametrize(
     ("given", "tokens"),
-    [("12345678", 2), (["1234", "5678"], 2), ([1, 2, 3], 3), ([[1, 2], [3]], 3), (None, 0)],
+    [("12345678", 2), (["1234", "5678"], 2), ([1, 2, 3], 3), ([[1, 2], [3]], 3)],
 )
 def test_tokens_that_nobody_counts_are_estimated_from_the_prompt(fake, given, tokens):
     reply = CHUNKED + chunk((WIRE / "legacy" / "without_usage.sse").read_bytes()) + LAST
-    call = Call("m", [], {"prompt": given}, api="completions")
+    call = calling("m", [], {"prompt": given}, api="completions")
     usage = events(Legacy(settings(fake(reply))), call)[-1].end.usage
     assert (usage.input, usage.output, usage.source) == (tokens, 2, "estimated")
 
@@ -84,7 +84,7 @@ def test_a_server_without_usage_is_asked_again_without(fake):
 def test_a_server_without_the_legacy_api_is_asked_for_a_chat(fake):
     server = fake(ANSWER)
     upstream = OpenAI(server.settings(extra={"completions": False}))
-    first, *_ = events(upstream, Call("m", [], {"prompt": "Once"}, api="completions"))
+    first, *_ = events(upstream, calling("m", [], {"prompt": "Once"}, api="completions"))
     assert asked(server.requests[0])[0] == "/v1/chat/completions"
     assert asked(server.requests[0])[1]["messages"] == [{"role": "user", "content": "Once"}]
     assert (first.text, first.frames) == ("Hel", ())
@@ -96,7 +96,7 @@ def test_a_server_without_the_legacy_api_is_asked_for_a_chat(fake):
 @pytest.mark.parametrize(
     ("messages", "text"),
     [
-        (CALL.messages, "Hi"),
+        (SAID, "Hi"),
         (TALK, "Be brief.\n\nUser: One?\n\nAssistant: Yes.\n\nUser: Two?\n\nAssistant:"),
         ([TALK[0], TALK[1]], "Be brief.\n\nUser: One?\n\nAssistant:"),
         ([TALK[1], {"role": "assistant", "content": None}], "User: One?\n\nAssistant: \n\nAssistant:"),
@@ -109,8 +109,8 @@ def test_a_conversation_becomes_one_prompt(messages, text):
 @pytest.mark.parametrize(
     ("messages", "options", "sent"),
     [
-        (CALL.messages, {}, {"prompt": "Hi", "max_tokens": 1024}),
-        (CALL.messages, {"max_tokens": 5, "stop": ["x"]}, {"prompt": "Hi", "max_tokens": 5, "stop": ["x"]}),
+        (SAID, {}, {"prompt": "Hi", "max_tokens": 1024}),
+        (SAID, {"max_tokens": 5, "stop": ["x"]}, {"prompt": "Hi", "max_tokens": 5, "stop": ["x"]}),
         (TALK, {"temperature": 0}, {"max_tokens": 1024, "temperature": 0, "stop": ["\nUser:"]}),
         (TALK, {"stop": "x"}, {"stop": ["x", "\nUser:"]}),
         (TALK, {"stop": list("abcd")}, {"stop": list("abcd")}),
@@ -118,7 +118,7 @@ def test_a_conversation_becomes_one_prompt(messages, text):
 )
 def test_a_chat_is_asked_for_as_a_completion(fake, messages, options, sent):
     server = fake(REPLY)
-    came = events(Legacy(settings(server)), Call("m", messages, options))
+    came = events(Legacy(settings(server)), calling("m", messages, options))
     path, body = asked(server.requests[0])
     assert (path, body | sent) == ("/v1/completions", body)
     assert "messages" not in body
@@ -136,13 +136,13 @@ def test_a_chat_is_asked_for_as_a_completion(fake, messages, options, sent):
 def test_what_a_prompt_can_not_say_is_named_before_anything_is_asked(fake, options, param):
     server = fake()
     with pytest.raises(RequestError) as caught:
-        events(Legacy(settings(server)), structs.replace(CALL, api="openai", options=options))
+        events(Legacy(settings(server)), calling("m", SAID, options, api="openai"))
     assert (caught.value.param, server.connections) == (param, 0)
 
 
 def test_half_a_character_in_the_prompt_is_refused(fake):
     with pytest.raises(RequestError) as caught:
-        events(Legacy(settings(fake())), Call("m", [], {"prompt": "\ud83d"}, api="completions"))
+        events(Legacy(settings(fake())), calling("m", [], {"prompt": "\ud83d"}, api="completions"))
     assert (caught.value.code, caught.value.param) == ("bad_field", "prompt")
 
 

@@ -12,17 +12,17 @@ import psutil
 import pytest
 import requests
 
-from millstream.events import Call
 from millstream.settings import Secret, Settings, UpstreamSettings
 from millstream.upstreams import local
 from millstream.upstreams.local import Local
 from millstream.upstreams.openai import OpenAI
+from tests.calling import calling
 
 pytestmark = pytest.mark.system
 
 ROOT = Path(__file__).parent.parent.parent
 WAIT = 60.0  # s; a start takes one
-STORY = Call("SmolLM2-135M-Instruct", [{"role": "user", "content": "Tell me a long story."}], {"temperature": 0})
+STORY = calling("SmolLM2-135M-Instruct", [{"role": "user", "content": "Tell me a long story."}], {"temperature": 0})
 
 SECRET = "secret-0123456789"
 
@@ -31,6 +31,7 @@ MASTER = """
 import os, sys
 from millstream.settings import Settings
 from millstream.upstreams.router import prepare
+from tests.calling import calling
 prepare(Settings()); prepare(Settings())
 print(os.environ["MILLSTREAM_LOCAL_URL"], os.environ["MILLSTREAM_LOCAL_KEY"], flush=True)
 sys.stdin.read()
@@ -73,12 +74,12 @@ class Server:
         raise AssertionError(f"{process} has no child")
 
     def answer(self, tokens):
-        call = Call(STORY.model, STORY.messages, {"temperature": 0, "max_tokens": tokens})
+        call = calling(STORY.model, STORY.question.body["messages"], {"temperature": 0, "max_tokens": tokens})
         return [event for batch in self.upstream.stream(call) for event in batch]
 
     def answer_whole(self):
         """Without a stream, which is broken off."""
-        asked = {"messages": STORY.messages, "max_tokens": 2000}
+        asked = {"messages": STORY.question.body["messages"], "max_tokens": 2000}
         with contextlib.suppress(OSError):
             requests.post(f"{self.url}/chat/completions", json=asked, headers={"Authorization": f"Bearer {self.key}"})
 

@@ -8,9 +8,10 @@ import pytest
 from millstream.dialects.chat.reader import Chunks, answers_asked
 from millstream.dialects.chat.whole import assemble
 from millstream.errors import UpstreamError
-from millstream.events import Call, Meta
+from millstream.events import Meta
 from millstream.upstreams import answers
 from millstream.upstreams.decoder import Decoder
+from tests.calling import calling
 from tests.upstreams.recorded import CALL, WIRE, Recorded
 from tests.upstreams.recorded import decode as decoded
 
@@ -21,7 +22,7 @@ def decode(pieces, call=CALL):
 
 def decoder(call):
     passing = call.api != "chat"
-    return Decoder(Chunks(answers_asked(call.options) if passing else 1), call, "test", passing=passing)
+    return Decoder(Chunks(answers_asked(call.question.body) if passing else 1), call, "test", passing=passing)
 
 
 def test_all_events_of_one_read_are_one_batch():
@@ -44,7 +45,7 @@ def test_an_event_is_given_as_soon_as_its_line_end_has_come():
 
 def test_for_the_openai_api_each_payload_is_a_frame_as_it_came():
     data = recorded("several_answers")
-    batches, _ = decode([data], Call("asked", [], api="openai"))
+    batches, _ = decode([data], calling("asked", [], api="openai"))
     *frames, done = batches[0]
     passed = [frame for event in (*frames, done) for frame in event.frames]
     assert b"".join(b"data: %s\n\n" % frame for frame in passed) + b"data: [DONE]\n\n" == data
@@ -70,7 +71,7 @@ BETWEEN = {
 def test_many_chunks_of_one_read_are_the_same_as_each_alone(between, api):
     first, end = TEXT % (0, 0), b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
     read = [TEXT % (n, n) for n in (1, 2)] + [between] + [TEXT % (n, n) for n in (3, 4)]
-    call = Call("asked", [], api=api, options={"n": 2} if b'"index":1' in between else {})
+    call = calling("asked", [], {"n": 2} if b'"index":1' in between else {}, api=api)
     alone, error = decode([first, *read, end], call)
     together, trouble = decode([first, b"".join(read), end], call)
     assert list(chain(*together)) == list(chain(*alone))
@@ -85,7 +86,7 @@ def test_a_whole_answer_without_a_stream():
     assert batch[-1].end.finish_reason == "stop"
 
 
-OPENAI = Call("asked", [], api="openai")
+OPENAI = calling("asked", [], api="openai")
 META = Meta("i", "", "", 0.0, "m", api="openai")
 MESSAGE = {"role": "assistant", "content": "", "refusal": None}
 WEATHER = [
@@ -144,7 +145,7 @@ def chunk(index, text, finish_reason=None, **more):
     ],
 )
 def test_an_answer_is_over_when_each_choice_is(came, finished):
-    made = decoder(Call("asked", [], {"n": 2}, api="openai"))
+    made = decoder(calling("asked", [], {"n": 2}, api="openai"))
     for payload in came:
         made.feed(payload)
     assert made.finished == finished
@@ -152,7 +153,7 @@ def test_an_answer_is_over_when_each_choice_is(came, finished):
 
 @pytest.mark.parametrize("options", [{"n": 2}, {"prompt": ["a", "b"]}])
 def test_a_cut_second_choice_is_no_answer(options):
-    call = Call("asked", [], options, api="completions" if "prompt" in options else "openai")
+    call = calling("asked", [], options, api="completions" if "prompt" in options else "openai")
     first = b"data: %s\n\ndata: %s\n\n" % (chunk(0, "a", "stop"), chunk(1, "it is c"))
     batches, error = decode([first], call)
     assert error is not None and error.code == "upstream_broke"

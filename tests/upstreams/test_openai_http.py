@@ -6,12 +6,12 @@ import socket
 import pytest
 
 from millstream.errors import MillstreamError, UpstreamError
-from millstream.events import Call
 from millstream.settings import UpstreamSettings
 from millstream.sockets import pool
 from millstream.upstreams import answers
 from millstream.upstreams.http import Client
 from millstream.upstreams.openai import OpenAI
+from tests.calling import calling
 from tests.upstreams.fake import (
     ANSWER,
     CALL,
@@ -21,6 +21,7 @@ from tests.upstreams.fake import (
     HOLD,
     LAST,
     RESET,
+    SAID,
     WAIT,
     chunk,
     event,
@@ -57,7 +58,7 @@ def test_the_request(fake):
     assert headers["content-type"] == "application/json"
     assert json.loads(body) == {
         "model": "m",
-        "messages": CALL.messages,
+        "messages": SAID,
         "temperature": 0.5,
         "stream": True,
         "stream_options": {"include_usage": True},
@@ -82,7 +83,7 @@ def test_the_environments_proxy_and_netrc_are_not_used(fake, monkeypatch, tmp_pa
 def test_half_a_character_in_the_messages_is_refused():
     upstream = OpenAI(UpstreamSettings("x", "openai", base_url="http://127.0.0.1:9"))
     with pytest.raises(MillstreamError) as caught:
-        list(upstream.stream(Call("m", [{"role": "user", "content": "\ud83d"}])))
+        list(upstream.stream(calling("m", [{"role": "user", "content": "\ud83d"}])))
     assert (caught.value.code, caught.value.param) == ("bad_field", "messages")
 
 
@@ -214,7 +215,7 @@ def test_interim_responses_leave_each_answer_to_its_own_caller(fake, monkeypatch
     server = fake(*answers)
     upstream = OpenAI(server.settings())
     for name in "ab":
-        assert text(ask(upstream, Call("m", [], caller=f"key-{name}"))) == name
+        assert text(ask(upstream, calling("m", [], caller=f"key-{name}"))) == name
         assert server.over.acquire(timeout=WAIT)
     assert server.connections == 1
 

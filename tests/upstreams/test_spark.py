@@ -9,10 +9,10 @@ import pytest
 
 from millstream.dialects.spark.request import MODELS
 from millstream.errors import RequestError, UpstreamError
-from millstream.events import Call
 from millstream.settings import Secret, SettingError, UpstreamSettings
 from millstream.upstreams import spark
 from millstream.upstreams.spark import Spark
+from tests.calling import calling
 from tests.upstreams.proxy import Proxy
 from tests.upstreams.spark_server import (
     API_KEY,
@@ -49,7 +49,7 @@ def server():
 
 
 def call(model="4.0Ultra", **options):
-    return Call(model, QUESTION, options, "me")
+    return calling(model, QUESTION, options, "me")
 
 
 def ask(one, model="4.0Ultra", **options):

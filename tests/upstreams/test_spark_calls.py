@@ -8,8 +8,9 @@ from millstream.dialects.chat.question import read
 from millstream.dialects.chat.writer import Chunks
 from millstream.dialects.spark.request import messages
 from millstream.errors import RequestError
-from millstream.events import Call, Meta
+from millstream.events import Meta
 from millstream.upstreams.spark import Spark
+from tests.calling import calling
 from tests.upstreams.spark_server import SparkServer, answer, frame
 
 WEATHER = {"name": "weather", "description": "of a city", "parameters": {"type": "object", "properties": {}}}
@@ -24,7 +25,7 @@ def ask(reply, model="4.0Ultra", **options):
     upstream = Spark(server.settings((model,)))
     echo = {"functions": True} if "functions" in options else {}
     chunks = Chunks(Meta("i", "", "", 0.0, model, api="openai", echo=echo))
-    call = Call(model, [{"role": "user", "content": "How is it in Hefei?"}], options, api="openai")
+    call = calling(model, [{"role": "user", "content": "How is it in Hefei?"}], options, api="openai")
     try:
         events = [event for batch in upstream.stream(call) for event in batch]
     finally:

@@ -7,16 +7,16 @@ import pytest
 
 from millstream.dialects.spark.reader import Frames
 from millstream.errors import UpstreamError
-from millstream.events import Call
 from millstream.settings import Secret
 from millstream.upstreams.decoder import Decoder
 from millstream.upstreams.spark import _decode
 from millstream.upstreams.spark_codes import CODES, failure
+from tests.calling import calling
 from tests.sockets.pieces import cut, receive
 from tests.upstreams.spark_server import error, fragments, frame, wire
 
 CASES = sorted((Path(__file__).parent.parent / "wire" / "spark").glob("*.jsonl"))
-CALL = Call("4.0Ultra", [{"role": "user", "content": "12345678"}])
+CALL = calling("4.0Ultra", [{"role": "user", "content": "12345678"}])
 
 
 def wanted(case):

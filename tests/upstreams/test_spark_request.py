@@ -6,9 +6,8 @@ import pytest
 
 from millstream.dialects.spark.request import MODELS, messages, parameters, uid, write
 from millstream.errors import RequestError
-from millstream.events import Call
-from millstream.upstreams.asked import question
 from millstream.upstreams.spark_signing import authorization, signature, target
+from tests.calling import calling
 
 HOST, DATE = "spark-api.xf-yun.com", "Fri, 05 May 2023 10:43:39 GMT"
 SECRET = "MjlmNzkzNmZkMDQ2OTc0ZDdmNGE2ZTZi"
@@ -56,11 +55,11 @@ def turns(*pairs):
 
 
 def said(asked):
-    return question(Call("m", asked)).messages
+    return calling("m", asked).question.messages
 
 
 def request(call, model, app):
-    return write(question(call), model, app, call.caller)
+    return write(call.question, model, app, call.caller)
 
 
 ORDERS = {
@@ -122,7 +121,7 @@ WRONG = {
 @pytest.mark.parametrize("asked", WRONG.values(), ids=WRONG)
 def test_messages_that_spark_can_not_take(asked):
     with pytest.raises(RequestError) as caught:
-        request(Call("lite", asked), MODELS["lite"], "app")
+        request(calling("lite", asked), MODELS["lite"], "app")
     assert (caught.value.code, caught.value.status, caught.value.param.split("[")[0]) == (
         "bad_field",
         400,
@@ -148,7 +147,7 @@ HELD = [
 
 @pytest.mark.parametrize(("model", "asked", "sent"), HELD)
 def test_options_are_held_to_the_models_range(model, asked, sent):
-    assert parameters(question(Call("m", [], asked)).options, MODELS[model]) == sent
+    assert parameters(calling("m", [], asked).question.options, MODELS[model]) == sent
 
 
 @pytest.mark.parametrize(
@@ -156,7 +155,7 @@ def test_options_are_held_to_the_models_range(model, asked, sent):
 )
 def test_what_spark_does_not_have_is_named(name, value):
     with pytest.raises(RequestError) as caught:
-        request(Call("lite", turns("uQ"), {name: value}), MODELS["lite"], "app")
+        request(calling("lite", turns("uQ"), {name: value}), MODELS["lite"], "app")
     assert (caught.value.code, caught.value.param) == ("bad_field", name)
     assert name in caught.value.message
 
@@ -174,7 +173,7 @@ def test_another_name_becomes_a_digest(caller):
 
 
 def test_the_whole_question():
-    call = Call("spark-x2", turns("sS", "uQ"), {"temperature": 1.5}, "team")
+    call = calling("spark-x2", turns("sS", "uQ"), {"temperature": 1.5}, "team")
     assert json.loads(request(call, MODELS["spark-x2"], "5f1c2d3e")) == {
         "header": {"app_id": "5f1c2d3e", "uid": "team"},
         "parameter": {"chat": {"domain": "spark-x", "temperature": 1.5}},
@@ -183,4 +182,4 @@ def test_the_whole_question():
 
 
 def test_nobody_has_no_uid():
-    assert json.loads(request(Call("lite", turns("uQ")), MODELS["lite"], "app"))["header"] == {"app_id": "app"}
+    assert json.loads(request(calling("lite", turns("uQ")), MODELS["lite"], "app"))["header"] == {"app_id": "app"}

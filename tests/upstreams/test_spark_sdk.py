@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from millstream.dialects.spark.request import MODELS
-from millstream.events import Call
 from millstream.upstreams.spark import Spark
+from tests.calling import calling
 from tests.upstreams.spark_server import API_SECRET, SparkServer, answer
 
 pytestmark = pytest.mark.system  # for its time, and the other programs it runs
@@ -36,7 +36,7 @@ if sys.version_info < (3, 13):  # the newest Python that its package can be inst
     def test_the_official_client_gets_what_ours_gets(model):
         server = SparkServer(answer("星火", " 🙂", "!"))
         theirs = official(server, model)
-        ours = list(Spark(server.settings((model,))).stream(Call(model, [{"role": "user", "content": "Hi 星火"}])))
+        ours = list(Spark(server.settings((model,))).stream(calling(model, [{"role": "user", "content": "Hi 星火"}])))
         server.close()
         events = [event for batch in ours for event in batch]
         assert "".join(theirs["texts"]) == "星火 🙂!"

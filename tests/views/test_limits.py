@@ -149,7 +149,7 @@ def test_no_longer_answer_is_asked_for(ask, monkeypatch, path):
     ask = ask(max_tokens=3)
     for more in ({}, {"max_tokens": 2}, {"max_tokens": 9}):
         ask.client.post(path, json={"messages": [{"role": "user", "content": "Hi"}], **more})
-    assert [call.options["max_tokens"] for call in calls] == [3, 2, 3]
+    assert [call.question.options.max_tokens for call in calls] == [3, 2, 3]
 
 
 def test_each_key_has_its_own_count(ask):

@@ -32,6 +32,8 @@ ODD = [
     2**70,
 ]
 KEYS = {
+    "openai": {"error"},
+    "completions": {"error"},
     "messages": {"type", "error", "request_id"},
     "responses": {"error"},
     "ollama": {"error"},

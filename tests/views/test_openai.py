@@ -9,8 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from millstream.dialects.chat.question import DOCUMENTED
+from millstream.dialects.completions.question import DOCUMENTED as LEGACY_DOCUMENTED
 from millstream.settings import UpstreamSettings
-from millstream.views.openai_request import _Chat, _Completion
 from millstream.wire.sse import Decoder
 from tests.upstreams.fake import ANSWER, CHUNKED, END, LAST, RESET, WAIT, Fake, chunk, event, whole
 
@@ -26,7 +27,7 @@ def frames(response):
 
 
 def part(**part):
-    return [{"role": "user", "content": [{"type": "image_url", **part}]}]
+    return [{"role": "user", "content": [{"type": "image_url"} | part]}]
 
 
 @pytest.fixture
@@ -217,7 +218,7 @@ def test_bad_input_has_its_status_and_names_the_field(client, app, path, body, s
 
 @pytest.mark.parametrize(
     ("path", "name"),
-    [(CHAT, name) for name in _Chat.__struct_fields__] + [(LEGACY, name) for name in _Completion.__struct_fields__],
+    [(CHAT, name) for name in sorted(DOCUMENTED)] + [(LEGACY, name) for name in sorted(LEGACY_DOCUMENTED)],
 )
 def test_every_known_field_has_a_type(client, path, name):
     asked = {"messages": HI} if path == CHAT else {"prompt": "x"}
@@ -240,7 +241,7 @@ JSON = st.recursive(
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    fields=st.dictionaries(st.sampled_from([*_Chat.__struct_fields__, "prompt"]) | st.text(max_size=5), JSON),
+    fields=st.dictionaries(st.sampled_from([*sorted(DOCUMENTED), "prompt"]) | st.text(max_size=5), JSON),
     path=st.sampled_from([CHAT, LEGACY]),
 )
 def test_nothing_that_is_sent_is_our_failure(client, fields, path):
@@ -262,7 +263,7 @@ def test_nothing_that_is_sent_is_our_failure(client, fields, path):
 )
 def test_bad_base64_is_named_before_anybody_is_asked(native, content, param):
     client, upstream = native()
-    response = client.post(CHAT, json={"messages": part(**content)})
+    response = client.post(CHAT, json={"messages": part(type=next(iter(content)), **content)})
     assert (response.status_code, response.json["error"]["param"]) == (400, f"messages[0].content[0].{param}")
     assert upstream.requests == []
 

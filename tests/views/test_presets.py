@@ -42,21 +42,29 @@ def test_a_preset_adds_its_prompt_model_and_parameters(client, calls, path, form
     asked = {"prompt": "Hi", "preset": "pirate"}
     assert client.post(path, **({"data": asked} if form else {"json": asked})).status_code in (200, 201)
     (call,) = calls
-    assert (call.model, call.messages) == ("demo?tokens=3", [SYSTEM, HI])
-    assert call.options == {"temperature": 0.5, "stop": ["x"]}
+    assert call.question.body == {
+        "model": "demo?tokens=3",
+        "messages": [SYSTEM, HI],
+        "temperature": 0.5,
+        "stop": ["x"],
+    }
 
 
 def test_an_event_source_names_one(client, calls):
     assert client.get("/chat?prompt=Hi&preset=pirate", headers={"Accept": "text/event-stream"}).data
-    assert calls[0].messages == [SYSTEM, HI]
+    assert calls[0].question.body["messages"] == [SYSTEM, HI]
 
 
 def test_a_request_may_change_one_that_is_not_locked(client, calls):
     own = {"system": "Be brief.", "model": "demo?tokens=2", "temperature": 1}
     client.post("/chat", json={"prompt": "Hi", "preset": "pirate", **own})
     (call,) = calls
-    assert (call.model, call.messages) == ("demo?tokens=2", [{"role": "system", "content": "Be brief."}, HI])
-    assert call.options == {"temperature": 1, "stop": ["x"]}
+    assert call.question.body == {
+        "model": "demo?tokens=2",
+        "messages": [{"role": "system", "content": "Be brief."}, HI],
+        "temperature": 1,
+        "stop": ["x"],
+    }
 
 
 @pytest.mark.parametrize(
@@ -81,7 +89,7 @@ def test_a_locked_one_can_not_be_changed(client, calls, own, param):
 def test_what_a_locked_one_says_itself_may_be_said(client, calls):
     same = {"model": "demo", "max_tokens": 9}
     assert client.post("/chat", json={"prompt": "Hi", "preset": "locked", **same}).status_code == 200
-    assert calls[0].messages == [SYSTEM, HI]
+    assert calls[0].question.body["messages"] == [SYSTEM, HI]
 
 
 @pytest.mark.parametrize("none", ["", "none"])
@@ -90,9 +98,9 @@ def test_the_default_is_for_who_names_none(with_default, calls, none):
     for asked in ({}, {"preset": "plain"}, {"preset": none}):
         client.post("/chat", json={"prompt": "Hi", **asked})
         client.post("/chat", data={"prompt": "Hi", **asked})
-    assert [call.hidden for call in calls] == [1, 1, 0, 0, 0, 0]
+    assert [call.hidden for call in calls] == [len(SECRET), len(SECRET), 0, 0, 0, 0]
     assert client.post("/v1/chat/completions", json={"messages": [HI]}).status_code == 200
-    assert calls[-1].messages == [HI]
+    assert calls[-1].question.body["messages"] == [HI]
 
 
 def test_a_locked_default_can_not_be_left_out(with_default, calls):
@@ -129,7 +137,7 @@ def test_another_preset_makes_another_question(client):
 def test_its_model_and_length_are_held_to_the_callers_limits(make_app, calls):
     client = make_app(presets=(LOCKED,), max_tokens=4, max_prompt=2).test_client()
     assert client.post("/chat", json={"prompt": "Hi", "preset": "locked"}).status_code == 200
-    assert calls[0].options == {"max_tokens": 4}
+    assert calls[0].question.options.max_tokens == 4
 
 
 JSON = [
@@ -164,9 +172,9 @@ def test_a_conversation_by_form_goes_on_with_its_preset_and_never_carries_the_pr
     assert carried["preset"] == "locked"
     page = client.post("/chat", data={**carried, "prompt": "And?"})
     assert page.status_code == 200
-    first, second = calls
-    assert first.messages[0] == second.messages[0] == SYSTEM
-    assert [message["role"] for message in second.messages] == ["system", "user", "assistant", "user"]
+    first, second = (call.question.body["messages"] for call in calls)
+    assert first[0] == second[0] == SYSTEM
+    assert [message["role"] for message in second] == ["system", "user", "assistant", "user"]
     assert "Canary" not in page.text + str(carried)
 
 

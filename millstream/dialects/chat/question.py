@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from math import inf
 from typing import Any
 
-from millstream.dialects.abilities import cannot
-from millstream.dialects.fields import Fields, Object
+from millstream.dialects.chat.chunks import text_in
+from millstream.dialects.fields import Beyond, Fields, Object
 from millstream.question import (
     Audio,
     File,
@@ -32,7 +33,7 @@ ASIDE = frozenset(
     )
 )
 # What a neutral question has words for.
-KNOWN = frozenset(
+NEUTRAL = frozenset(
     (
         *("temperature", "top_p", "top_k", "max_tokens", "max_completion_tokens", "stop", "seed"),
         *("presence_penalty", "frequency_penalty", "response_format", "reasoning_effort", "parallel_tool_calls"),
@@ -54,41 +55,75 @@ CHOICES = {"auto": "auto", "none": "none", "required": "required"}
 FORMATS = ("json_object", "json_schema")
 
 
-def read(body: Object, dialect: str = NAME) -> Question:
-    """Raises RequestError (bad_field) that names what a neutral question has no words for."""
+def read(body: Object) -> Question:
+    """Every documented field has its type, whoever is to answer. Raises RequestError (bad_field)."""
     asked = Fields(body)
-    question = Question(asked.model(), (), dialect=dialect, body=body)
-    for name, value in body.items():
-        if name not in ASIDE and name not in KNOWN and not _is_plain(name, value):
-            raise cannot(question, name)
-    offered = _tools(asked)
+    turns = asked.items("messages")
+    if not turns:
+        raise asked.wrong("messages", "has to be a list that is not empty")
+    said: list[Message] = []
+    beyond: list[str] = []
+    for turn in turns:
+        try:
+            said += _messages(turn)
+        except Beyond as error:
+            beyond.append(error.param or "messages")
+            said.append(Message("user", (Text(text_in(turn.get("content")) or ""),)))
+    return question(asked, NAME, said, beyond)
+
+
+def question(
+    asked: Fields, dialect: str, said: Iterable[Message], beyond: list[str], readers: Readers | None = None
+) -> Question:
+    """With all fields but the messages. `beyond` are those that are known to be so."""
+    found: Object = {}
+    readers = readers or READERS
+    for name, value in asked.values.items():
+        try:
+            if name in readers and value is not None:
+                found[name] = readers[name](asked, name)
+        except Beyond as error:
+            beyond.append(error.param or name)
+        else:
+            if name not in ASIDE and name not in NEUTRAL and not _is_plain(name, value):
+                beyond.append(name)
+    use = found.get
+    tools = use("tools", ()) + use("functions", ())
+    whole = {name: value for name, value in found.items() if isinstance(asked.values[name], float)}
+    most = use("max_completion_tokens")
     return Question(
-        question.model,
-        tuple(message for turn in asked.items("messages") for message in _messages(turn)),
-        options(asked),
-        offered,
-        _choice(asked) if offered else ToolChoice(),
-        bool(asked.flag("stream")),
+        asked.model(),
+        tuple(said),
+        Options(
+            temperature=use("temperature"),
+            top_p=use("top_p"),
+            top_k=use("top_k"),
+            max_tokens=use("max_tokens") if most is None else most,
+            stop=use("stop", ()),
+            seed=use("seed"),
+            presence_penalty=use("presence_penalty"),
+            frequency_penalty=use("frequency_penalty"),
+            shape=use("response_format"),
+            effort=use("reasoning_effort") or None,
+            parallel=use("parallel_tool_calls"),
+        ),
+        tools,
+        (use("tool_choice") or use("function_call") or ToolChoice()) if tools else ToolChoice(),
+        bool(use("stream")),
         dialect,
-        body,
+        {**asked.values, **whole},  # 5 for 5.0
+        tuple(beyond),
     )
 
 
-def options(asked: Fields) -> Options:
-    most = asked.whole("max_completion_tokens")
-    return Options(
-        temperature=asked.number("temperature", 0),
-        top_p=asked.number("top_p", 0, 1),
-        top_k=asked.whole("top_k"),
-        max_tokens=asked.whole("max_tokens") if most is None else most,
-        stop=asked.texts("stop"),
-        seed=asked.whole("seed", -(2**63)),
-        presence_penalty=asked.number("presence_penalty"),
-        frequency_penalty=asked.number("frequency_penalty"),
-        shape=_shape(asked),
-        effort=asked.text("reasoning_effort", "") or None,
-        parallel=asked.flag("parallel_tool_calls"),
-    )
+def offers_functions(question: Question) -> bool:
+    """Whether the answer's calls are to be written in the words before `tools`."""
+    return bool(question.body.get("functions")) and not question.body.get("tools")
+
+
+def wants_usage(question: Question) -> bool:
+    """Whether the stream is to end with a chunk for it."""
+    return bool((question.body.get("stream_options") or {}).get("include_usage"))
 
 
 def _is_plain(name: str, value: Any) -> bool:
@@ -135,7 +170,7 @@ def _part(part: Fields) -> Part:
     if kind == "input_audio":
         audio = _inner(part, kind)
         return Audio(audio.base64("data"), audio.text("format", "wav"))
-    raise part.wrong("type", f"is {kind[:40]!r}, which can't be had here")
+    raise part.beyond("type", f"is {kind[:40]!r}, which can't be had here")
 
 
 def _inner(part: Fields, name: str) -> Fields:
@@ -153,12 +188,13 @@ def _call(call: Fields) -> ToolCall:
     return ToolCall(call.text("id", ""), function.text("name"), function.text("arguments", ""))
 
 
-def _tools(asked: Fields) -> tuple[Tool, ...]:
-    """Also `functions`, the word before `tools`."""
-    return (
-        *(_tool(tool) for tool in asked.items("tools")),
-        *(_function(function) for function in asked.items("functions")),
-    )
+def _tools(asked: Fields, name: str) -> tuple[Tool, ...]:
+    return tuple(_tool(tool) for tool in asked.items(name))
+
+
+def _functions(asked: Fields, name: str) -> tuple[Tool, ...]:
+    """The word before `tools`."""
+    return tuple(_function(function) for function in asked.items(name))
 
 
 def _tool(tool: Fields) -> Tool:
@@ -168,7 +204,7 @@ def _tool(tool: Fields) -> Tool:
         grammar = custom.plain("format")
         return Tool(custom.text("name"), custom.text("description", ""), custom=True, grammar=grammar)
     if kind != "function":
-        raise tool.wrong("type", f"is {kind[:40]!r}; it has to be function")
+        raise tool.beyond("type", f"is {kind[:40]!r}; it has to be function")
     return _function(_inner(tool, kind))
 
 
@@ -177,33 +213,68 @@ def _function(function: Fields) -> Tool:
     return Tool(function.text("name"), function.text("description", ""), parameters, strict)
 
 
-def _choice(asked: Fields) -> ToolChoice:
-    field = "tool_choice" if asked.get("tool_choice") is not None else "function_call"
+def _choice(asked: Fields, field: str) -> ToolChoice:
     said = asked.get(field)
-    if said is None:
-        return ToolChoice()
     if isinstance(said, str):
         if said not in CHOICES:
-            raise asked.wrong(field, f"has to be one of {', '.join(CHOICES)}, or name a function")
+            raise asked.beyond(field, f"has to be one of {', '.join(CHOICES)}, or name a function")
         return ToolChoice(CHOICES[said])  # type: ignore[arg-type]
-    chosen = asked.object(field)
-    assert chosen is not None
+    chosen = Fields(said, field)
     function = chosen.object("function") or chosen.object("custom") or chosen
+    if not isinstance(function.get("name"), str):
+        raise asked.beyond(field, "names no function")
     return ToolChoice("tool", function.text("name"))
 
 
-def _shape(asked: Fields) -> Shape | None:
-    wanted = asked.object("response_format")
-    if wanted is None or (kind := wanted.text("type")) == "text":
+def _shape(asked: Fields, name: str) -> Shape | None:
+    wanted = _inner(asked, name)
+    kind = wanted.text("type")
+    if kind == "text":
         return None
     if kind == "json_object":
         return Shape("json_object")
     if kind != "json_schema":
-        raise wanted.wrong("type", f"has to be one of text, {', '.join(FORMATS)}")
+        raise wanted.beyond("type", f"has to be one of text, {', '.join(FORMATS)}")
     schema = _inner(wanted, kind)
     return Shape("json_schema", schema.plain("schema"), schema.text("name", ""), schema.flag("strict"))
 
 
-def offers_functions(body: Mapping[str, Any]) -> bool:
-    """Whether the answer's calls are to be written in the words before `tools`."""
-    return bool(body.get("functions")) and not body.get("tools")
+def _stream_options(asked: Fields, name: str) -> None:
+    _inner(asked, name).flag("include_usage")
+
+
+def _bias(asked: Fields, name: str) -> None:
+    bias = _inner(asked, name)
+    for token in bias.values:
+        bias.number(token, -inf, inf)
+
+
+def _list(asked: Fields, name: str) -> None:
+    if not isinstance(asked.get(name), list):
+        raise asked.wrong(name, "has to be a list")
+    asked.texts(name)
+
+
+Readers = Mapping[str, Callable[[Fields, str], Any]]
+
+# The types of the fields that the API documents. null stands for a field left out.
+READERS: Readers = {
+    **dict.fromkeys(("stream", "logprobs", "parallel_tool_calls", "store"), Fields.flag),
+    **dict.fromkeys(("n", "max_tokens", "max_completion_tokens", "top_k", "top_logprobs"), Fields.whole),
+    **dict.fromkeys(("presence_penalty", "frequency_penalty"), Fields.number),
+    **dict.fromkeys(("user", "safety_identifier", "prompt_cache_key"), Fields.text),
+    **dict.fromkeys(("reasoning_effort", "verbosity", "service_tier"), Fields.text),
+    **dict.fromkeys(("audio", "prediction", "web_search_options", "metadata"), Fields.object),
+    **dict.fromkeys(("tool_choice", "function_call"), _choice),
+    "temperature": lambda asked, name: asked.number(name, 0),
+    "top_p": lambda asked, name: asked.number(name, 0, 1),
+    "seed": lambda asked, name: asked.whole(name, -(2**63)),
+    "stop": Fields.texts,
+    "modalities": _list,
+    "logit_bias": _bias,
+    "stream_options": _stream_options,
+    "response_format": _shape,
+    "tools": _tools,
+    "functions": _functions,
+}
+DOCUMENTED = frozenset((*READERS, "model", "messages"))

@@ -8,12 +8,14 @@ from typing import Any
 
 from millstream.dialects.abilities import Abilities, check
 from millstream.dialects.blocks import loads
+from millstream.dialects.chat.question import NAME
 from millstream.formats.objects import to_json
 from millstream.question import Audio, File, Image, Message, Options, Part, Question, Result, Text, Tool, ToolCall
 
 Object = dict[str, Any]
 
 SYSTEM = "system"
+LENGTHS = ("max_tokens", "max_completion_tokens")
 
 # What a free text becomes where the upstream knows functions alone, and its schema.
 INPUT = "input"
@@ -27,8 +29,17 @@ EFFORTS = ((8192, "high"), (2048, "medium"), (0, "low"))
 
 def write(question: Question) -> Object:
     """Every field but model and stream. Raises RequestError (bad_field)."""
+    if question.dialect == NAME:
+        return as_it_came(question)
     check(question, ABILITIES)
     return {"messages": messages(question), **options(question)}
+
+
+def as_it_came(question: Question) -> Object:
+    """The client's own body; the length where it has none."""
+    body = {name: value for name, value in question.body.items() if name not in ("model", "stream")}
+    most = question.options.max_tokens
+    return body if most is None or any(name in body for name in LENGTHS) else {**body, "max_tokens": most}
 
 
 def messages(question: Question) -> list[Object]:

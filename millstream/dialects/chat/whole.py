@@ -13,10 +13,9 @@ from typing import Any
 import msgspec
 
 from millstream.dialects.chat.choices import objects
-from millstream.dialects.chat.writer import tokens
-from millstream.events import Api, End, Meta
+from millstream.dialects.chat.writer import Chunks, tokens
+from millstream.events import End, Event, Meta
 
-WHOLE: dict[Api, str] = {"openai": "chat.completion", "completions": "text_completion"}
 # What names a thing is not continued, however often it is said.
 NAMES = ("role", "id", "type", "name")
 GROWING = ("text", "reasoning", "reasoning_content", "logprobs")  # of what lies in a choice itself
@@ -24,7 +23,17 @@ INSTEAD = ("tool_calls", "function_call", "refusal", "audio")  # what an answer 
 PADDING = "obfuscation"  # OpenAI's random characters against who measures the length of frames
 
 
-def assemble(frames: Iterable[bytes], meta: Meta, end: End) -> dict[str, Any]:
+def whole(meta: Meta, events: Iterable[Event], chat: bool = True) -> dict[str, Any]:
+    """The answer of a log: its last event is `done`."""
+    chunks, end = Chunks(meta, chat), End(meta.model, "")
+    frames: list[bytes] = []
+    for event in events:
+        frames += chunks.of(event)
+        end = event.end or end
+    return assemble(frames, meta, end, chat)
+
+
+def assemble(frames: Iterable[bytes], meta: Meta, end: End, chat: bool = True) -> dict[str, Any]:
     """One object out of all frames of an answer. What no frame says is taken from `meta` and `end`."""
     chunks = [_object(frame) for frame in frames]
     choices = _by_index(chain.from_iterable(map(_choices, chunks)))
@@ -38,8 +47,8 @@ def assemble(frames: Iterable[bytes], meta: Meta, end: End) -> dict[str, Any]:
     return {
         **said,
         **{name: value for name, value in ours.items() if value is not None and not said.get(name)},
-        "object": WHOLE[meta.api],
-        "choices": [_choice(index, pieces, meta.api, end) for index, pieces in sorted(choices.items())],
+        "object": "chat.completion" if chat else "text_completion",
+        "choices": [_choice(index, pieces, chat, end) for index, pieces in sorted(choices.items())],
     }
 
 
@@ -54,12 +63,12 @@ def _texts(value: Any, name: str) -> Iterator[str]:
             yield from _texts(item, name)
 
 
-def _choice(index: int, pieces: list[dict[str, Any]], api: Api, end: End) -> dict[str, Any]:
+def _choice(index: int, pieces: list[dict[str, Any]], chat: bool, end: End) -> dict[str, Any]:
     choice = {"index": index, **_last_said(pieces, omit=("index", "delta", "message", *GROWING))}
     for name in GROWING:
         if any(name in piece for piece in pieces):
             choice[name] = _join([piece.get(name) for piece in pieces], name)
-    if api == "openai":
+    if chat:
         deltas = objects([piece.get("delta") for piece in pieces])
         choice["message"] = _message(_join([_in_texts(delta) for delta in deltas]) or {})
     choice["finish_reason"] = choice.get("finish_reason") or end.finish_reason

@@ -11,15 +11,16 @@ from millstream.events import Event, Meta, Piece, Usage
 from millstream.formats import Abort
 from millstream.formats.objects import ending, one_line, to_json
 
-FUNCTIONS = "functions"  # in Meta.echo: the question offered them, in the words before `tools`
+# In Meta.echo: the question offered them, in the words before `tools`; it wants the chunk for the usage.
+FUNCTIONS, USAGE = "functions", "usage"
 
 
 class Chunks:
     """One answer's. The upstream's own chunks where it gave some, else chunks made of what was said: the first one
     names the role, the last ones have the finish_reason and, with no choices, the usage."""
 
-    def __init__(self, meta: Meta) -> None:
-        self._chat = meta.api != "completions"
+    def __init__(self, meta: Meta, chat: bool = True) -> None:
+        self._chat = chat
         self._functions = FUNCTIONS in meta.echo
         self._passing = False
         self._begun = not self._chat
@@ -86,19 +87,16 @@ class Chunks:
 
 
 class Writer:
-    """The event stream. It ends with [DONE], or after a failure with the error and nothing else.
-
-    `usage`: the client asked for the chunk that has a usage and no choices.
-    """
+    """The event stream. It ends with [DONE], or after a failure with the error and nothing else."""
 
     NAME: ClassVar[str] = "openai"
     MEDIA_TYPE: ClassVar[str] = "text/event-stream"
     CONTENT_TYPE: ClassVar[str] = "text/event-stream; charset=utf-8"
     HEARTBEAT: ClassVar[bytes] = b": ping\n"
 
-    def __init__(self, meta: Meta, usage: bool) -> None:
-        self._chunks = Chunks(meta)
-        self._usage = usage
+    def __init__(self, meta: Meta, chat: bool = True) -> None:
+        self._chunks = Chunks(meta, chat)
+        self._usage = USAGE in meta.echo  # the chunk that has no choices
 
     def opening(self) -> bytes:
         return b""

@@ -6,20 +6,37 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from millstream.dialects.abilities import cannot
 from millstream.dialects.chat import question as chat
+from millstream.dialects.fields import Fields, Object
 from millstream.question import Message, Question, Text
-
-Object = dict[str, Any]
 
 NAME = "completions"
 
+READERS: chat.Readers = {
+    **chat.READERS,
+    "echo": Fields.flag,
+    "suffix": Fields.text,
+    **dict.fromkeys(("best_of", "logprobs"), Fields.whole),
+}
+DOCUMENTED = frozenset((*READERS, "model", "prompt"))
+
 
 def read(body: Object) -> Question:
-    """Raises RequestError (bad_field): a dialect of messages has no words for several prompts, or for tokens."""
-    asked = Question(str(body.get("model") or ""), (), dialect=NAME, body=body)
+    """A dialect of messages has no words for several prompts, or for tokens. Raises RequestError (bad_field)."""
+    asked = Fields(body)
     said = body.get("prompt")
-    texts = said if isinstance(said, list) else [said]
-    if len(texts) != 1 or not isinstance(texts[0], str):
-        raise cannot(asked, "prompt")
-    return replace(chat.read(body, NAME), messages=(Message("user", (Text(texts[0]),)),))
+    prompts = [said] if isinstance(said, str) else said
+    if not isinstance(prompts, list | None) or not all(map(_is_prompt, prompts or ())):
+        raise asked.wrong("prompt", "has to be a text, a list of texts, or of tokens")
+    if not prompts:
+        raise asked.wrong("prompt", "is missing: there is nothing to complete")
+    texts = [one for one in prompts if isinstance(one, str)]
+    messages = [Message("user", (Text(text),)) for text in texts]
+    beyond = [] if len(prompts) == len(texts) == 1 else ["prompt"]
+    return replace(chat.question(asked, NAME, messages, beyond, READERS), bare=True)
+
+
+def _is_prompt(item: Any) -> bool:
+    if isinstance(item, list):
+        return all(isinstance(token, int) and not isinstance(token, bool) for token in item)
+    return isinstance(item, str | int) and not isinstance(item, bool)

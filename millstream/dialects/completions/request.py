@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from millstream.dialects.abilities import Abilities, check
+from millstream.dialects.chat.request import as_it_came
+from millstream.dialects.completions.question import NAME
 from millstream.question import Question
 
 Object = dict[str, Any]
@@ -17,6 +19,8 @@ MOST_STOPS = 4  # that the API takes
 
 def write(question: Question, max_tokens: int) -> Object:
     """Every field but model and stream."""
+    if question.dialect == NAME:
+        return as_it_came(question)
     check(question, ABILITIES)
     use = question.options
     asked: Object = {

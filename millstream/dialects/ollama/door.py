@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from millstream.dialects import Dialect
+from millstream.dialects import Dialect, of_blocks
 from millstream.dialects.ollama.answer import Writer, settled, whole
 from millstream.dialects.ollama.failure import refuse
 from millstream.dialects.ollama.models import aliases
@@ -17,7 +17,7 @@ OLLAMA = Dialect(
     under=("/api",),
     read=read,
     write=Writer,
-    whole=whole,
+    whole=of_blocks(whole),
     refuse=refuse,
     at_once=lambda body, now: settled(CHAT, body, now),
     aliases=aliases,

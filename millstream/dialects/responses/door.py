@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from millstream.dialects import Dialect
+from millstream.dialects import Dialect, of_blocks
 from millstream.dialects.chat.failure import refuse
 from millstream.dialects.responses.answer import Writer, response, whole
 from millstream.dialects.responses.memory import expand, kept
@@ -14,7 +14,7 @@ RESPONSES = Dialect(
     under=("/v1/responses",),
     read=read,
     write=Writer,
-    whole=whole,
+    whole=of_blocks(whole),
     refuse=refuse,
     expand=expand,
     echo=echo,

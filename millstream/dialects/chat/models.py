@@ -1,0 +1,20 @@
+"""The list of models as OpenAI's APIs have it: https://platform.openai.com/docs/api-reference/models"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from millstream.dialects.models import Model
+
+
+def model(name: str, owner: str, listed: Model | None) -> dict[str, Any]:
+    """With what it can, where its upstream's list says so. When a model was made is not known: 0."""
+    found: dict[str, Any] = {"id": name, "object": "model", "created": 0, "owned_by": owner}
+    can = {"tools": listed.tools, "vision": listed.vision} if listed else {}
+    known = {what: value for what, value in can.items() if value is not None}
+    return found | ({"capabilities": known} if known else {})
+
+
+def models(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    return {"object": "list", "data": found}
