@@ -20,7 +20,7 @@ BLOCKS = [
 
 @pytest.fixture(scope="module")
 def server():
-    with Server(upstreams={}, workers=2) as server:
+    with Server(upstreams={}, workers=2, max_tokens=50) as server:  # a small model rambles
         yield server
 
 

@@ -23,7 +23,7 @@ NODE = ROOT / "tests/node"
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with Server(upstreams={}) as server:
+    with Server(upstreams={}, max_tokens=50) as server:  # a small model rambles
         yield server
 
 
