@@ -85,80 +85,95 @@ class Settings:
     )
     store: str = _setting(
         "file:{state}/streams",
-        "where streams are kept: `memory:`, `file:DIR`, `redis://…`; `REDIS_URL` if that is set",
+        "where answers are kept: `memory:`, `file:DIR`, `redis://…`; `REDIS_URL` if that is set",
         secret=True,
     )
-    ttl: float = _setting(600.0, "how long an ended stream can still be read", "s", 1)
-    grace: float = _setting(15.0, "how long a stream goes on when nobody follows it any more", "s", 0)
-    grace_new: float = _setting(60.0, "how long a stream waits for its first follower", "s", 0)
-    keep: bool = _setting(True, "whether `keep` lets an answer go on to its end though nobody follows; also per key")
-    heartbeat: float = _setting(15.0, "silence after which a heartbeat is sent", "s", 0.1)
-    retry: int = _setting(2000, "what EventSource clients are told to wait before they reconnect, ±25 %", "ms", 0)
-    status_wait: float = _setting(2.0, "how long a POST waits for the upstream's status before its own", "s", 0)
-    poll_max: float = _setting(25.0, "the longest wait that a long poll may ask for", "s", 0)
-    connect: float = _setting(5.0, "the limit for connecting to an upstream; also per upstream", "s", 0.01)
-    first_token: float = _setting(120.0, "the limit for an upstream's first event; also per upstream", "s", 0.01)
-    silence: float = _setting(60.0, "the limit between two events of an upstream; also per upstream", "s", 0.01)
-    total: float = _setting(900.0, "the limit for a whole answer; also per upstream", "s", 0.01)
-    slow_follower: float = _setting(60.0, "a client that takes no byte for so long is cut; it can resume", "s", 0.1)
-    sndbuf: int = _setting(16384, "send buffer of a client's socket: what a slow client costs", "bytes", 2048)
-    max_streams: int = _setting(5000, "running streams a worker takes before it answers 503", "", 1)
-    max_answer: int = _setting(64 << 20, "largest answer; a longer one is ended as failed", "bytes", 1)
+    ttl: float = _setting(600.0, "how long an answer can be read after its end", "s", 1)
+    grace: float = _setting(15.0, "how long an answer continues after its last client has left", "s", 0)
+    grace_new: float = _setting(60.0, "how long an answer waits for its first client", "s", 0)
+    keep: bool = _setting(
+        True, "allow requests to set `keep`: the answer then continues to its end without a client; also per key"
+    )
+    heartbeat: float = _setting(15.0, "send a heartbeat after this much silence", "s", 0.1)
+    retry: int = _setting(2000, "how long EventSource clients wait before they reconnect, ±25 %", "ms", 0)
+    status_wait: float = _setting(
+        2.0, "how long a POST waits for the upstream's status before it sends its own", "s", 0
+    )
+    poll_max: float = _setting(25.0, "longest `wait` of a long poll", "s", 0)
+    connect: float = _setting(5.0, "timeout for connecting to an upstream; also per upstream", "s", 0.01)
+    first_token: float = _setting(120.0, "timeout for an upstream's first event; also per upstream", "s", 0.01)
+    silence: float = _setting(60.0, "timeout between two events of an upstream; also per upstream", "s", 0.01)
+    total: float = _setting(900.0, "timeout for a whole answer; also per upstream", "s", 0.01)
+    slow_follower: float = _setting(
+        60.0, "disconnect a client that accepts no byte for this long; it can resume", "s", 0.1
+    )
+    sndbuf: int = _setting(
+        16384, "send buffer of a client's socket, which is what a slow client costs", "bytes", 2048
+    )
+    max_streams: int = _setting(5000, "running answers of one worker; more get 503", "", 1)
+    max_answer: int = _setting(64 << 20, "largest answer; a larger one ends with an error", "bytes", 1)
     store_size: int = _setting(
         4 << 30,
-        "what all logs may take together: then those that ended first go, then 503; 0: what the disk has",
+        "disk space for all answers; beyond it the oldest ended ones are erased, then new ones get 503; 0: unlimited",
         "bytes",
         0,
     )
     max_body: int = _setting(1 << 20, "largest form or text sent to /chat and /streams", "bytes", 1)
-    max_body_v1: int = _setting(20 << 20, "largest request body in JSON, where images come within it", "bytes", 1)
-    body_timeout: float = _setting(10.0, "the limit for receiving a request body, for each MiB of it", "s", 0.1)
-    graceful_timeout: int = _setting(120, "how long a worker that is told to leave stays for its streams", "s", 1)
-    drain_margin: int = _setting(5, "so long before that limit running streams are ended as interrupted", "s", 0)
-    hosts: tuple[str, ...] = _setting(
-        ("localhost", "127.0.0.1", "[::1]"), "the names (Host) it answers to, while it is not open"
+    max_body_v1: int = _setting(20 << 20, "largest request body in JSON, which may contain pictures", "bytes", 1)
+    body_timeout: float = _setting(10.0, "timeout for receiving a request body, for each MiB", "s", 0.1)
+    graceful_timeout: int = _setting(
+        120, "how long a worker that was told to stop waits for its running answers", "s", 1
     )
-    open: bool = _setting(False, "serve everybody who can reach the server, while there are no access keys")
-    trusted_proxies: int = _setting(0, "how many proxies in front are believed (X-Forwarded-…)", "", 0)
-    cors: tuple[str, ...] = _setting((), "sites whose pages may ask: `https://app.example`; none by default")
+    drain_margin: int = _setting(
+        5, "how long before `graceful_timeout` running answers are ended as `interrupted`", "s", 0
+    )
+    hosts: tuple[str, ...] = _setting(
+        ("localhost", "127.0.0.1", "[::1]"),
+        "host names that are answered while there are no access keys and `open` is off",
+    )
+    open: bool = _setting(False, "without access keys, serve everybody who can reach the server")
+    trusted_proxies: int = _setting(0, "how many proxies in front to trust (X-Forwarded-…)", "", 0)
+    cors: tuple[str, ...] = _setting(
+        (), "other sites whose pages may ask, such as `https://app.example`; none by default"
+    )
     session_secret: Secret = _setting(  # noqa: RUF009 — a Secret doesn't change
         Secret("file:{state}/session-secret"),
-        "what log-ins are signed with: `file:FILE`, which is made; for several machines a text of your own",
+        "secret that signs log-ins: `file:FILE`, which is created; on several machines the same text on each",
     )
     session: float = _setting(604800.0, "how long a log-in lasts", "s", 60)
-    login_attempts: int = _setting(10, "log-ins a minute that one address may try", "", 1)
-    model: str = _setting("", "the model that answers when a request names none; the first one configured by default")
-    local_model: str = _setting("", "path of a GGUF file for the local model; the packaged SmolLM2 by default")
+    login_attempts: int = _setting(10, "log-in attempts per minute of one address", "", 1)
+    model: str = _setting("", "default model of requests that name none; by default the first one configured")
+    local_model: str = _setting("", "path of a GGUF file for the local model; by default the packaged SmolLM2")
     limits_store: str = _setting(
         "sqlite:{state}/limits.db",
         "where limits are counted: `sqlite:FILE`, `redis://…`; `REDIS_URL` if that is set",
         secret=True,
     )
-    requests_per_minute: int = _setting(
-        0, "answers that a key may begin in a minute; also per key; 0: any number", "", 0
+    requests_per_minute: int = _setting(0, "answers per minute of each key; also per key; 0: unlimited", "", 0)
+    requests_per_minute_address: int = _setting(0, "answers per minute of each client address; 0: unlimited", "", 0)
+    streams: int = _setting(0, "answers of each key that run at the same time; also per key; 0: unlimited", "", 0)
+    streams_total: int = _setting(
+        0, "answers of all keys that run at the same time; more get 503; 0: unlimited", "", 0
     )
-    requests_per_minute_address: int = _setting(0, "the same for each client's address", "", 0)
-    streams: int = _setting(0, "answers of a key that may run at the same time; also per key; 0: any number", "", 0)
-    streams_total: int = _setting(0, "the same for all keys together, over all workers: then 503", "", 0)
-    tokens_per_day: int = _setting(0, "tokens that a key may use up in a day; also per key; 0: any number", "", 0)
+    tokens_per_day: int = _setting(0, "tokens per day of each key; also per key; 0: unlimited", "", 0)
     budget: str = _setting(
         "",
-        "what a key may cost in a day, week or month, in `currency`: `10/month`; also per key",
+        "cost of each key in a day, week or month, in `currency`: `10/month`; also per key",
         check=as_budget,
     )
-    budget_total: str = _setting("", "the same for all keys together", check=as_budget)
+    budget_total: str = _setting("", "cost of all keys together in a day, week or month", check=as_budget)
     max_prompt: int = _setting(
-        0, "longest question with its conversation; also per key; 0: `max_body`", "characters", 0
+        0, "longest question with its conversation; also per key; 0: limited by `max_body`", "characters", 0
     )
-    max_tokens: int = _setting(0, "longest answer; also per key; 0: as long as the model likes", "tokens", 0)
+    max_tokens: int = _setting(0, "longest answer; also per key; 0: unlimited", "tokens", 0)
     database: str = _setting(
         "sqlite:///{state}/usage.db", "where the ledger is kept; also `DATABASE_URL`", check=unshown, secret=True
     )
-    currency: str = _setting("USD", "what the prices are in", check=currency)
-    log: str = _setting("json", "a line for each request: `json`, or `text` for people", check=one_of("json", "text"))
+    currency: str = _setting("USD", "currency of the prices", check=currency)
+    log: str = _setting("json", "format of the log: `json`, or `text` for people", check=one_of("json", "text"))
     log_level: str = _setting(
         "info",
-        "the least that is logged: `debug` (files, too), `info` (a line for each request), `warning`, `error`",
+        "lowest level that is logged: `debug` (files of the page, too), `info` (each request), `warning`, `error`",
         check=one_of(*LEVELS),
     )
     # Tables of the file: what has a name of its own.

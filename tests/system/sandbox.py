@@ -52,28 +52,45 @@ exec env -i PATH=/usr/bin:/bin $(cat {environment} || true) \
 """
 
 
+def parts(text: str) -> tuple[dict[str, str], list[str]]:
+    """A unit's words for the scripts above, and what root runs before its start."""
+    unit = dict(re.findall(r"^(\w+)=(.*)$", text, re.M))
+    assert (unit["ProtectSystem"], unit["ProtectHome"], unit["PrivateTmp"]) == ("strict", "yes", "yes")
+    assert (unit["NoNewPrivileges"], unit["CapabilityBoundingSet"]) == ("yes", "")
+    assert unit["ExecReload"] == "/bin/kill -HUP $MAINPID"
+    pre = re.findall(r"^ExecStartPre=\+(.*)$", text, re.M)
+    pre += [f"{line} || true" for line in re.findall(r"^ExecStartPre=-\+(.*)$", text, re.M)]
+    return {
+        "user": unit["User"],
+        "state": unit["StateDirectory"],
+        "state_mode": unit["StateDirectoryMode"],
+        "configuration": unit["ConfigurationDirectory"],
+        "configuration_mode": unit["ConfigurationDirectoryMode"],
+        "folder": unit["WorkingDirectory"],
+        "umask": unit["UMask"],
+        "environment": unit["EnvironmentFile"].removeprefix("-"),
+        "start": unit["ExecStart"],
+    }, pre
+
+
+def as_started(text: str) -> str:
+    """A script that makes the unit's folders and becomes the unit."""
+    words, pre = parts(text)
+    return "\n".join(
+        [
+            "install -d -m {state_mode} -o {user} -g {user} /var/lib/{state}".format(**words),
+            *pre,
+            f"exec unshare --mount --propagation private sh -c {quote(INNER.format(**words))}",
+        ]
+    )
+
+
 class Sandbox:
     """`with Sandbox(text_of_the_unit, project) as unit:` runs it. `project` stands at /srv/millstream; `before` is a
     shell script of the operator's. Needs root."""
 
     def __init__(self, text: str, project: Path, before: str = "") -> None:
-        unit = dict(re.findall(r"^(\w+)=(.*)$", text, re.M))
-        assert (unit["ProtectSystem"], unit["ProtectHome"], unit["PrivateTmp"]) == ("strict", "yes", "yes")
-        assert (unit["NoNewPrivileges"], unit["CapabilityBoundingSet"]) == ("yes", "")
-        assert unit["ExecReload"] == "/bin/kill -HUP $MAINPID"
-        pre = re.findall(r"^ExecStartPre=\+(.*)$", text, re.M)
-        pre += [f"{line} || true" for line in re.findall(r"^ExecStartPre=-\+(.*)$", text, re.M)]
-        words = {
-            "user": unit["User"],
-            "state": unit["StateDirectory"],
-            "state_mode": unit["StateDirectoryMode"],
-            "configuration": unit["ConfigurationDirectory"],
-            "configuration_mode": unit["ConfigurationDirectoryMode"],
-            "folder": unit["WorkingDirectory"],
-            "umask": unit["UMask"],
-            "environment": unit["EnvironmentFile"].removeprefix("-"),
-            "start": unit["ExecStart"],
-        }
+        words, pre = parts(text)
         room = tempfile.mkdtemp(prefix="millstream-unit-")
         inner = quote(INNER.format(**words))
         self._script = OUTER.format(
