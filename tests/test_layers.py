@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -22,3 +23,27 @@ def test_imports_point_down() -> None:
 @pytest.mark.parametrize("path", [*ROOT.glob("*.py"), *PACKAGE], ids=str)
 def test_no_file_outgrows_its_idea(path: Path) -> None:
     assert len(path.read_text("utf-8").splitlines()) <= LONGEST
+
+
+def test_one_prompts_way_opens_the_files_that_are_listed() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
+    count, listed = re.search(r"open these (\d+) files:\n\n((?:\d+\. .*\n)+)", text).groups()
+    found, folder = [], Path()
+    for name in re.findall(r"`([\w/]+\.py)`", listed):
+        folder = Path(name).parent if "/" in name or name == "responses.py" else folder
+        found.append(ROOT / "millstream" / folder / Path(name).name)
+    assert [path for path in found if not path.is_file()] == []
+    assert len(set(found)) == int(count) <= 30
+
+
+# As they are written, since we have parts of these names ourselves.
+PRIVATE = (', "_sock"', "_socket._sock", "do_read", "handle_hup", "._buckets")
+
+
+@pytest.mark.parametrize("private", PRIVATE)
+def test_each_private_part_of_others_is_used_in_the_one_file_that_is_listed(private: str) -> None:
+    table = (ROOT / "ARCHITECTURE.md").read_text("utf-8").partition("## Private parts of others")[2].split("## ")[0]
+    name = re.findall(r"\w+", private)[-1]
+    (listed,) = {re.findall(r"`([^`]+)`", row)[-1] for row in table.splitlines() if name in row}
+    used = {path for path in [*ROOT.glob("*.py"), *PACKAGE] if private in path.read_text("utf-8")}
+    assert {str(path.relative_to(ROOT)).removeprefix("millstream/") for path in used} == {listed}

@@ -11,6 +11,8 @@ from typing import Any
 
 from gevent.server import StreamServer
 
+from millstream.sockets.client import shut
+
 NO_MORE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 PAUSE = 0.1  # s before the next try
 AT_ONCE = 10  # idle connections that go before it
@@ -51,8 +53,7 @@ class Idle:
         """Ends the connection that has been idle longest, if there is one."""
         for connection in self._idle:
             del self._idle[connection]
-            with suppress(OSError):
-                getattr(connection, "_sock", connection).shutdown(socket.SHUT_RDWR)
+            shut(connection)
             return
 
 

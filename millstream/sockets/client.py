@@ -121,9 +121,7 @@ class Client:
     def cut(self) -> None:
         """Ends the connection under a write that does not come to an end."""
         if self._socket is not None:
-            # Not by gevent's own shutdown: the write that waits would fail with an error that gunicorn logs.
-            with suppress(OSError):
-                getattr(self._socket, "_sock", self._socket).shutdown(socket.SHUT_RDWR)
+            shut(self._socket)
 
     def abort(self) -> None:
         """Breaks the response off so that nobody can take it for complete. Blocks until the last bytes are out.
@@ -143,6 +141,13 @@ class Client:
         with suppress(OSError):
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         return None
+
+
+def shut(sock: Any) -> None:
+    """Ends a connection, whoever waits for it. Not by gevent's own shutdown: a write that waits would fail with an
+    error that gunicorn logs."""
+    with suppress(OSError):
+        getattr(sock, "_sock", sock).shutdown(socket.SHUT_RDWR)
 
 
 def limit_stall(sock: socket.socket, seconds: float) -> None:
