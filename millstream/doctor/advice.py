@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-PROXIES = {"nginx": "nginx", "apache": "Apache", "caddy": "Caddy", "haproxy": "HAProxy", "cloudflare": "Cloudflare"}
+# Of several that a response names the first: Passenger is within nginx or Apache.
+PROXIES = {"passenger": "Passenger", "nginx": "nginx", "apache": "Apache", "caddy": "Caddy", "haproxy": "HAProxy",
+           "cloudflare": "Cloudflare"}  # fmt: skip
 
 _FLOW = {
+    "passenger": "PassengerBufferResponse off\n# in nginx: passenger_buffer_response off;",
     "nginx": "proxy_buffering off;\nproxy_cache off;",
     "apache": "ProxyPass / http://127.0.0.1:8000/ flushpackets=on",
     "caddy": "reverse_proxy 127.0.0.1:8000 {\n    flush_interval -1\n}",

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from millstream.doctor.advice import PROXIES
 from millstream.doctor.probe import ECHO, Probe, named
 from millstream.formats.json import Json
 from millstream.formats.table import FORMATS
@@ -51,8 +52,9 @@ def _which(those: list[Probe], probes: Sequence[Probe]) -> str:
 
 def server_of(probes: Iterable[Probe]) -> str:
     """The proxy's kind as its headers tell it, "" if they don't."""
-    told = " ".join(f"{probe.headers.get('server', '')} {probe.headers.get('via', '')}" for probe in probes).lower()
-    return next((name for name in ("cloudflare", "nginx", "apache", "caddy", "haproxy") if name in told), "")
+    names = ("server", "via", "x-powered-by")
+    told = " ".join(probe.headers.get(name, "") for probe in probes for name in names).lower()
+    return next((name for name in ("cloudflare", *PROXIES) if name in told), "")
 
 
 def refused(probe: Probe) -> str:

@@ -30,6 +30,9 @@ WAYS = (
 HTTPS_WAYS = (("text", "2"), ("sse", "2"))
 IDLE_WAYS = (("text", "1.1"),)  # of which no heartbeat keeps the connection alive
 HTTPS_IDLE_WAYS = (("text", "2"),)
+Ways = tuple[tuple[str, str], ...]
+APART = Plan(number=8, every=1.5, lead=3.0)
+TIMED = ("held", "bursts")  # symptoms that a busy machine may have by itself
 TIMEOUT = 10.0  # s for the server itself
 TICK, BUSY = 0.1, 0.3  # s between two looks at our own clock; s that it is late where findings mean little
 
@@ -58,12 +61,27 @@ class Report:
 
 
 def examine(target: Target, begin: Begin, silence: float) -> Report:
-    """Takes some seconds longer than `silence`, which is what an idle way is tried with (0: it isn't)."""
+    """Takes some seconds longer than `silence`, which is what an idle way is tried with (0: it isn't). On a machine
+    that is late itself, what comes late is looked at once more, with marks that are far apart."""
     secure = urlsplit(target.url).scheme == "https"
     over_2 = secure and curl() != ""
-    plans = [(Plan(), WAYS + HTTPS_WAYS * over_2)]
-    if silence:
-        plans.append((Plan(number=2, silence=silence), IDLE_WAYS + HTTPS_IDLE_WAYS * over_2))
+    ways = WAYS + HTTPS_WAYS * over_2
+    idle = [(Plan(number=2, silence=silence), IDLE_WAYS + HTTPS_IDLE_WAYS * over_2)] if silence else []
+    probes, late = _look(target, begin, [(Plan(), ways), *idle])
+    findings = diagnose(probes)
+    if late > BUSY and any(finding.symptom in TIMED for finding in findings):
+        again, late = _look(target, begin, [(APART, ways)])
+        probes = again + [probe for probe in probes if probe.plan.silence]
+        findings = diagnose(probes)
+    notes = _notes(probes, secure)
+    if findings and late > BUSY:
+        says = f"This machine was busy, and late by up to {late:.1f} s itself: look again when it is calm."
+        notes.insert(0, Finding("busy", says))
+    return Report(target.url, probes, findings, notes, server_of(probes))
+
+
+def _look(target: Target, begin: Begin, plans: list[tuple[Plan, Ways]]) -> tuple[list[Probe], float]:
+    """What was seen, and by how much this machine itself was late, in seconds."""
     probes: list[Probe] = []
     threads: list[threading.Thread] = []
     late, over = [0.0], threading.Event()
@@ -77,11 +95,7 @@ def examine(target: Target, begin: Begin, silence: float) -> Report:
         thread.join()
     over.set()
     watch.join()
-    findings, notes = diagnose(probes), _notes(probes, secure)
-    if findings and max(late) > BUSY:
-        says = f"This machine was busy, and late by up to {max(late):.1f} s itself: look again when it is calm."
-        notes.insert(0, Finding("busy", says))
-    return Report(target.url, probes, findings, notes, server_of(probes))
+    return probes, max(late)
 
 
 def _look_at_ourselves(late: list[float], over: threading.Event) -> None:

@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from millstream.doctor.diagnosis import diagnose
+from millstream.doctor.advice import advice
+from millstream.doctor.diagnosis import diagnose, server_of
 from millstream.doctor.marks import Plan
 from millstream.doctor.probe import Clock, Probe
 from millstream.formats.table import FORMATS
@@ -77,6 +78,19 @@ def test_each_symptom_is_told_alone(changes, symptom, words):
 )
 def test_nothing_is_said_of_what_works(changes):
     assert diagnose([probe(**changes)]) == []
+
+
+@pytest.mark.parametrize(
+    ("headers", "says"),
+    [
+        ({"server": "nginx/1.22.1"}, "proxy_buffering off;"),
+        ({"server": "Apache/2.4.71 (Debian) Phusion_Passenger/6.0.17"}, "PassengerBufferResponse off"),
+        ({"server": "nginx", "x_powered_by": "Phusion Passenger(R) 6.0.17"}, "passenger_buffer_response off;"),
+    ],
+)
+def test_the_one_who_collects_gets_the_lines(headers, says):
+    (lines,) = advice("held", server_of([probe(headers=with_headers(**headers))])).values()
+    assert says in lines
 
 
 def test_ways_with_the_same_symptom_are_told_in_one_sentence():

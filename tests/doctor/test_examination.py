@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from millstream.doctor import examination
 from millstream.doctor.examination import examine
 from millstream.doctor.probe import Target
+from millstream.responses import STREAMED
 from tests.system.nginx import free_port
 
 
@@ -20,6 +22,20 @@ def test_a_machine_that_is_late_itself_says_so_beside_what_it_finds(monkeypatch,
     report = examine(Target(f"http://127.0.0.1:{free_port()}"), lambda plan: "id", 0)
     assert [finding.symptom for finding in report.findings] == ["unreachable"]
     assert [note.symptom for note in report.notes] == (["busy"] if late else [])
+
+
+@pytest.mark.parametrize(("late", "found"), [(0.0, ["bursts"]), (0.5, [])])
+def test_a_machine_that_is_late_itself_looks_again_more_slowly(monkeypatch, late, found):
+    def see(probe, *_):
+        probe.status, probe.whole = 200, True
+        probe.headers = {name.lower(): value for name, value in STREAMED.items()}
+        turn = 0.6  # s, after which a busy machine comes to it
+        probe.marks = {n: turn * math.ceil(probe.plan.due(n) / turn) for n in range(probe.plan.number)}
+
+    monkeypatch.setattr(examination, "follow", see)
+    monkeypatch.setattr(examination, "_look_at_ourselves", lambda all_, over: all_.append(late))
+    report = examine(Target("http://127.0.0.1"), lambda plan: "id", 0)
+    assert [one.symptom for one in report.findings if one.symptom == "bursts"] == found
 
 
 class Busy:
