@@ -155,8 +155,10 @@ def _reload(arbiter: Any, handle_hup: Callable[[], None]) -> None:
 
 
 def post_fork(arbiter: Any, worker: Any) -> None:
-    """Until the worker has signal handlers of its own it has the master's, whose queue nobody reads here: a signal
-    would be lost, and the master wait for this worker until `graceful_timeout`."""
+    """Hold signals back until the worker has its own handlers.
+
+    Until then it has the master's, whose queue nobody reads here. A signal would be lost, and the master would wait
+    for this worker until `graceful_timeout`."""
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
         signal.signal(number, lambda *_: os._exit(0))
     arbiter.metrics_room.join()

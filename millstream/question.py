@@ -124,8 +124,8 @@ class Options(Struct, frozen=True, omit_defaults=True):
 
 
 class Question(Struct, frozen=True):
-    """`body` is the client's own, as it came, and `dialect` the one that it is written in: an upstream of the same
-    dialect gets it with nothing changed but the model, the length and the wish for usage. `beyond` names the fields
+    """`body` is the client's own, as it came, and `dialect` the one that it is written in. An upstream of the same
+    dialect gets it with only the model, the length and the wish for usage changed. `beyond` names the fields
     of the body that have no neutral words: only such an upstream can be asked for them. A `bare` one is a prompt that
     no template is put around."""
 

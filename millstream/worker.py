@@ -1,7 +1,7 @@
 """gunicorn's gevent worker, but one that stays until its streams have ended.
 
-gunicorn's own leaves when its request pool is empty, which kills a stream that nobody follows at the moment;
-and at `graceful_timeout` the arbiter kills before anything can be written down.
+gunicorn's own worker leaves when its request pool is empty, which kills a stream that nobody follows at the moment.
+And at `graceful_timeout` the arbiter kills it before anything can be written down.
 """
 
 from __future__ import annotations

@@ -54,13 +54,16 @@ class Access:
         cookie: str = "",
         token: Callable[[], str] = str,
     ) -> Caller:
-        """Who sends this request. `peer` is the address that the connection comes from; `starts`: the request changes
-        or costs something; `secure`: it came over HTTPS; `cookie` is the log-in's, if there is one; `token` gives
-        what a form carries, and is asked only where no header says whose page the form was on.
+        """Return who sends this request. Raises RequestError: missing_key, invalid_key, bad_host, bad_origin.
 
-        Raises RequestError: missing_key, invalid_key, bad_host, bad_origin. A key that a request brings itself is
-        known to whoever wrote the request; a cookie a browser adds to other sites' requests, too, and without keys
-        there isn't even that: so these obey the Origin rule.
+        - `peer` is the address that the connection comes from.
+        - `starts`: the request changes or costs something.
+        - `secure`: it came over HTTPS.
+        - `cookie` is the log-in's, if there is one.
+        - `token` gives what a form carries. It is asked only where no header says whose page the form was on.
+
+        A key in the request itself is known to whoever wrote the request. A cookie isn't: browsers add it to other
+        sites' requests, too. So requests with a cookie, or without keys, obey the Origin rule.
         """
         if not self.keys:
             if not self._open:

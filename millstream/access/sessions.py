@@ -1,7 +1,7 @@
 """Log-ins of browsers: a signed word in a cookie, and a list of those that were ended before their time.
 
-A word names its key and its end, and is signed over the key's digest, too: so a changed key ends its log-ins, and
-nothing has to be stored but who has logged out.
+A word names its key and its end. The signature covers the key's digest, too, so a changed key ends its log-ins.
+Nothing has to be stored but who has logged out.
 """
 
 from __future__ import annotations

@@ -37,8 +37,8 @@ class Reader:
         raise NotImplementedError
 
     def texts(self, lines: bytes, count: int) -> list[str] | None:
-        """What as many payloads of the type "message" say, one a line, if each is a piece of the answer's text and
-        nothing else; None where that isn't known at a glance, and then nothing is read."""
+        """Return what as many payloads of the type "message" say, one a line. Each has to be a piece of the answer's
+        text and nothing else. Return None, and read nothing, where that isn't known at a glance."""
         return None
 
     def whole(self) -> bool:

@@ -15,8 +15,8 @@ class Options(Struct, frozen=True):
 
     `url` is the stream's own address; it begins with `root`, the path that the server runs under ("" for none).
     `position` is the last event number the client has; `offset` the number of bytes of text it has (text only).
-    `padding` is in bytes. `retry` is what an EventSource is told to wait, in ms (SSE only; the caller spreads it);
-    `event_source`: a browser's own one may be asking, which keeps half a line of a cut connection (SSE only).
+    `padding` is in bytes. `retry` is what an EventSource is told to wait, in ms (SSE only; the caller spreads it).
+    `event_source`: a browser's EventSource may be asking. It keeps half a line of a cut connection (SSE only).
     `render` draws a template by name (HTML only): it takes the name and the values, and gives escaped HTML.
     """
 

@@ -15,8 +15,8 @@ _HEADS = {"message": b"", "reasoning": b"event: reasoning\n"}
 class Sse:
     """One event for each of the stream's, its id `{stream}.{n}`; resumed by that id.
 
-    `data:` comes before `id:` in every event: a client that keeps the id of an event that was cut before its
-    data would never see it again (PhantomJS 1.9, @microsoft/fetch-event-source).
+    `data:` comes before `id:` in every event. Some clients keep the id of an event that was cut before its data, and
+    would never see that event again (PhantomJS 1.9, @microsoft/fetch-event-source).
     """
 
     __slots__ = ("_id", "_meta", "_options")

@@ -43,7 +43,7 @@ redis.call('EXPIRE', KEYS[1], math.ceil(ARGV[1]))
 class RedisStorage(Base):
     """Connects at the first job. With gevent's patch a job's waits let the event loop go on.
 
-    Each answer of Redis has its time limit. Those that wait for a connection fail with the jobs that have one: so
+    Each answer of Redis has a timeout. Jobs that wait for a connection fail together with those that have one. So
     nobody waits longer for a Redis that does not answer, and nobody fails because others are before it.
     """
 

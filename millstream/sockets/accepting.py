@@ -23,8 +23,9 @@ log = logging.getLogger("millstream")
 
 
 class Idle:
-    """The connections on which no request is being served. When a worker has almost as many as it takes, the one that
-    has been idle longest goes for each new one: 10,000 that ask nothing would keep everybody out for `keepalive`."""
+    """The connections on which no request is being served. When a worker has almost as many as it takes, it
+    closes the one that has been idle longest for each new one. Otherwise 10,000 that ask nothing would keep everybody
+    out for `keepalive`."""
 
     def __init__(self, most: int) -> None:
         self._room = most - max(1, most // 50)

@@ -27,10 +27,10 @@ class BodyTimeout(Exception):
 class Client:
     """The connection behind one request's WSGI environ.
 
-    gunicorn hands its socket over as `gunicorn.socket`; on other servers, and for HTTP/2 streams that share
-    a connection, there is none: then leaving is noticed at the next write only, and `abort` raises.
-    `direct`: nobody between us and the server changes the body, so that it may go past both, in `chunks` of HTTP: a
-    tenth less CPU a token.
+    gunicorn hands its socket over as `gunicorn.socket`. Other servers have none, nor do HTTP/2 streams that share a
+    connection. Then a client that leaves is noticed at the next write only, and `abort` raises.
+    `direct`: nothing between us and the server changes the body. The body may then bypass both, in `chunks` of HTTP,
+    which takes a tenth less CPU a token.
     """
 
     __slots__ = ("_http10", "_raw", "_socket", "_watcher", "chunks")

@@ -1,12 +1,12 @@
 """Under load, what answers bring within a moment is read at once, and what goes out of it is sent at once.
 
 A core that sleeps between two tokens has cold caches when it wakes, and a client that is woken for each costs an
-interrupt. So a worker that is busy lets PAUSE pass between two looks at the answers that run, and reads from all
-before it sends to any; one that is not busy looks and sends at once. Of 10,000 tokens a second each costs 58 µs
-without this, and 31 with it.
+interrupt. So a busy worker waits PAUSE between two looks at the running answers, and reads from all before it sends
+to any. A worker that is not busy looks and sends at once. Of 10,000 tokens a second each costs 58 µs without this,
+and 31 with it.
 
-Only answers that have begun are gathered. They are in an epoll of their own, which the event loop watches, or looks
-at by a timer: so a new question, which needs several looks until its first token, waits for nothing.
+Only answers that have begun are gathered. They are in an epoll of their own, which the event loop watches, or checks
+by a timer. So a new question, which needs several looks until its first token, waits for nothing.
 """
 
 from __future__ import annotations

@@ -72,10 +72,11 @@ class Body:
         self._first = first
 
     def begin(self, take: Take, ended: Ended) -> None:
-        """From now on calls `take` with each payload, and at last `ended`, once: with None at the body's end, with
-        ConnectionError where it was cut, ValueError where its framing is broken, or what `take` raised. All that in
-        the event loop, where nothing may block, or in here, if something is there already. Either may `close` or
-        `release` the body, after which nothing is called."""
+        """Call `take` with each payload from now on, and at last `ended`, once.
+
+        `ended` gets None at the body's end, ConnectionError where it was cut, ValueError where its framing is broken,
+        or what `take` raised. Both are called in the event loop, where nothing may block, or in here, if something is
+        there already. Either may `close` or `release` the body, after which nothing is called."""
         self._take, self._ended = take, ended
         self._sock.settimeout(0)
         # What came with the head, and what TLS has decrypted, make no socket readable.

@@ -88,8 +88,8 @@ class Store(Protocol):
         """Adds numbered events in one write and tells waiting workers; the owner only. Events whose number is
         already there are dropped. A terminal event ends the ownership.
 
-        With `then` it never blocks: `then` is called once the batch is logged, at once or later, in the order of the
-        batches, with the position after the batch, for Reader.seek; or with a StoreLost. Without it, waits for
+        With `then` it never blocks. `then` is called once the batch is logged, at once or later, in the order of the
+        batches. It gets the position after the batch, for Reader.seek, or a StoreLost. Without `then`, waits for
         that, gives the position, and raises StoreLost."""
         ...
 
@@ -98,10 +98,9 @@ class Store(Protocol):
         ...
 
     def watch(self, id: str, wake: Callable[[], None]) -> Callable[[], None]:
-        """For a stream that another worker owns: `wake` is called, at least once each and possibly too often,
-        when there is news, when the log is gone, and when its owner may have died (then try `seize`).
-        The owner hears "join" now and "leave" when the last watcher of this worker goes. Gives the function
-        that ends the watch."""
+        """Watch a stream that another worker owns. `wake` is called when there is news, when the log is gone, and
+        when its owner may have died (then try `seize`): at least once each, possibly too often. The owner hears
+        "join" now and "leave" when the last watcher of this worker goes. Gives the function that ends the watch."""
         ...
 
     def seize(self, id: str) -> bool:

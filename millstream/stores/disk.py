@@ -1,5 +1,5 @@
-"""What a store needs of the system's files, and what Windows has in its place: there is no flock(2), no pread(2), and
-nothing that is open can be erased."""
+"""What a store needs of the system's files, and what Windows has in its place. Windows has no flock(2) and no
+pread(2), and can't erase an open file."""
 
 from __future__ import annotations
 

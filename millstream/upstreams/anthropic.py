@@ -23,9 +23,9 @@ class Anthropic(Kind):
     """The kind "anthropic". Beside outbound.SETTINGS its own settings are
 
     - `max_tokens` of an answer for which nobody asked with another number: the API wants one;
-    - `thinking`: the tokens that the model may think with before it answers, beside those of the answer;
-      "adaptive" for models that find the measure themselves, and take no number; 0: it never thinks. Where nothing
-      is said, it thinks if the client asks for an effort.
+    - `thinking`: the tokens that the model may think with before it answers, beside those of the answer. "adaptive"
+      is for models that find the measure themselves, and take no number. With 0 it never thinks. Unset, it thinks if
+      the client asks for an effort.
     """
 
     own = frozenset({*SETTINGS, "max_tokens", "thinking"})

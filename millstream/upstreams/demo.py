@@ -31,8 +31,9 @@ REFUSALS = ("refuse", "auth")
 
 
 class Parameters(Struct, frozen=True, forbid_unknown_fields=True):
-    """`pace` in tokens/s; `tokens` of text, `reasoning` before them; `after` tokens in all comes the fault;
-    seconds: `slow_headers` before it accepts, `hold` before the first token, `hold_last` before the last one."""
+    """`pace` in tokens/s; `tokens` of text, `reasoning` before them; `after` tokens in all comes the fault.
+
+    In seconds: `slow_headers` before it accepts, `hold` before the first token, `hold_last` before the last one."""
 
     pace: float = 30.0
     tokens: int | None = None

@@ -1,9 +1,9 @@
 """How many tokens a text is, roughly: for upstreams that don't say.
 
-The rule: four letters make one token (https://help.openai.com/en/articles/4936856), a Chinese, Japanese
-or Korean character or an emoji makes 0.7 (0.6 by https://api-docs.deepseek.com/quick_start/token_usage, 0.7 and
-more with older vocabularies). Always marked `estimated`. What it says of a page of prose (about 240 words, the same
-in each language; 540 characters of Chinese) and of 4,500 characters of code, against real tokenizers, in 2026:
+The rule: four letters make one token (https://help.openai.com/en/articles/4936856). A Chinese, Japanese or Korean
+character or an emoji makes 0.7 (0.6 by https://api-docs.deepseek.com/quick_start/token_usage, 0.7 and more with
+older vocabularies). The figure is always marked `estimated`. Against real tokenizers of 2026 it is off by so much,
+for a page of prose (about 240 words, 540 characters of Chinese) and for 4,500 characters of code:
 
 |          | GPT-4o (o200k) | DeepSeek V4 | Qwen 3.6 | GPT-4 (cl100k) | SmolLM2 |
 |----------|----------------|-------------|----------|----------------|---------|

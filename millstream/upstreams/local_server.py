@@ -1,7 +1,7 @@
 """Keeps the local model running: `python -m millstream.upstreams.local_server`, started by local.py.
 
 It starts the model as its child, and again when it dies. It ends when the pipe on its stdin closes, and the model
-when the pipe between the two closes: so a kill -9 of whoever started them, or of this process, ends what is below.
+ends when the pipe between the two closes. So a kill -9 of its parent, or of this process, leaves nothing running.
 """
 
 from __future__ import annotations

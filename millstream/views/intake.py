@@ -273,9 +273,9 @@ def default_model(caller: Caller) -> str:
 
 
 def claim(caller: Caller, asked: Asked) -> str | None:
-    """What makes this request the same as another one: the caller's Idempotency-Key
-    (https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/), or in our own pages the form's
-    `once` together with the question, so that a reload asks nothing and another question is another one."""
+    """Return what makes this request the same as another one: the caller's Idempotency-Key
+    (https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/). In our own pages it is the form's
+    `once` together with the question. So a reload asks nothing, and another question is another one."""
     once = asked.controls.get("once")
     key = request.headers.get("Idempotency-Key") or asked.controls.get("idempotency_key")
     if once and not key:

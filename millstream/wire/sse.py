@@ -42,10 +42,9 @@ Events = list[ServerEvent] | Messages
 class Decoder:
     """Bytes of an event stream → events. Data over `limit` bytes in one event raises ValueError.
 
-    As the specification says, with two additions. A line `error: …` (old llama.cpp) is given at once, as an event
-    of type `error`, so that upstreams find it where LM Studio's `event: error` is; a JSON object without `data:` is
-    given at once, as `document`. Other unknown fields are ignored.
-    `retry` is the last time to wait that the stream gave, in ms.
+    As the specification says, with two additions. A line `error: …` (old llama.cpp) is given at once, as an event of
+    type `error`, as LM Studio writes it. A JSON object without `data:` is given at once, as `document`. Other
+    unknown fields are ignored. `retry` is the last time to wait that the stream gave, in ms.
     """
 
     __slots__ = ("_at_start", "_between", "_data", "_held", "_id", "_limit", "_lines", "_size", "_type", "retry")

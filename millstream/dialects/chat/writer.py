@@ -16,8 +16,9 @@ FUNCTIONS, USAGE = "functions", "usage"
 
 
 class Chunks:
-    """One answer's. The upstream's own chunks where it gave some, else chunks made of what was said: the first one
-    names the role, the last ones have the finish_reason and, with no choices, the usage."""
+    """One answer's chunks: the upstream's own, or else chunks made of what was said.
+
+    The first one names the role. The last ones have the finish_reason and, with no choices, the usage."""
 
     def __init__(self, meta: Meta, chat: bool = True) -> None:
         self._chat = chat
