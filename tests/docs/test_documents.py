@@ -130,3 +130,27 @@ def test_a_printed_settings_file_can_be_loaded(block: str, tmp_path: Path) -> No
 def test_each_kind_of_upstream_is_printed() -> None:
     printed = set(re.findall(r'^kind = "(\w+)"', "\n".join(TOML), re.M))
     assert printed | {"demo"} == set(KINDS)
+
+
+SYMPTOMS = {
+    "a 401": "401",
+    "a 403 behind a proxy": "403 behind a proxy",
+    "everything at once": "Everything arrives at once",
+    "cuts after 60 s": "Answers are cut after 60 s",
+    "502": "502 with an upstream",
+    "no models": "The list of models is empty",
+    "full": "503 full",
+    "locked": "database is locked",
+    "disk full": "Disk full",
+    "no start": "It doesn't start",
+}
+
+
+@pytest.mark.parametrize("heading", SYMPTOMS.values(), ids=SYMPTOMS)
+def test_a_symptom_is_two_clicks_from_the_index(heading: str) -> None:
+    found = set()
+    for page in LINK.findall(DOCUMENTS["docs/README.md"]):
+        contents, _, rest = DOCUMENTS.get(f"docs/{page}", "").partition("\n## ")
+        anchors = {link.removeprefix("#") for link in LINK.findall(contents)}
+        found |= {title for title in HEADING.findall(f"## {rest}") if anchor(title) in anchors}
+    assert [title for title in found if title.startswith(heading)]
