@@ -85,9 +85,10 @@ class Outlet:
     def close(self) -> None:
         self._rest = None
         self._client.unwatch()
-        self._left()
+        left, self._left = self._left, _nothing
+        left()
         # No cycle is left behind.
-        self._pieces, self._left, self.wake, self.ready, self._take = iter(()), _nothing, _nothing, list, _nothing
+        self._pieces, self.wake, self.ready, self._take = iter(()), _nothing, list, _nothing
 
     def write(self, batch: list[Event]) -> bool:
         """Takes events that are not terminal, while nobody iterates; never blocks. False where it can't take more

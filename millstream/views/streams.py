@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from time import monotonic
 from typing import Literal
 
@@ -251,12 +250,10 @@ def streamed(follower: Follower, format: Format, client: Client) -> Response:
     """A response that counts as open until it is over."""
     metrics, way = services().metrics, via()
     metrics.opened(*way)
-    closing: list[Callable[[], None]] = [partial(metrics.closed, *way)]  # taken out by whoever comes first
 
     def left() -> None:
         follower.leave()
-        if closing:
-            closing.pop()()
+        metrics.closed(*way)
 
     response = stream_response(follower, format, client, left, show=to_operator if intake.by_operator() else None)
     body = response.response

@@ -20,7 +20,7 @@ class Choice:
         self.said = False
         self._places: dict[int | None, int] = {}  # the upstream's index → ours
         self._ids: dict[int | None, str | None] = {}
-        self._used: set[int] = set()
+        self._used: list[int] = []
 
     def take(self, came: Came) -> tuple[Delta | None, list[int]]:
         """What is new in the choice of one chunk, and the place of each piece of a call in it.
@@ -54,7 +54,7 @@ class Choice:
         if at not in self._places or (another and piece.function is not None and piece.function.name):
             free = at is not None and at not in self._used
             place = at if free and at is not None else max(self._used, default=-1) + 1
-            self._used.add(place)
+            self._used.append(place)
             self._places[at], self._ids[at] = place, id
         return self._places[at]
 
