@@ -12,6 +12,7 @@ from redis import Redis
 
 from millstream.stores import StoreLost
 from millstream.stores.redis import RedisStore
+from millstream.stores.redis.owners import SETTLE, Owners
 from millstream.stores.table import open_store
 from tests.stores.samples import DEADLINE, ID, OTHER, TTL, done, log, message, meta, until
 from tests.stores.test_doorbell import Woken, heard_of
@@ -209,6 +210,27 @@ def test_a_paused_owner_is_not_dead(shared, redis_process):
     while owner.ask("append", ID, 1) != "1":  # what it has been told comes first
         pass
     until(lambda: log(shared.two) == [message(1)])  # its connections may have timed out
+
+
+def test_an_owner_that_is_slow_to_reconnect_is_not_dead(shared, monkeypatch):
+    shared.one.create(meta(shared.one))
+    shared.two.watch(ID, lambda: None)
+    owners, link = shared.two._neighbours._owners, shared.one._link
+    until(lambda: shared.one.worker in owners._signs)
+    connect = link._connect
+    monkeypatch.setattr(link, "_connect", lambda channel: (gevent.sleep(3), connect(channel)))
+    link.fail("no answer in time")
+    until(lambda: shared.one.away)
+    while shared.one.away:
+        assert shared.two.seize(ID) is False
+        gevent.sleep(0.1)
+
+
+def test_after_redis_was_away_those_who_are_not_back_yet_are_not_dead_yet():
+    owners = Owners()
+    owners.connected(0, again=True)
+    looks = [at for at in range(30) if owners.look(at, [("w", False, None)])]
+    assert looks[:1] == [SETTLE]
 
 
 def test_an_owner_that_has_just_come_back_is_not_dead_any_more(shared, redis_process):

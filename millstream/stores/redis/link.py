@@ -44,6 +44,8 @@ class Link:
         self._broken: AsyncResult = AsyncResult()
         self._pipes: dict[bool, Pipe] = {}  # [True] reads
         self._listener: Listener | None = None
+        # The one before, deaf but open until there is another: to Redis, and so to all others, this process lives on.
+        self._former: Listener | None = None
         self._keeper: Any = None
         self._said_away = False
 
@@ -61,6 +63,8 @@ class Link:
             self._keeper.kill()
             self._keeper = None
         self._disconnect(Away("this worker leaves"))
+        if self._former:
+            self._former.close()
 
     def call(self, *command: object, read: bool = False) -> Any:
         """The answer. Raises Away after LIMIT at the latest."""
@@ -135,12 +139,11 @@ class Link:
             for limit in (LIMIT, LIMIT, SILENCE):
                 made.append(self._address.connect(limit))
             writer, reader, listener = made
-            for script in ALL:
-                writer.send_command("SCRIPT", "LOAD", script.text)
+            # The last one shows that Redis takes writes: a replica or a full one does not.
+            asked = [*(("SCRIPT", "LOAD", script.text) for script in ALL), ("SET", channel, "", "PX", 1)]
+            writer.send_packed_command(writer.pack_commands(asked))
+            for _ in asked:
                 writer.read_response()
-            # Shows that Redis takes writes: a replica or a full one does not.
-            writer.send_command("SET", channel, "", "PX", 1)
-            writer.read_response()
             listener.send_command("SUBSCRIBE", channel)
             listener.read_response()
         except BaseException:
@@ -149,7 +152,10 @@ class Link:
             raise
         broken = self._broken.set  # of these connections: a late word must not break the next ones
         self._pipes = {False: Pipe(writer, broken), True: Pipe(reader, broken)}
+        former, self._former = self._former, None
         self._listener = Listener(listener, self._heard, broken)
+        if former:
+            former.close()
 
     def _away(self, why: object) -> Away:
         if not self._said_away:
@@ -164,9 +170,9 @@ class Link:
 
     def _disconnect(self, why: Away) -> None:
         self.up = False
-        listener, self._listener = self._listener, None
-        if listener:
-            listener.close()
+        if self._listener:
+            self._listener.cease()
+            self._former, self._listener = self._listener, None
         pipes, self._pipes = self._pipes, {}
         for pipe in pipes.values():
             pipe.close(why)

@@ -38,9 +38,13 @@ class Listener:
         self._unsaid.append((verb, channel))
         self._ready.set()
 
-    def close(self) -> None:
+    def cease(self) -> None:
+        """Hears and says nothing any more."""
         for greenlet in self._greenlets:
             greenlet.kill(block=False)
+
+    def close(self) -> None:
+        self.cease()
         self._connection.disconnect()
 
     def _guarded(self, work: Callable[[], None]) -> None:
@@ -51,7 +55,7 @@ class Listener:
 
     def _listen(self) -> None:
         while True:
-            answer: Any = self._connection.read_response()
+            answer: Any = self._connection.read_response(disconnect_on_error=False)  # `cease` is no error
             if not isinstance(answer, list) or len(answer) != 3:
                 continue  # of a ping
             kind, channel, message = answer

@@ -13,10 +13,10 @@ from millstream.stores.neighbours import Neighbours, message
 from millstream.stores.redis import names
 from millstream.stores.redis.link import Link
 from millstream.stores.redis.owners import TICK, Owners
-from millstream.stores.redis.pipe import Away, Heard
+from millstream.stores.redis.pipe import Away
 
 BEAT = 10_000  # ms that a beat is kept; only then are the rows looked for that a dead worker has not written
-STOP = 5.0  # s for which a stop is repeated that nobody heard: its owner may just be reconnecting
+STOP = 5.0  # s for which a stop is repeated: its owner may just be reconnecting
 SYNC = 10  # ticks between two lists of all that is followed
 FORGET = 60.0  # s for which a suspect is looked at
 
@@ -36,7 +36,7 @@ class Machines(Neighbours):
         self._owners = Owners()
         self._suspects: dict[str, float] = {}  # owners of streams that nobody watches here, and until when
         self._told: set[str] = set()  # the owners that the last list went to
-        self._stops: dict[tuple[str, str], float] = {}  # not heard yet, and until when they are repeated
+        self._stops: dict[tuple[str, str], float] = {}  # until when each is repeated
         self._beats = 0
         self._ticker: gevent.Greenlet | None = None
 
@@ -69,21 +69,13 @@ class Machines(Neighbours):
             self._link.listen("SUBSCRIBE", self._channels.news(id))
         elif word == "leave":
             self._link.listen("UNSUBSCRIBE", self._channels.news(id))
-        if word == "stop":
+        elif word == "stop":
             self._stops[worker, id] = monotonic() + STOP
-            self._stop(worker, id)
-        elif word != "news" and worker != self.worker:  # the subscription brings those
+        if word != "news" and worker != self.worker:  # the subscription brings those
             self._publish(worker, word, [id])
 
-    def _publish(self, worker: str, word: str, ids: Iterable[str], heard: Heard = lambda _: None) -> None:
-        self._link.post(("PUBLISH", self._channels.words(worker), message(word, self.worker, ids)), heard)
-
-    def _stop(self, owner: str, id: str) -> None:
-        def heard(receivers: object) -> None:
-            if isinstance(receivers, int) and receivers:
-                self._stops.pop((owner, id), None)
-
-        self._publish(owner, "stop", [id], heard)
+    def _publish(self, worker: str, word: str, ids: Iterable[str]) -> None:
+        self._link.post(("PUBLISH", self._channels.words(worker), message(word, self.worker, ids)))
 
     def _sync(self) -> None:
         following = self.watches.by_owner()
@@ -155,4 +147,4 @@ class Machines(Neighbours):
         now = monotonic()
         self._stops = {stop: until for stop, until in self._stops.items() if until > now}
         for owner, id in self._stops:
-            self._stop(owner, id)
+            self._publish(owner, "stop", [id])

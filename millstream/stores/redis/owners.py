@@ -8,7 +8,7 @@ TICK = 0.5  # s between two looks
 GONE = 1.0  # s with neither connection nor beat: the process has died
 SILENT = 5.0  # s without a beat on a connection that stands: its machine is off the network, or it was stopped
 GAP = 3 * TICK  # s between two looks: then it was this worker, or Redis, that stood still
-SETTLE = 3.0  # s after a reconnection, in which others come back, too
+SETTLE = 15.0  # s after a reconnection, in which others come back, too: on a machine that is far too busy it takes 6
 
 
 class _Sign:
