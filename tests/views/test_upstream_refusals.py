@@ -50,6 +50,29 @@ def test_the_wait_that_the_upstream_wants_is_told(ask, path, format, header, tol
     assert "retry_after" not in response.text
 
 
+DOORS = {
+    "/v1/chat/completions": {},
+    "/v1/completions": {"prompt": "Hi"},
+    "/v1/messages": {"max_tokens": 9},
+    "/v1/responses": {"input": "Hi"},
+    "/api/chat": {},
+    "/api/generate": {"prompt": "Hi"},
+    "/ui/chat": {"messages": [{"role": "user", "parts": [{"type": "text", "text": "Hi"}]}]},
+    "/v1/embeddings": {"input": "Hi"},
+}
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("path", DOORS)
+def test_and_through_every_door(ask, path, stream):
+    """OpenAI's and Anthropic's packages, and agents, wait that long and ask again."""
+    asked = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": stream, **DOORS[path]}
+    response = ask(whole("429 Too Many Requests", BUSY, "Retry-After: 30"), path, json=asked)
+    assert (response.status_code, response.headers.get("Retry-After")) == (429, "30")
+    assert "x-should-retry" not in response.headers
+    assert "Slow down" in response.text
+
+
 STATUSES = {
     "400 Bad Request": (400, "bad_request", "false"),
     "413 Too Large": (413, "bad_request", "false"),
