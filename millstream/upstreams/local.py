@@ -39,7 +39,8 @@ AGAIN = 0.1  # s between two tries while the model is loading
 ENOUGH = 512  # tokens after which the packaged model, which has 135 million weights, goes round in circles
 # What https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct shows; llama.cpp's own 0.8 makes it ramble.
 PACKAGED = {"max_tokens": ENOUGH, "temperature": 0.2, "top_p": 0.9}
-ABILITIES = structs.replace(CHAT, image=False, file=False, audio=False)  # its server loads no projector
+# Its server loads no projector, and does not hold a model to a call.
+ABILITIES = structs.replace(CHAT, image=False, file=False, audio=False, forced_tool=False)
 
 OWN = (chat.NAME, completions.NAME)
 
