@@ -17,7 +17,7 @@ import pytest
 from tests.system.clients import DEADLINE
 from tests.system.obedient import WORDS, Obedient
 from tests.system.server import Server
-from tests.upstreams.spark_server import SparkServer, answer, error, frame
+from tests.upstreams.spark_server import SparkServer, answer, error, frame, obey
 
 pytestmark = pytest.mark.system
 
@@ -45,6 +45,8 @@ def reply(question: Object) -> list[str]:
         SPARK["busy"]: [error(11202)],
         SPARK["short"]: answer("Suddenly ", usage=(5, question["parameter"]["chat"].get("max_tokens", 0))),
     }
+    if "functions" in question["payload"] or "gave: " in question["payload"]["message"]["text"][-1]["content"]:
+        return list(obey(question))
     return others.get(question["parameter"]["chat"]["domain"]) or answer(*(f"{word} " for word in WORDS))
 
 
@@ -158,6 +160,12 @@ def test_a_tool_is_called_and_its_result_sent_back(server, upstream, door, kind)
     assert {**tool["function"], "strict": False} == {**FUNCTION["function"], "strict": False}
     assert [message["role"] for message in last["messages"]] == ["user", "assistant", "tool"]
     assert last["messages"][1]["tool_calls"][0]["id"] == last["messages"][2]["tool_call_id"]
+
+
+@pytest.mark.parametrize("door", [chat, messages, responses, ollama, ui])
+def test_spark_calls_a_function_and_hears_its_result(server, spark, door):
+    assert door(server, SPARK["plain"]) == ({"city": "Paris"}, "It says 22")
+    assert "weather gave: 22" in spark.questions[-1]["payload"]["message"]["text"][-1]["content"]
 
 
 SEEN = {

@@ -23,7 +23,7 @@ from tests.system.mock_openai import TESTS
 from tests.system.obedient import Obedient
 from tests.system.package import bare_environ, environment, run
 from tests.system.server import DEADLINE, Server
-from tests.upstreams.spark_server import SparkServer, answer, frame
+from tests.upstreams.spark_server import SparkServer, obey
 
 pytestmark = pytest.mark.system
 
@@ -43,20 +43,9 @@ def model() -> Iterator[Obedient]:
         yield model
 
 
-def obeyed(question: Any) -> list[str]:
-    """What Spark answers: it calls the function that it is given, and tells what that gave."""
-    said = question["payload"]["message"]["text"][-1]["content"].rpartition("gave: ")
-    if said[1]:
-        return answer("It says ", said[2])
-    if functions := question["payload"].get("functions"):
-        called = {"name": functions["text"][0]["name"], "arguments": '{"city":"Paris"}'}
-        return [frame("", 2, usage=(5, 9), function_call=called)]
-    return answer("Suddenly ", "a stream")
-
-
 @pytest.fixture(scope="module")
 def spark() -> Iterator[SparkServer]:
-    server = SparkServer(obeyed)
+    server = SparkServer(obey)
     yield server
     server.close()
 

@@ -65,6 +65,17 @@ def answer(*texts, usage=(5, 9)):
     return [*frames, frame("", 2, usage=usage)]
 
 
+def obey(question):
+    """The frames of a model that calls the function it is given, and tells what that gave."""
+    said = question["payload"]["message"]["text"][-1]["content"].rpartition("gave: ")
+    if said[1]:
+        return answer("It says ", said[2])
+    if functions := question["payload"].get("functions"):
+        called = {"name": functions["text"][0]["name"], "arguments": '{"city":"Paris"}'}
+        return [frame("", 2, usage=(5, 9), function_call=called)]
+    return answer("Suddenly ", "a stream")
+
+
 def wire(data, opcode=1, fin=True):
     """One WebSocket frame of a server."""
     data = data.encode() if isinstance(data, str) else data
