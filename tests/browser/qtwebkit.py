@@ -32,6 +32,7 @@ def obey():
         return
     command = json.loads(line)
     if "get" in command:
+        awaited.append(command["get"])
         view.load(QUrl(command["get"]))
     elif "size" in command:
         view.resize(*command["size"])
@@ -44,14 +45,21 @@ def obey():
         answer(page.mainFrame().evaluateJavaScript(script) or {"error": "the script could not be read"})
 
 
+def loaded(ok):
+    if awaited:  # and not a page that stops itself later
+        awaited.clear()
+        answer({} if ok else {"error": "the page did not load"})
+
+
 errors: list[str] = []
+awaited: list[str] = []
 application = QApplication(sys.argv[:1])
 page, view = Page(), QWebView()
 view.setPage(page)
 view.resize(1280, 900)
 page.settings().setAttribute(QWebSettings.LocalStorageEnabled, True)
 page.settings().setLocalStoragePath(sys.argv[1])
-view.loadFinished.connect(lambda ok: answer({} if ok else {"error": "the page did not load"}))
+view.loadFinished.connect(loaded)
 notifier = QSocketNotifier(sys.stdin.fileno(), QSocketNotifier.Read)
 notifier.activated.connect(obey)
 view.show()

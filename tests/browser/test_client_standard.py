@@ -139,7 +139,7 @@ def answer(method: str, path: str, headers: dict[str, str]) -> tuple[int, dict[s
     elif name == "charset":
         text, sent = "…é", {"Content-Type": "text/event-stream;charset=windows-1252"}
     elif name == "late":
-        LATE.wait(20)
+        LATE.wait(120)
     else:
         text = {"a": "a", "moved": "moved", "accept": headers.get("accept", ""), "cookie": "true"}.get(name, text)
         text = str("mill=1" in headers.get("cookie", "")).lower() if name == "cookie" else text
@@ -217,7 +217,9 @@ def test_a_page_that_was_stopped_asks_no_more(every_browser: Any, stage: Stage) 
         source.onopen = source.onmessage = function () { seen.push('came'); };
         source.onerror = function () { seen.push(source.readyState); };
     """)
-    until(lambda: any(path == "/late" for _, path, _ in stage.asked))
-    every_browser.execute_script("setTimeout(function () { window.stop(); });")
-    assert told(every_browser, "seen.length") == [2]
-    LATE.set()
+    try:
+        until(lambda: any(path == "/late" for _, path, _ in stage.asked))
+        every_browser.execute_script("setTimeout(function () { window.stop(); });")
+        assert told(every_browser, "seen.length") == [2]
+    finally:
+        LATE.set()
