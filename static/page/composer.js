@@ -17,7 +17,9 @@
 
   function keep() {
     clearTimeout(timer);
-    if (kept === null && key && !loading) page.drafts.set(key, box.value, page.attachments.list()); // what is edited is no draft
+    if (!key || loading) return;
+    if (kept) page.tab.set('editing.' + key, {turn: kept.turn, text: box.value}); // what is edited is no draft
+    else page.drafts.set(key, box.value, page.attachments.list());
   }
 
   /** Whether a picture would go to a model that is known to see none. */
@@ -54,13 +56,18 @@
     changed();
   }
 
+  function done() {
+    if (kept) page.tab.remove('editing.' + key);
+    kept = null;
+    page.show(banner, false);
+    keep();
+  }
+
   /** Leaves editing; the draft that was there comes back. */
   function leave() {
     if (kept === null) return;
     put(kept.text, kept.files);
-    kept = null;
-    page.show(banner, false);
-    keep();
+    done();
     box.focus();
   }
 
@@ -138,9 +145,7 @@
     /** What was sent leaves the box. The focus stays, but on touch the keyboard closes. */
     sent: function () {
       put(kept ? kept.text : '', kept && kept.files);
-      kept = null;
-      page.show(banner, false);
-      keep();
+      done();
       if (touch) box.blur();
       else box.focus();
     },
@@ -153,9 +158,11 @@
       return true;
     },
 
-    edit: function (question) {
-      var text = question.text;
-      if (kept === null) kept = {text: box.value, files: page.attachments.list()};
+    /** `text` instead of the question's: as far as it was edited before a reload. */
+    edit: function (question, text) {
+      if (text === undefined) text = question.text;
+      kept = kept || {text: box.value, files: page.attachments.list()};
+      kept.turn = question.id;
       put(text);
       page.attachments.load(question.files, function (files) {
         page.attachments.put(files.filter(function (file) { return file.content !== null; }));
@@ -170,6 +177,8 @@
       box.focus();
     },
 
+    /** What was being edited when this conversation was left: {turn: id, text}, or null. */
+    edited: function () { return page.tab.get('editing.' + key); },
     isEditing: function () { return kept !== null; },
     leave: leave,
     focus: function () { box.focus(); },

@@ -159,10 +159,10 @@
     page.address.set(talk.id, begins);
   }
 
-  function edit(turn) {
+  function edit(turn, text) {
     if (busy()) return;
     editing = turn;
-    page.composer.edit(turn);
+    page.composer.edit(turn, text);
   }
 
   /** Asks the question above this answer again. What failed without a word is no version worth keeping. */
@@ -185,6 +185,7 @@
   }
 
   function show(given) {
+    var edited;
     opened++;
     page.undo.gone();
     talk = given;
@@ -194,6 +195,8 @@
     draw();
     page.scrolling.stick();
     resume(talk);
+    edited = page.composer.edited();
+    if (edited && talk.nodes[edited.turn] && !now()) edit(talk.nodes[edited.turn], edited.text);
   }
 
   function open(id, then) {
