@@ -6,12 +6,13 @@ Together, Groq, Moonshot, Gemini, Anthropic, llama.cpp, LM Studio and Ollama (`/
 
 from __future__ import annotations
 
-import json
 import re
 from itertools import chain
 from typing import Any
 
 from msgspec import Struct
+
+from millstream.dialects.foreign import loads
 
 # Where nothing else tells: names of models that answer no chat.
 OTHERWISE = re.compile(
@@ -42,10 +43,7 @@ class Model(Struct, frozen=True):
 
 def read(body: bytes) -> list[Model]:
     """In the list's order, each name once. Raises ValueError."""
-    try:
-        document = json.loads(body)
-    except RecursionError as error:
-        raise ValueError("nested too deep") from error
+    document = loads(body)
     lists = [document]
     if isinstance(document, dict):  # llama.cpp has both, and says more in `models`
         lists = [document[key] for key in ("data", "models") if isinstance(document.get(key), list)]
@@ -60,7 +58,7 @@ def read(body: bytes) -> list[Model]:
 
 def shown(name: str, body: bytes) -> Model:
     """What Ollama's `/api/show` says; an older one has no capabilities. Raises ValueError."""
-    document = json.loads(body)
+    document = loads(body)
     can = document.get("capabilities") if isinstance(document, dict) else None
     return Model(name, "completion" in can, "tools" in can, "vision" in can) if isinstance(can, list) else Model(name)
 

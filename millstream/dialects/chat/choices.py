@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from millstream.dialects.chat.chunks import CallPiece, Chunk, Delta
 from millstream.dialects.chat.chunks import Choice as Came
+from millstream.dialects.foreign import tables
 
 
 class Choice:
@@ -70,11 +70,11 @@ def corrected(payload: bytes, chunk: Chunk, said: list[bool], places: list[list[
     if not whole and all(map(_in_place, choices, places)):
         return chunk.valid or payload
     document = json.loads((chunk.valid or payload).decode("utf-8", "replace"))
-    for choice, before, order in zip(objects(document.get("choices")), said, places, strict=False):
+    for choice, before, order in zip(tables(document.get("choices")), said, places, strict=False):
         message = choice.pop("message", None)
         if not isinstance(choice.get("delta"), dict):
             choice["delta"] = message if isinstance(message, dict) and not before else {}
-        for call, place in zip(objects(choice["delta"].get("tool_calls")), order, strict=False):
+        for call, place in zip(tables(choice["delta"].get("tool_calls")), order, strict=False):
             call["index"] = place
     if whole:
         document["object"] = "chat.completion.chunk"
@@ -85,8 +85,3 @@ def corrected(payload: bytes, chunk: Chunk, said: list[bool], places: list[list[
 def _in_place(choice: Came, places: list[int]) -> bool:
     calls = choice.delta.tool_calls if choice.delta is not None else None
     return not calls or [call.index for call in calls] == places
-
-
-def objects(value: Any) -> list[dict[str, Any]]:
-    """Those of a foreign list that are objects; [] where it is no list."""
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

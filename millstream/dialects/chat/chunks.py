@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct, defstruct
 
+from millstream.dialects.foreign import Object, loads, string, table, tables, whole
 from millstream.dialects.reading import count
 from millstream.dialects.reasons import SUCCESS
 from millstream.events import Usage
@@ -141,18 +142,15 @@ def read(payload: bytes) -> Chunk:
 def _tolerate(payload: bytes) -> Chunk:
     """For what the strict decoder refuses: half surrogates, invalid UTF-8, NaN, fields of another type."""
     unlike: list[str] = []
-    try:
-        document = json.loads(payload.decode("utf-8", "replace"), parse_constant=unlike.append)
-    except RecursionError as error:
-        raise ValueError("nested too deep") from error
+    document = loads(payload, unlike.append)
     if not isinstance(document, dict):
         raise ValueError("no object")
-    choices, groq = document.get("choices"), document.get("x_groq")
+    choices = document.get("choices")
     return Chunk(
-        [_choice(item) for item in choices if isinstance(item, dict)] if isinstance(choices, list) else None,
+        list(map(_choice, tables(choices))) if isinstance(choices, list) else None,
         _tokens(document.get("usage")),
-        Groq(_tokens(groq.get("usage"))) if isinstance(groq, dict) else None,
-        _str(document.get("model")),
+        Groq(_tokens(table(document.get("x_groq")).get("usage"))),
+        string(document.get("model")),
         document.get("error"),
         document.get("code"),
         exact=False,
@@ -160,13 +158,13 @@ def _tolerate(payload: bytes) -> Chunk:
     )
 
 
-def _choice(item: dict[str, Any]) -> Choice:
+def _choice(item: Object) -> Choice:
     return Choice(
-        _int(item, "index"),
+        whole(item.get("index")),
         _delta(item.get("delta")),
         _delta(item.get("message")),
-        _str(item.get("finish_reason")),
-        _str(item.get("text")),
+        string(item.get("finish_reason")),
+        string(item.get("text")),
         _tokens(item.get("usage")),
     )
 
@@ -174,21 +172,19 @@ def _choice(item: dict[str, Any]) -> Choice:
 def _delta(item: Any) -> Delta | None:
     if not isinstance(item, dict):
         return None
-    calls, called = item.get("tool_calls"), _function(item.get("function_call"))
     content = item.get("content")
-    thought = _str(item.get("reasoning_content")) or thought_in(content)
     return Delta(
         text_in(content),
-        thought,
-        _str(item.get("reasoning")),
-        _str(item.get("refusal")),
-        [_call(call) for call in calls if isinstance(call, dict)] if isinstance(calls, list) else None,
-        called,
+        string(item.get("reasoning_content")) or thought_in(content),
+        string(item.get("reasoning")),
+        string(item.get("refusal")),
+        list(map(_call, tables(item.get("tool_calls")))),
+        _function(item.get("function_call")),
     )
 
 
-def _call(item: dict[str, Any]) -> CallPiece:
-    return CallPiece(_int(item, "index"), _str(item.get("id")), _function(item.get("function")))
+def _call(item: Object) -> CallPiece:
+    return CallPiece(whole(item.get("index")), string(item.get("id")), _function(item.get("function")))
 
 
 def _function(item: Any) -> Function | None:
@@ -197,45 +193,34 @@ def _function(item: Any) -> Function | None:
     arguments = item.get("arguments")
     if isinstance(arguments, dict):  # Ollama's are an object
         arguments = json.dumps(arguments, ensure_ascii=False)
-    return Function(_str(item.get("name")), _str(arguments))
+    return Function(string(item.get("name")), string(arguments))
 
 
-def text_in(content: Any) -> str | None:
+def text_in(content: object) -> str:
     """The answer in a `content`, which Mistral gives as a list of parts while the model thinks."""
-    if isinstance(content, list):
-        return "".join(text_in(part.get("text")) or "" for part in content if isinstance(part, dict))
-    return _str(content)
+    return string(content) or "".join(text_in(part.get("text")) for part in tables(content))
 
 
-def thought_in(content: Any) -> str | None:
+def thought_in(content: object) -> str:
     """The thoughts in such a list: `{"type": "thinking", "thinking": [{"type": "text", "text": …}]}`."""
-    parts = [part.get("thinking") for part in content if isinstance(part, dict)] if isinstance(content, list) else []
-    return "".join(text_in(part) or "" for part in parts) or None
-
-
-def _str(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
+    return "".join(text_in(part.get("thinking")) for part in tables(content))
 
 
 def _tokens(item: Any) -> Tokens | None:
     if not isinstance(item, dict):
         return None
     return Tokens(
-        _int(item, "prompt_tokens"),
-        _int(item, "completion_tokens"),
-        _int(item, "total_tokens"),
+        whole(item.get("prompt_tokens")),
+        whole(item.get("completion_tokens")),
+        whole(item.get("total_tokens")),
         _details(item.get("prompt_tokens_details")),
         _details(item.get("completion_tokens_details")),
     )
 
 
-def _details(item: Any) -> Details | None:
-    return Details(_int(item, "cached_tokens"), _int(item, "reasoning_tokens")) if isinstance(item, dict) else None
-
-
-def _int(item: dict[str, Any], name: str) -> int | None:
-    value = item.get(name)
-    return int(value) if isinstance(value, int | float) and abs(value) < 2**53 else None
+def _details(item: Any) -> Details:
+    counted = table(item)
+    return Details(whole(counted.get("cached_tokens")), whole(counted.get("reasoning_tokens")))
 
 
 def _usage(tokens: Tokens) -> Usage | None:

@@ -68,7 +68,7 @@ def read(body: Object) -> Question:
             said += _messages(turn)
         except Beyond as error:
             beyond.append(error.param or "messages")
-            said.append(Message("user", (Text(text_in(turn.get("content")) or ""),)))
+            said.append(Message("user", (Text(text_in(turn.get("content"))),)))
     return question(asked, NAME, said, beyond)
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from millstream.dialects.chat.choices import objects
 from millstream.dialects.chat.writer import Chunks, tokens
+from millstream.dialects.foreign import tables
 from millstream.events import End, Event, Meta
 
 # What names a thing is not continued, however often it is said.
@@ -69,7 +69,7 @@ def _choice(index: int, pieces: list[dict[str, Any]], chat: bool, end: End) -> d
         if any(name in piece for piece in pieces):
             choice[name] = _join([piece.get(name) for piece in pieces], name)
     if chat:
-        deltas = objects([piece.get("delta") for piece in pieces])
+        deltas = tables([piece.get("delta") for piece in pieces])
         choice["message"] = _message(_join([_in_texts(delta) for delta in deltas]) or {})
     choice["finish_reason"] = choice.get("finish_reason") or end.finish_reason
     return choice
@@ -147,7 +147,7 @@ def _by_index(items: Iterable[dict[str, Any]]) -> dict[int, list[dict[str, Any]]
 
 
 def _choices(chunk: dict[str, Any]) -> list[dict[str, Any]]:
-    return objects(chunk.get("choices"))
+    return tables(chunk.get("choices"))
 
 
 def _object(frame: bytes) -> dict[str, Any]:

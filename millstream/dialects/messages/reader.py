@@ -8,8 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import msgspec
-
+from millstream.dialects.foreign import read, string, table, tables
 from millstream.dialects.messages.question import NAME
 from millstream.dialects.reading import Broken, Reader, count
 from millstream.dialects.reasons import is_error, reason_in
@@ -59,16 +58,16 @@ class Events(Reader):
     def _read(self, kind: object, document: Object) -> list[Event]:
         number = document.get("index")
         if kind == "content_block_delta":
-            return self._block(number, _dict(document, "delta"))
+            return self._block(number, table(document.get("delta")))
         if kind == "content_block_start":
-            return self._block(number, _dict(document, "content_block"))
+            return self._block(number, table(document.get("content_block")))
         if kind == "content_block_stop":
             return self._close(number)
         if kind == "message_start":
-            self._know(_dict(document, "message"))
+            self._know(table(document.get("message")))
         elif kind == "message_delta":
-            self._know(_dict(document, "delta"))
-            self._count(_dict(document, "usage"))
+            self._know(table(document.get("delta")))
+            self._count(table(document.get("usage")))
         elif kind == "message_stop":
             self.done = self.finished = True
         elif kind == "message":
@@ -79,21 +78,18 @@ class Events(Reader):
         """A message that came unstreamed."""
         self._know(document)
         self.done = self.finished = True
-        content = document.get("content")
         events: list[Event] = []
-        for number, block in enumerate(content if isinstance(content, list) else []):
-            if isinstance(block, dict):
-                events += self._block(number, block) + self._close(number)
+        for number, block in enumerate(tables(document.get("content"))):
+            events += self._block(number, block) + self._close(number)
         return events
 
     def _know(self, message: Object) -> None:
-        if isinstance(model := message.get("model"), str) and model:
-            self.model = model
-        if isinstance(stop := message.get("stop_reason"), str) and stop:
-            self.finish_reason = REASONS.get(stop, stop)
-        if isinstance(stop := message.get("stop_sequence"), str):
-            self.stop_sequence = stop
-        self._count(_dict(message, "usage"))
+        self.model = string(message.get("model")) or self.model
+        stop = string(message.get("stop_reason"))
+        self.finish_reason = REASONS.get(stop, stop) or self.finish_reason
+        if isinstance(sequence := message.get("stop_sequence"), str):
+            self.stop_sequence = sequence
+        self._count(table(message.get("usage")))
 
     def _count(self, usage: Object) -> None:
         # The sums so far: what comes later replaces what came, and a field that doesn't come again stays.
@@ -112,21 +108,21 @@ class Events(Reader):
             return self._call(number, block)
         if kind == "input_json_delta":
             call = self._calls.get(number)
-            pieces = self.characters(_str(block, "partial_json"), f"call {number}") if call else ""
+            pieces = self.characters(string(block.get("partial_json")), f"call {number}") if call else ""
             return [Event("call", pieces, call=call)] if call and pieces else []
         if kind == "redacted_thinking":
-            return [Event("reasoning", signature=_str(block, "data"), redacted=True, origin=NAME)]
+            return [Event("reasoning", signature=string(block.get("data")), redacted=True, origin=NAME)]
         events = []
-        if thought := self.characters(_str(block, "thinking"), "reasoning"):
+        if thought := self.characters(string(block.get("thinking")), "reasoning"):
             events.append(Event("reasoning", thought))
-        if text := self.characters(_str(block, "text"), "message"):
-            events.append(Event("message", text))
-        if signature := _str(block, "signature"):
+        if said := self.characters(string(block.get("text")), "message"):
+            events.append(Event("message", said))
+        if signature := string(block.get("signature")):
             self._signatures[number] = self._signatures.get(number, "") + signature
         return events
 
     def _call(self, number: object, block: Object) -> list[Event]:
-        call = Piece(len(self._calls), _str(block, "id"), _str(block, "name"))
+        call = Piece(len(self._calls), string(block.get("id")), string(block.get("name")))
         self._calls[number] = Piece(call.index)
         given = block.get("input")
         return [Event("call", json.dumps(given, ensure_ascii=False) if given else "", call=call)]
@@ -134,27 +130,3 @@ class Events(Reader):
     def _close(self, number: object) -> list[Event]:
         signature = self._signatures.pop(number, "")
         return [Event("reasoning", signature=signature, origin=NAME)] if signature else []
-
-
-def read(payload: bytes) -> Object:
-    """Raises ValueError where the payload is no JSON object."""
-    try:
-        document = msgspec.json.decode(payload)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):  # half surrogates, invalid UTF-8
-        try:
-            document = json.loads(payload.decode("utf-8", "replace"))
-        except RecursionError as error:
-            raise ValueError("nested too deep") from error
-    if not isinstance(document, dict):
-        raise ValueError("no object")
-    return document
-
-
-def _dict(document: Object, name: str) -> Object:
-    value = document.get(name)
-    return value if isinstance(value, dict) else {}
-
-
-def _str(document: Object, name: str) -> str:
-    value = document.get(name)
-    return value if isinstance(value, str) else ""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from millstream.dialects.messages.reader import NOTHING, read
+from millstream.dialects.foreign import read, string, table, tables
+from millstream.dialects.messages.reader import NOTHING
 from millstream.dialects.reading import Broken, Reader, count
 from millstream.dialects.reasons import reason_in
 from millstream.events import Event, Piece, Usage
@@ -30,14 +31,11 @@ class Lines(Reader):
         if line.get("error") or not {"message", "done"} & line.keys():
             raise Broken(reason_in(payload), elsewhere="error" not in line)
         self.frame = payload
-        if isinstance(model := line.get("model"), str) and model:
-            self.model = model
-        message = line.get("message")
-        events = self._message(message) if isinstance(message, dict) else []
+        self.model = string(line.get("model")) or self.model
+        events = self._message(table(line.get("message")))
         if line.get("done") is True:
             self.done = self.finished = True
-            reason = line.get("done_reason")
-            self.finish_reason = reason if isinstance(reason, str) and reason else "stop"
+            self.finish_reason = string(line.get("done_reason")) or "stop"
             if self._calls and self.finish_reason == "stop":
                 self.finish_reason = "tool_calls"
             # A prompt that it still knows is not counted.
@@ -47,13 +45,12 @@ class Lines(Reader):
 
     def _message(self, message: Object) -> list[Event]:
         events = []
-        if thought := self._text(message, "thinking"):
+        if thought := self.characters(string(message.get("thinking")), "reasoning"):
             events.append(Event("reasoning", thought))
-        if text := self._text(message, "content"):
-            events.append(Event("message", text))
-        calls = message.get("tool_calls")
-        for call in calls if isinstance(calls, list) else []:
-            if isinstance(call, dict) and isinstance(function := call.get("function"), dict):
+        if said := self.characters(string(message.get("content")), "message"):
+            events.append(Event("message", said))
+        for call in tables(message.get("tool_calls")):
+            if isinstance(function := call.get("function"), dict):
                 events.append(self._call(str(call.get("id") or ""), function))
         return events
 
@@ -62,9 +59,3 @@ class Lines(Reader):
         piece = Piece(self._calls, id, str(function.get("name") or ""))
         self._calls += 1
         return Event("call", self.characters(arguments, "call"), call=piece)
-
-    def _text(self, message: Object, name: str) -> str:
-        text = message.get(name)
-        return (
-            self.characters(text, "reasoning" if name == "thinking" else "message") if isinstance(text, str) else ""
-        )

@@ -5,15 +5,12 @@ https://platform.openai.com/docs/api-reference/responses-streaming
 
 from __future__ import annotations
 
-from typing import Any
-
-from millstream.dialects.messages.reader import NOTHING, read
+from millstream.dialects.foreign import Object, read, string, table, tables
+from millstream.dialects.messages.reader import NOTHING
 from millstream.dialects.reading import Broken, Reader, count
 from millstream.dialects.reasons import Reason, is_error, reason, reason_in
 from millstream.dialects.responses.question import NAME
 from millstream.events import Event, EventType, Piece, Usage
-
-Object = dict[str, Any]
 
 TEXTS: dict[str, EventType] = {
     "response.output_text": "message",
@@ -62,9 +59,9 @@ class Events(Reader):
         if kind == "response.reasoning_summary_part.added" and event.get("summary_index"):
             return [Event("reasoning", BETWEEN)]
         if name == "response.output_item":
-            return self._item(_dict(event.get("item")), whole=verb == "done")
-        response = _dict(event.get("response"))
-        self.model = _str(response.get("model")) or self.model
+            return self._item(table(event.get("item")), whole=verb == "done")
+        response = table(event.get("response"))
+        self.model = string(response.get("model")) or self.model
         return self._end(response) if kind in ENDS else []
 
     def _text(self, type: EventType, event: Object, verb: str, refusal: bool) -> list[Event]:
@@ -72,7 +69,7 @@ class Events(Reader):
         text = event.get("delta") if verb == "delta" else None
         if verb == "done" and key not in self._said:
             text = event.get("refusal" if refusal else "text")
-        said = self.characters(_str(text), "refusal" if refusal else type)
+        said = self.characters(string(text), "refusal" if refusal else type)
         if not said:
             return []
         self._said |= {key, type}
@@ -83,7 +80,7 @@ class Events(Reader):
         call = self._calls.get(id)
         if call is None or (verb == "done" and id in self._said):
             return []
-        text = self.characters(_str(event.get("delta" if verb == "delta" else field)), f"call {call.index}")
+        text = self.characters(string(event.get("delta" if verb == "delta" else field)), f"call {call.index}")
         if text:
             self._said.add(id)
         return [Event("call", text, call=call)] if text else []
@@ -99,33 +96,33 @@ class Events(Reader):
         if kind == "reasoning":
             events = self._thought(item, told)
         else:
-            events = [] if told else [event for part in _dicts(item.get("content")) for event in self._part(part)]
+            events = [] if told else [event for part in tables(item.get("content")) for event in self._part(part)]
         self._said |= {kind, f"{kind} {id}"} if events else set()
         return events
 
     def _part(self, part: Object) -> list[Event]:
         refusal = part.get("type") == "refusal"
-        text = self.characters(_str(part.get("refusal" if refusal else "text")), "message")
+        text = self.characters(string(part.get("refusal" if refusal else "text")), "message")
         return [Event("message", text, refusal=refusal)] if text else []
 
     def _thought(self, item: Object, told: bool) -> list[Event]:
         events = []
-        parts = _dicts(item.get("summary")) or _dicts(item.get("content"))
-        text = self.characters(BETWEEN.join(_str(part.get("text")) for part in parts), "reasoning")
+        parts = tables(item.get("summary")) or tables(item.get("content"))
+        text = self.characters(BETWEEN.join(string(part.get("text")) for part in parts), "reasoning")
         if text and not told:
             events.append(Event("reasoning", text))
-        signature = _str(item.get("encrypted_content"))
+        signature = string(item.get("encrypted_content"))
         if signature and signature not in self._signed:
             self._signed.add(signature)
             events.append(Event("reasoning", signature=signature, origin=NAME))
         return events
 
     def _call(self, item: Object, id: str, field: str, whole: bool) -> list[Event]:
-        text = self.characters(_str(item.get(field)), f"call {id}") if id not in self._said else ""
+        text = self.characters(string(item.get(field)), f"call {id}") if id not in self._said else ""
         known = self._calls.get(id)
         if known is None:
             custom = field == "input"
-            named = Piece(len(self._calls), _str(item.get("call_id")) or id, _str(item.get("name")), custom)
+            named = Piece(len(self._calls), string(item.get("call_id")) or id, string(item.get("name")), custom)
             known = self._calls[id] = Piece(named.index, custom=custom)
         else:
             named = known
@@ -134,18 +131,18 @@ class Events(Reader):
         return [Event("call", text, call=named)] if text or named is not known else []
 
     def _end(self, response: Object) -> list[Event]:
-        self.model = _str(response.get("model")) or self.model
-        self._count(_dict(response.get("usage")))
+        self.model = string(response.get("model")) or self.model
+        self._count(table(response.get("usage")))
         if response.get("status") == "failed":
             raise Broken(reason(response) if response.get("error") else Reason("it failed"))
         known = set(self._calls)
         events = [
             event
-            for item in _dicts(response.get("output"))
+            for item in tables(response.get("output"))
             if item.get("type") not in CALLS or not known or str(item.get("id")) in known
             for event in self._item(item, whole=True, last=True)
         ]
-        why = _str(_dict(response.get("incomplete_details")).get("reason"))
+        why = string(table(response.get("incomplete_details")).get("reason"))
         self.finish_reason = REASONS.get(why, why) or ("tool_calls" if self._calls else "stop")
         self.done = self.finished = True
         return events
@@ -153,18 +150,6 @@ class Events(Reader):
     def _count(self, usage: Object) -> None:
         asked, came = count(usage.get("input_tokens")), count(usage.get("output_tokens"))
         if asked or came:
-            cached = count(_dict(usage.get("input_tokens_details")).get("cached_tokens"))
-            thought = count(_dict(usage.get("output_tokens_details")).get("reasoning_tokens"))
+            cached = count(table(usage.get("input_tokens_details")).get("cached_tokens"))
+            thought = count(table(usage.get("output_tokens_details")).get("reasoning_tokens"))
             self.usage = Usage(asked, came, cached=min(cached, asked), reasoning=min(thought, came))
-
-
-def _str(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _dict(value: Any) -> Object:
-    return value if isinstance(value, dict) else {}
-
-
-def _dicts(value: Any) -> list[Object]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import msgspec
 from msgspec import Struct
+
+from millstream.dialects.foreign import Object, loads, string, table, tables, whole
 
 LAST = 2  # of `status`
 
@@ -70,57 +69,30 @@ def read(message: str | bytes) -> Frame:
 
 def _tolerate(message: str | bytes) -> Frame:
     """For what the strict decoder refuses: half surrogates, invalid UTF-8, fields of another type."""
-    try:
-        document = json.loads(message if isinstance(message, str) else message.decode("utf-8", "replace"))
-    except RecursionError as error:
-        raise ValueError("nested too deep") from error
-    header = _dict(document, "header")
+    document = table(loads(message))
+    header, payload = table(document.get("header")), table(document.get("payload"))
     if not header:
         raise ValueError("no header")
-    payload = _dict(document, "payload")
-    choices, tokens = _dict(payload, "choices"), _dict(_dict(payload, "usage"), "text")
-    texts = choices.get("text")
+    choices, tokens = table(payload.get("choices")), table(table(payload.get("usage")).get("text"))
+    texts = [_text(item) for item in tables(choices.get("text"))]
+    counted = Tokens(whole(tokens.get("prompt_tokens")), whole(tokens.get("completion_tokens")))
     return Frame(
         Header(
-            _int(header, "code") or 0,
-            _str(header, "message") or "",
-            _str(header, "sid") or "",
-            _int(header, "status"),
+            whole(header.get("code")) or 0,
+            string(header.get("message")),
+            string(header.get("sid")),
+            whole(header.get("status")),
         ),
-        Payload(
-            Choices(
-                [_text(text) for text in (texts if isinstance(texts, list) else []) if isinstance(text, dict)],
-                _int(choices, "status"),
-            ),
-            Counted(Tokens(_int(tokens, "prompt_tokens"), _int(tokens, "completion_tokens"))),
-        ),
+        Payload(Choices(texts, whole(choices.get("status"))), Counted(counted)),
         exact=False,
     )
 
 
-def _text(item: dict[str, Any]) -> Text:
-    called = _dict(item, "function_call")
+def _text(item: Object) -> Text:
+    called = table(item.get("function_call"))
     return Text(
-        _str(item, "content"),
-        _str(item, "reasoning_content"),
-        _int(item, "index"),
-        Called(_str(called, "name") or "", _str(called, "arguments") or "") if called else None,
+        string(item.get("content")),
+        string(item.get("reasoning_content")),
+        whole(item.get("index")),
+        Called(string(called.get("name")), string(called.get("arguments"))) if called else None,
     )
-
-
-def _dict(item: Any, name: str) -> dict[str, Any]:
-    value = item.get(name) if isinstance(item, dict) else None
-    return value if isinstance(value, dict) else {}
-
-
-def _str(item: dict[str, Any], name: str) -> str | None:
-    value = item.get(name)
-    return value if isinstance(value, str) else None
-
-
-def _int(item: dict[str, Any], name: str) -> int | None:
-    value = item.get(name)
-    try:
-        return int(value) if isinstance(value, int | float | str) and abs(int(value)) < 2**53 else None
-    except (ValueError, OverflowError):
-        return None
