@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from millstream.events import End, Event, Piece
+from millstream.events import End, Event, Meta, Piece
 
 Kind = Literal["text", "refusal", "reasoning", "redacted", "call"]
 Step = tuple[Literal["open", "piece", "close"], "Block", str]
@@ -153,6 +153,35 @@ class Blocks:
             yield self._begin(block)
             if block.pieces:
                 yield "piece", block, block.text
+
+
+class Steps:
+    """What the Writers have in common that give an answer in blocks."""
+
+    def __init__(self, meta: Meta) -> None:
+        self._meta = meta
+        self._blocks = Blocks(meta.id)
+        self._passing = False
+
+    def encode(self, batch: list[Event]) -> bytes:
+        return b"".join(map(self._encode, batch))
+
+    def _encode(self, event: Event) -> bytes:
+        """An upstream of the same dialect gives frames, which pass as they came."""
+        if event.frames or self._passing:
+            self._passing = True
+            self._blocks.add([event])
+            return b"".join(map(self._pass, event.frames))
+        return b"".join([self._step(*step) for step in self._blocks.feed(event)])
+
+    def _pass(self, frame: bytes) -> bytes:
+        raise NotImplementedError
+
+    def _rest(self) -> bytes:
+        return b"".join([self._step(*step) for step in self._blocks.close()])
+
+    def _step(self, verb: str, block: Block, text: str) -> bytes:
+        raise NotImplementedError
 
 
 def whole(call: Block) -> bool:

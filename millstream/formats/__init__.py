@@ -68,6 +68,19 @@ class Format(Protocol):
         ...
 
 
+class EventStream:
+    """What all server-sent events have in common: https://html.spec.whatwg.org/#server-sent-events"""
+
+    __slots__ = ()
+
+    MEDIA_TYPE: ClassVar[str] = "text/event-stream"
+    CONTENT_TYPE: ClassVar[str] = "text/event-stream; charset=utf-8"
+    HEARTBEAT: ClassVar[bytes] = b": ping\n"
+
+    def opening(self) -> bytes:
+        return b""
+
+
 def facts(end: End) -> dict[str, Any]:
     """What a `done` event says: DONE_KEYS in every format."""
     usage = end.usage

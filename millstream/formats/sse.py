@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import ClassVar
 
 from millstream.events import TERMINAL, Event, Meta
-from millstream.formats import Abort, Options
+from millstream.formats import Abort, EventStream, Options
 from millstream.formats.objects import encoded, ending, escaped, kind, lines, said, start, to_json
 
 # The default type is `message`: without an `event:` line it costs nothing.
 _HEADS = {"message": b"", "reasoning": b"event: reasoning\n"}
 
 
-class Sse:
+class Sse(EventStream):
     """One event for each of the stream's, its id `{stream}.{n}`; resumed by that id.
 
     `data:` comes before `id:` in every event. Some clients keep the id of an event that was cut before its data, and
@@ -22,9 +22,6 @@ class Sse:
     __slots__ = ("_id", "_meta", "_options")
 
     NAME: ClassVar[str] = "sse"
-    MEDIA_TYPE: ClassVar[str] = "text/event-stream"
-    CONTENT_TYPE: ClassVar[str] = "text/event-stream; charset=utf-8"
-    HEARTBEAT: ClassVar[bytes] = b": ping\n"
 
     def __init__(self, meta: Meta, options: Options) -> None:
         self._meta = meta

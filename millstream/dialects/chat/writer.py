@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from millstream.events import Event, Meta, Piece, Usage
-from millstream.formats import Abort
+from millstream.formats import Abort, EventStream
 from millstream.formats.objects import ending, one_line, to_json
 
 # In Meta.echo: the question offered them, in the words before `tools`; it wants the chunk for the usage.
@@ -87,20 +87,14 @@ class Chunks:
         return to_json({**self._head, "choices": [choice]})
 
 
-class Writer:
+class Writer(EventStream):
     """The event stream. It ends with [DONE], or after a failure with the error and nothing else."""
 
     NAME: ClassVar[str] = "openai"
-    MEDIA_TYPE: ClassVar[str] = "text/event-stream"
-    CONTENT_TYPE: ClassVar[str] = "text/event-stream; charset=utf-8"
-    HEARTBEAT: ClassVar[bytes] = b": ping\n"
 
     def __init__(self, meta: Meta, chat: bool = True) -> None:
         self._chunks = Chunks(meta, chat)
         self._usage = USAGE in meta.echo  # the chunk that has no choices
-
-    def opening(self) -> bytes:
-        return b""
 
     def encode(self, batch: list[Event]) -> bytes:
         return b"".join([self._encode(chunk) for event in batch for chunk in self._chunks.of(event)])

@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 import msgspec
 from msgspec import Struct
 
-from millstream.dialects.blocks import Block, Blocks
+from millstream.dialects.blocks import Block, Blocks, Steps
 from millstream.dialects.messages.failure import error
 from millstream.dialects.signatures import tagged
 from millstream.events import End, Event, Meta, Usage
-from millstream.formats import Abort
+from millstream.formats import Abort, EventStream
 from millstream.formats.objects import failure_of, one_line, to_json
 
 Object = dict[str, Any]
@@ -28,50 +28,51 @@ REASONS = {
 }
 
 
-class Writer:
+class Writer(Steps, EventStream):
     """Blocks one after the other, as Anthropic gives them. Its packages drop what has no `event:`."""
 
     NAME: ClassVar[str] = NAME
-    MEDIA_TYPE: ClassVar[str] = "text/event-stream"
-    CONTENT_TYPE: ClassVar[str] = "text/event-stream; charset=utf-8"
-    HEARTBEAT: ClassVar[bytes] = b": ping\n"
 
     def __init__(self, meta: Meta) -> None:
-        self._meta = meta
-        self._blocks = Blocks(meta.id)
-        self._begun = self._passing = False
-
-    def opening(self) -> bytes:
-        return b""  # only the first event tells whether Anthropic itself answers
-
-    def encode(self, batch: list[Event]) -> bytes:
-        return b"".join([self._encode(event) for event in batch])
+        super().__init__(meta)
+        self._begun = False
 
     def closing(self, event: Event) -> bytes | Abort:
         if event.type == "failed":
             return b"event: error\ndata: %b\n\n" % to_json(error(failure_of(event), f"req_{self._meta.id}"))
         if event.frames:
             return self._encode(event)
-        rest = self._start() + b"".join([_step(*step) for step in self._blocks.close()])
+        rest = self._start() + self._rest()
         end = event.end or End("", "")
         reason, stop = _ended(self._blocks, end)
         delta = {"stop_reason": reason, "stop_sequence": stop}
         return rest + _event("message_delta", delta=delta, usage=_usage(end.usage)) + _event("message_stop")
 
     def _encode(self, event: Event) -> bytes:
-        """Anthropic's own events as they came, where it answers itself."""
-        if event.frames or self._passing:
-            self._passing = self._begun = True
-            self._blocks.add([event])
-            return b"".join(map(_passed, event.frames))
-        return self._start() + b"".join([_step(*step) for step in self._blocks.feed(event)])
+        return (b"" if event.frames else self._start()) + super()._encode(event)
+
+    def _pass(self, frame: bytes) -> bytes:
+        return b"event: %b\ndata: %b\n\n" % (_typed(frame).type.encode(), one_line(frame))
 
     def _start(self) -> bytes:
-        if self._begun:
+        """Only the first event tells whether Anthropic itself answers."""
+        if self._begun or self._passing:
             return b""
         self._begun = True
         usage = {**_usage(None), "input_tokens": max(1, self._meta.prompt)}  # an estimate: the true one comes last
         return _event("message_start", message=_message(self._meta, [], None, None, usage))
+
+    def _step(self, verb: str, block: Block, text: str) -> bytes:
+        if verb == "open":
+            return _event("content_block_start", index=block.index, content_block=_begun(block))
+        if verb == "piece":
+            name, field = DELTAS[block.kind]
+            return _event("content_block_delta", index=block.index, delta={"type": name, field: text})
+        signed = b""
+        if block.kind == "reasoning":
+            signature = {"type": "signature_delta", "signature": tagged(block.signature, block.origin, NAME)}
+            signed = _event("content_block_delta", index=block.index, delta=signature)
+        return signed + _event("content_block_stop", index=block.index)
 
 
 class _Typed(Struct):
@@ -79,10 +80,6 @@ class _Typed(Struct):
 
 
 _typed = msgspec.json.Decoder(_Typed).decode
-
-
-def _passed(frame: bytes) -> bytes:
-    return b"event: %b\ndata: %b\n\n" % (_typed(frame).type.encode(), one_line(frame))
 
 
 def whole(meta: Meta, blocks: Blocks, event: Event) -> Object:
@@ -121,19 +118,6 @@ def _usage(usage: Usage | None) -> Object:
         "cache_read_input_tokens": counted.cached,
         "output_tokens": counted.output,
     }
-
-
-def _step(verb: str, block: Block, text: str) -> bytes:
-    if verb == "open":
-        return _event("content_block_start", index=block.index, content_block=_begun(block))
-    if verb == "piece":
-        name, field = DELTAS[block.kind]
-        return _event("content_block_delta", index=block.index, delta={"type": name, field: text})
-    signed = b""
-    if block.kind == "reasoning":
-        signature = {"type": "signature_delta", "signature": tagged(block.signature, block.origin, NAME)}
-        signed = _event("content_block_delta", index=block.index, delta=signature)
-    return signed + _event("content_block_stop", index=block.index)
 
 
 DELTAS = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from millstream.dialects.blocks import Block, Blocks
+from millstream.dialects.blocks import Block, Blocks, Steps
 from millstream.dialects.dates import rfc3339
 from millstream.dialects.fields import MODEL_MOST
 from millstream.dialects.ollama.question import CHAT
@@ -17,7 +17,7 @@ Object = dict[str, Any]
 NANOSECONDS = 1_000_000_000
 
 
-class Writer:
+class Writer(Steps):
     """A line for each piece; a call only when it is whole. An empty line would kill its clients. Where Ollama
     itself answers, its own lines pass as they came."""
 
@@ -26,10 +26,8 @@ class Writer:
     CONTENT_TYPE: ClassVar[str] = "application/x-ndjson"
 
     def __init__(self, meta: Meta) -> None:
-        self._meta = meta
-        self._blocks = Blocks(meta.id)
+        super().__init__(meta)
         self._calls = 0
-        self._passing = False
 
     @property
     def HEARTBEAT(self) -> bytes:  # noqa: N802
@@ -38,22 +36,15 @@ class Writer:
     def opening(self) -> bytes:
         return b""
 
-    def encode(self, batch: list[Event]) -> bytes:
-        return b"".join([self._encode(event) for event in batch])
-
     def closing(self, event: Event) -> bytes | Abort:
         if event.type == "failed":  # some of its clients pass over the error: for them the connection breaks
             return Abort(_line({"error": failure_of(event).message}))
         if event.frames:
             return self._encode(event)
-        rest = b"".join([self._step(*step) for step in self._blocks.close()])
-        return rest + _line(piece(self._meta, {"text": ""}) | _ending(self._blocks, event))
+        return self._rest() + _line(piece(self._meta, {"text": ""}) | _ending(self._blocks, event))
 
-    def _encode(self, event: Event) -> bytes:
-        self._passing = self._passing or bool(event.frames)
-        if self._passing:
-            return b"".join([frame + b"\n" for frame in event.frames])
-        return b"".join([self._step(*step) for step in self._blocks.feed(event)])
+    def _pass(self, frame: bytes) -> bytes:
+        return frame + b"\n"
 
     def _step(self, verb: str, block: Block, text: str) -> bytes:
         if block.kind == "call":

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from millstream.dialects.blocks import Block, Blocks, loads
+from millstream.dialects.blocks import Block, Blocks, Steps, loads
 from millstream.dialects.chat.request import INPUT
 from millstream.dialects.responses.question import NAME, REDACTED
 from millstream.dialects.signatures import tagged
 from millstream.errors import CODES
 from millstream.events import End, Event, Failure, Meta, Usage
-from millstream.formats import Abort
+from millstream.formats import Abort, EventStream
 from millstream.formats.objects import failure_of, to_json
 
 Object = dict[str, Any]
@@ -48,19 +48,18 @@ UNSAID: Object = {
 }
 
 
-class Writer:
+class Writer(Steps):
     """Numbers its own events, `sequence_number` 0, 1 …; those up to `skip` the client has."""
 
     NAME: ClassVar[str] = NAME
-    MEDIA_TYPE: ClassVar[str] = "text/event-stream"
-    CONTENT_TYPE: ClassVar[str] = "text/event-stream; charset=utf-8"
+    MEDIA_TYPE: ClassVar[str] = EventStream.MEDIA_TYPE
+    CONTENT_TYPE: ClassVar[str] = EventStream.CONTENT_TYPE
 
     def __init__(self, meta: Meta, skip: int = -1) -> None:
-        self._meta = meta
+        super().__init__(meta)
         self._skip = skip
         self._next = 0
-        self._blocks = Blocks(meta.id)
-        self._ids: Object = {}  # of the item that is written
+        self._status = "completed"  # of the items that are closed
 
     @property
     def count(self) -> int:
@@ -77,16 +76,13 @@ class Writer:
         begun = response(self._meta, "in_progress", [])
         return self._event("response.created", response=begun) + self._event("response.in_progress", response=begun)
 
-    def encode(self, batch: list[Event]) -> bytes:
-        return b"".join([self._step(*step, "completed") for event in batch for step in self._blocks.feed(event)])
-
     def closing(self, event: Event) -> bytes | Abort:
         status, _ = ended(self._blocks, event)
         if status == "failed":
             error = self._error(failure_of(event))
             return error + self._event("response.failed", response=whole(self._meta, self._blocks, event))
-        whole_ = "completed" if status == "completed" else "incomplete"
-        rest = b"".join([self._step(*step, whole_) for step in self._blocks.close()])
+        self._status = "completed" if status == "completed" else "incomplete"
+        rest = self._rest()
         last = whole(self._meta, self._blocks, event)
         name = "response.completed" if status == "completed" else "response.incomplete"
         return rest + self._event(name, response=last)
@@ -107,7 +103,7 @@ class Writer:
         says = {"code": failure.code, "message": failure.message, "param": failure.param}
         return self._event("error", **says, error={"type": failure.type, **says})
 
-    def _step(self, verb: str, block: Block, text: str, status: str) -> bytes:
+    def _step(self, verb: str, block: Block, text: str) -> bytes:
         custom = is_custom(self._meta, block)
         ids = {"item_id": item_id(self._meta, block), "output_index": block.index}
         if verb == "open":
@@ -119,7 +115,7 @@ class Writer:
             if block.kind == "call" and custom and not (block.call and block.call.custom):
                 return b""  # free text, wrapped in JSON: it can be told only when it is whole
             return self._piece(ids, block, text, custom)
-        done = item(self._meta, block, status)
+        done = item(self._meta, block, self._status)
         return self._done(ids, block, done, custom) + self._event(
             "response.output_item.done", output_index=block.index, item=done
         )

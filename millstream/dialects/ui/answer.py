@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from millstream.dialects.blocks import Block, Blocks, loads
+from millstream.dialects.blocks import Block, Steps, loads
 from millstream.dialects.signatures import tagged
 from millstream.dialects.ui.question import NAME, OURS
-from millstream.events import End, Event, Meta
-from millstream.formats import Abort, facts
+from millstream.events import End, Event
+from millstream.formats import Abort, EventStream, facts
 from millstream.formats.objects import failure_of, to_json
 
 Object = dict[str, Any]
@@ -24,29 +24,19 @@ REASONS = {
 DONE = b"data: [DONE]\n\n"
 
 
-class Writer:
+class Writer(Steps, EventStream):
     """Each replay begins with `start` and the same messageId, so that the client puts it in place of what it has."""
 
     NAME: ClassVar[str] = NAME
-    MEDIA_TYPE: ClassVar[str] = "text/event-stream"
-    CONTENT_TYPE: ClassVar[str] = "text/event-stream; charset=utf-8"
-    HEARTBEAT: ClassVar[bytes] = b": ping\n"
-
-    def __init__(self, meta: Meta) -> None:
-        self._meta = meta
-        self._blocks = Blocks(meta.id)
 
     def opening(self) -> bytes:
         message = self._meta.echo.get("message") or f"msg_{self._meta.id}"
         return _chunk("start", messageId=message) + _chunk("start-step")
 
-    def encode(self, batch: list[Event]) -> bytes:
-        return b"".join([_step(*step) for event in batch for step in self._blocks.feed(event)])
-
     def closing(self, event: Event) -> bytes | Abort:
         if event.type == "failed":
             return _chunk("error", errorText=failure_of(event).message) + DONE
-        rest = b"".join([_step(*step) for step in self._blocks.close()])
+        rest = self._rest()
         end = event.end or End("", "")
         reason = self._blocks.reason(end)
         if reason == "cancelled":
@@ -56,15 +46,14 @@ class Writer:
         finish = _chunk("finish", finishReason=REASONS.get(reason, "other"), messageMetadata=metadata)
         return rest + _chunk("finish-step") + finish + DONE
 
-
-def _step(verb: str, block: Block, text: str) -> bytes:
-    if block.kind == "call":
-        return _call(verb, block, text)
-    name = "reasoning" if block.kind in ("reasoning", "redacted") else "text"
-    id = f"{name}_{block.index}"
-    if verb == "piece":
-        return _chunk(f"{name}-delta", id=id, delta=text)
-    return _chunk(f"{name}-{'start' if verb == 'open' else 'end'}", id=id, **_signed(verb, block))
+    def _step(self, verb: str, block: Block, text: str) -> bytes:
+        if block.kind == "call":
+            return _call(verb, block, text)
+        name = "reasoning" if block.kind in ("reasoning", "redacted") else "text"
+        id = f"{name}_{block.index}"
+        if verb == "piece":
+            return _chunk(f"{name}-delta", id=id, delta=text)
+        return _chunk(f"{name}-{'start' if verb == 'open' else 'end'}", id=id, **_signed(verb, block))
 
 
 def _call(verb: str, block: Block, text: str) -> bytes:
