@@ -11,18 +11,22 @@ from typing import Any
 Object = dict[str, Any]
 
 WORDS = ["Suddenly", "a", "stream", "came", "by", "and", "told", "its", "story", "to", "whoever", "came"]
+HOLD = 6
 # Names of models: what they do beside obeying.
 MODELS = ("plain", "thinks", "slow", "breaks", "errs", "short", "busy")
 
 
 class Obedient:
     """`asked` has every body. A slow model waits `pace` seconds before each word; what `breaks` does so once, in the
-    middle; what `errs` sends an error there, each time. A busy one refuses with 429."""
+    middle; what `errs` sends an error there, each time. A busy one refuses with 429. While `goes_on` is cleared, what
+    is slow stops after HOLD words."""
 
     def __init__(self, pace: float = 0.05) -> None:
         self.asked: list[Object] = []
         self.pace = pace
         self.broken = 0
+        self.goes_on = threading.Event()
+        self.goes_on.set()
         self.call: Object = {}  # arguments for tools by their name; else they are made from the schema
 
     def __enter__(self) -> Obedient:
@@ -38,6 +42,7 @@ class Obedient:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.goes_on.set()
         self._server.shutdown()
         self._server.server_close()
 
@@ -67,6 +72,8 @@ class _Handler(BaseHTTPRequestHandler):
             for number, delta in enumerate(_deltas(asked, self.upstream.call)):
                 if model == "slow":
                     time.sleep(self.upstream.pace)
+                    if number == HOLD:
+                        self.upstream.goes_on.wait()
                 if number == 2 and model == "breaks" and not self.upstream.broken:
                     self.upstream.broken += 1
                     return None
