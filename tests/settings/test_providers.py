@@ -4,7 +4,9 @@ import pytest
 
 from millstream.settings import SettingError, Settings, load
 from millstream.settings.providers import PROVIDERS
+from millstream.upstreams.decoder import Decoder
 from millstream.upstreams.router import build
+from tests.upstreams.recorded import CALL, SOURCES, WIRE, seen, wanted
 
 
 def upstream(tmp_path, text, **environ):
@@ -21,6 +23,38 @@ def test_each_provider_is_an_upstream_that_can_be_built(tmp_path, name):
     assert (found.kind, found.base_url, found.models) == (provider.kind, provider.base_url, provider.models)
     assert found.api_key.reveal() == next(iter(environ.values()), "")
     assert build(found, Settings()).name == "x"
+
+
+# What was recorded of a provider, in tests/wire; of the others nothing is special but their address.
+RECORDED = {
+    "anthropic": ["anthropic/recorded_mixed", "anthropic/recorded_redacted"],
+    "deepseek": ["openai/comments", "openai/reasoning_content", "openai/finish_insufficient_system_resource"],
+    "gemini": ["openai/gemini_index0"],
+    "groq": ["openai/usage_groq", "openai/think"],
+    "llama.cpp": ["openai/llamacpp", "openai/error_llamacpp_old"],
+    "lmstudio": ["openai/error_lmstudio", "openai/think"],
+    "minimax": ["openai/minimax_final", "openai/error_base_resp"],
+    "mistral": ["openai/magistral"],
+    "moonshot": ["openai/moonshot_usage"],
+    "openai": ["openai/openai", "openai/tool_calls", "openai/refusal", "openai/error_openai"],
+    "openrouter": ["openai/reasoning", "openai/error_openrouter"],
+    "perplexity": ["openai/perplexity"],
+    "qianfan": ["openai/error_words_of_its_own"],
+    "spark": ["openai/iflytek", "openai/error_iflytek"],
+    "vllm": ["openai/error_vllm", "openai/think"],
+    "xai": ["openai/xai_reasoning"],
+    "zhipu": ["openai/one_line_end_between_events"],
+}
+
+
+@pytest.mark.parametrize(("name", "case"), [(name, case) for name, cases in RECORDED.items() for case in cases])
+def test_a_provider_is_read_as_it_was_recorded(tmp_path, name, case):
+    made = build(upstream(tmp_path, f'provider = "{name}"'), Settings())
+    path = WIRE / f"{case}.sse"
+    want, says, _ = wanted(path)
+    got, message = seen([path.read_bytes()], Decoder(made.reader(CALL), CALL, "test"), SOURCES[".sse"])
+    assert got == want
+    assert says in message
 
 
 def test_what_the_table_says_comes_first(tmp_path):
