@@ -24,7 +24,7 @@ from millstream.stores.log import Log, Tail, header
 from millstream.stores.memory import worker_name
 from millstream.stores.neighbours import Neighbours
 from millstream.stores.reader import FileReader
-from millstream.stores.room import Room, expired, files
+from millstream.stores.room import Room, expired, files, not_later
 from millstream.stores.turns import in_turns
 
 TICK = 0.5  # s; a dead owner is noticed within two of them
@@ -181,7 +181,10 @@ class FileStore:
 
     def sweep(self, now: float) -> int:
         since = now - self._ttl
-        erased = sum(expired(Path(entry.path), since, remove=True) for entry in files(self._directory, ".log"))
+        erased = 0
+        for entry in files(self._directory, ".log"):
+            not_later(entry, now)
+            erased += expired(Path(entry.path), since, remove=True)
         self._room.look()
         for id in [id for id in self._tails if not self._path(id).exists()]:
             del self._tails[id]

@@ -17,6 +17,7 @@ RESERVE = 64 << 20  # bytes of the disk that stay free, at most a twentieth of i
 ENOUGH = 0.8  # of the limit: what is erased to
 FRESH = 10.0  # s after its last sign that a log stays: a dead worker's may not be known as one yet
 PAUSE = 5.0  # s between two looks
+AHEAD = 5.0  # s that a file may be newer than now: a network's disk has a clock of its own
 PROBE = 4096  # bytes with which it is tried whether the disk takes something again
 
 
@@ -46,6 +47,14 @@ def expired(path: Path, since: float, remove: bool = False) -> bool:
         else:
             os.close(fd)
     return old
+
+
+def not_later(entry: os.DirEntry[str], now: float) -> None:
+    """The clock was set back since this file's last sign: it lives on for as long as any other, and not for that step
+    more."""
+    with suppress(OSError):
+        if entry.stat(follow_symlinks=False).st_mtime > now + AHEAD:
+            os.utime(entry.path, (now, now), follow_symlinks=False)
 
 
 class Room:

@@ -47,6 +47,15 @@ def test_a_claim_of_an_expired_stream_goes_to_the_next(files, directory):
     assert files.two.create(newer) == newer
 
 
+def test_a_clock_that_was_set_back_keeps_nothing_longer(files, directory):
+    files.one.create(meta(files.one))
+    files.one.append(ID, [done(1)])
+    ahead = time.time() + 3600
+    os.utime(path_of(directory), (ahead, ahead))
+    assert files.one.sweep(time.time()) == 0  # it lives, but only as long as any other from now on
+    assert files.one.sweep(time.time() + TTL + 60) == 1
+
+
 def test_of_several_processes_exactly_one_replaces_a_stale_claim(directory, files, process):
     for n in range(300):
         files.one.create(meta(files.one, f"{n:022d}", claim=f"key {n}"))
