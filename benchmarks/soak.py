@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import argparse
 import random
+import re
 import secrets
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,17 +49,28 @@ class Size:
     """Of one server at rest."""
 
     memory: int  # bytes, PSS
-    descriptors: int
+    descriptors: int  # but those of connections that wait for the next question: as many as were asked at once
+    kinds: Counter[str]  # of descriptors
 
     @classmethod
-    def of(cls, server: Server) -> Size:
-        """Once it does not change any more."""
+    def of(cls, server: Server, upstream: int) -> Size:
+        """Once it does not change any more. `upstream` is a port."""
         sizes: list[Size] = []
         while len(sizes) < 20 and (len(sizes) < 3 or len({size.descriptors for size in sizes[-3:]}) > 1):
             time.sleep(0.5)
             found = [psutil.Process(pid) for pid in (server.process.pid, *server.worker_pids())]
-            sizes.append(cls(sum(one.memory_full_info().pss for one in found), sum(one.num_fds() for one in found)))
+            connections = [where for one in found for where in one.net_connections() if where.raddr]
+            waiting = sum(where.raddr[1:] == (upstream,) for where in connections)
+            descriptors = sum(one.num_fds() for one in found) - waiting
+            kinds = Counter(kind for one in found for kind in kinds_of(one.pid))
+            sizes.append(cls(sum(one.memory_full_info().pss for one in found), descriptors, kinds))
         return sizes[-1]
+
+
+def kinds_of(pid: int) -> Iterator[str]:
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(OSError):
+            yield re.sub(r"\d+", "N", str(descriptor.readlink()))
 
 
 class Load:
@@ -118,14 +131,14 @@ def soak(seconds: float, seed: object) -> list[Finding]:
         load = Load(seed, [troubled.port, spared.port, nginx.port], trouble)
         warm_up = min(seconds / 3, 120)
         load.run(warm_up)
-        before = Size.of(spared)
+        before = Size.of(spared, upstream.port)
         load.run(seconds - warm_up)
-        after = Size.of(spared)
+        after = Size.of(spared, upstream.port)
         found = load.found + wrong(load.askers, folder / "usage.db", upstream, trouble)
         if after.memory > before.memory * (1 + MORE_MEMORY):
             found.append(Finding("memory grows"))
         if after.descriptors > before.descriptors + MORE_DESCRIPTORS:
-            found.append(Finding("descriptors grow"))
+            found.append(Finding(f"descriptors grow: {after.kinds - before.kinds}"))
         for server in (troubled, spared):
             if "Traceback" in (text := server.text()):
                 found.append(Finding("a traceback: " + text[text.index("Traceback") :][:4000]))
