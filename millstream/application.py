@@ -36,6 +36,7 @@ from millstream.views.ollama import ollama
 from millstream.views.operator import operator
 from millstream.views.page import page
 from millstream.views.presets import presets
+from millstream.views.request import Request
 from millstream.views.responses import responses
 from millstream.views.scripts import scripts
 from millstream.views.services import Services
@@ -49,6 +50,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or load()
     make_state(settings)
     app = Flask(__name__, root_path=str(SITE))
+    app.request_class = Request
     app.json.sort_keys = False  # type: ignore[attr-defined]
     workers = int(os.environ.get("WEB_CONCURRENCY") or 1)
     store = open_store(settings.store, ttl=settings.ttl, workers=workers, size=settings.store_size)

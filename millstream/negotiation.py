@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from functools import lru_cache
 
 # In the server's order: it decides where the client has no preference.
 OFFERED = ("text/plain", "text/event-stream", "application/x-ndjson", "text/html", "application/json")
@@ -12,7 +13,8 @@ _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"?')
 _QUALITY = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
 
 
-def negotiate(accept: str | None, offered: Sequence[str] = OFFERED) -> str | None:
+@lru_cache(100)  # clients have few
+def negotiate(accept: str | None, offered: tuple[str, ...] = OFFERED) -> str | None:
     """The offered type that the client likes best, or None if it takes none of them.
 
     A type has the q of the most specific range it fits. Among equal q the more specific range wins, then

@@ -139,9 +139,9 @@ def test_the_rules_of_the_standard(accept, expected):
 
 
 def test_only_what_is_offered_is_given():
-    assert negotiate("text/html, application/json;q=0.5", ["application/json"]) == JSON
-    assert negotiate(None, [HTML, JSON]) == HTML
-    assert negotiate("text/plain", [HTML, JSON]) is None
+    assert negotiate("text/html, application/json;q=0.5", ("application/json",)) == JSON
+    assert negotiate(None, (HTML, JSON)) == HTML
+    assert negotiate("text/plain", (HTML, JSON)) is None
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,8 @@ from millstream.views import instructions, intake, streams
 from millstream.views.services import services
 from millstream.views.whole import Document, whole
 
+ROOTS = [(f"{root}/", dialect) for dialect in DOORS for root in dialect.under]
+
 
 def register(app: Flask) -> None:
     app.before_request(_enter)
@@ -44,10 +46,11 @@ def register(app: Flask) -> None:
 
 def _enter() -> None:
     """Whose door this is, for errors too, also where there is nothing at the address."""
-    for dialect in DOORS:
-        if any(request.path == root or request.path.startswith(f"{root}/") for root in dialect.under):
+    path = request.path
+    for root, dialect in ROOTS:
+        if f"{path}/".startswith(root):
             enter(dialect)
-    if request.path.startswith("/v1/models") and "anthropic-version" in request.headers:
+    if path.startswith("/v1/models") and "anthropic-version" in request.headers:
         enter(MESSAGES)
 
 

@@ -42,7 +42,7 @@ def caller(*, starts: bool) -> Caller:
         request.remote_addr or "",
         starts=starts,
         secure=request.is_secure,
-        cookie=request.cookies.get(cookie_name(), ""),
+        cookie=request.cookies.get(cookie_name(), "") if "Cookie" in request.headers else "",
         token=_token,
     )
     return cast(Caller, g.caller)
@@ -185,11 +185,12 @@ def begin(caller: Caller, asked: Asked, *, keep_messages: bool = False) -> Meta:
     """Starts the answer to a question of ours, or finds the one that the same Idempotency-Key began."""
     grace = inf if asked.keep and may_keep(caller) else services().settings.grace
     call = instructed(asked, asked.model or default_model(caller))
+    claimed = claim(caller, asked)
     return start(
         caller,
         replace(call, caller=caller.name, grace=grace),
-        claim=claim(caller, asked),
-        fingerprint=asked.fingerprint(),
+        claim=claimed,
+        fingerprint=asked.fingerprint() if claimed else "",
         messages=asked.messages if keep_messages else None,
     )
 
