@@ -1,10 +1,14 @@
 """Recorded answers, decoded: `tests/wire/KIND/NAME.sse` means what `NAME.json` says, however it is cut."""
 
+import re
+
 import pytest
 
+from millstream.dialects.blocks import Blocks
 from millstream.dialects.chat.reader import Chunks
 from millstream.dialects.messages import answer as messages
 from millstream.dialects.messages.reader import Events
+from millstream.dialects.messages.whole import whole as assembled
 from millstream.dialects.ollama import answer as ollama
 from millstream.dialects.ollama.reader import Lines
 from millstream.dialects.responses import reader as responses
@@ -73,6 +77,7 @@ def test_what_comes_behind_the_end_is_ignored(kind, case):
 
 PASSED = {"anthropic": messages.Writer, "ollama": ollama.Writer}
 END = {"anthropic": b"\n\n", "ollama": b"\n"}
+CITED = [{"type": "char_location", "cited_text": "not ours"}]
 WHOLE = [
     (kind, case)
     for kind in PASSED
@@ -91,3 +96,22 @@ def test_frames_pass_with_all_that_is_unknown_in_them(kind, case):
     events = [event for batch in batches for event in batch]
     assert error is None and b"x_new" in data
     assert write(PASSED[kind](META), events) == data
+
+
+@pytest.mark.parametrize("case", [case for kind, case in WHOLE if kind == "anthropic"], ids=lambda case: case.stem)
+def test_a_message_of_anthropics_is_whole_with_all_that_is_unknown_in_it(case):
+    data = re.sub(rb'"model":', b'"x_new":[1.5],"model":', case.read_bytes())
+    data = re.sub(rb'"usage": ?{', b'"usage":{"z":3,', data)
+    batches, _ = decode([data], Decoder(Events(), CALL, "test", passing=True))
+    events = [event for batch in batches for event in batch]
+    own = Blocks(META.id).whole(events)
+    said, neutral = assembled(META, events), messages.whole(META, own, events[-1])
+    assert (said["x_new"], said["usage"]["z"], said["stop_reason"]) == ([1.5], 3, neutral["stop_reason"])
+    known = [
+        {name: block[name] for name in other}
+        for block, other in zip(said["content"], neutral["content"], strict=True)
+    ]
+    assert known == neutral["content"]
+    assert [block.get("citations") for block in said["content"]] == [
+        CITED if case.stem == "citations" else None
+    ] * len(known)
