@@ -20,8 +20,8 @@ from millstream.settings.summary import summary, warning  # noqa: E402
 
 AT_ONCE = 1000  # answers; each takes one of waitress's threads, which are greenlets here
 LACKS = (
-    "this system lacks what gunicorn needs, so waitress serves in one process: there is no local model, no reload "
-    "without a break, and a client that leaves is noticed at the next word."
+    "gunicorn can't run on this system, so waitress serves in one process: there is no local model, no reload "
+    "without an interruption, and a client that leaves is noticed at the next token."
 )
 KEPT = 'streams are kept in memory and end with the server; store = "file:DIR" keeps them in a folder.'
 

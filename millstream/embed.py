@@ -57,7 +57,7 @@ def client_js() -> Response:
 def _refused(source: Iterable[str | Event]) -> Response:
     """Other applications have no handler for our errors: raised, it would be their 500."""
     _close(source)
-    error = RequestError("not_acceptable", f"None of your Accept types is offered here: {', '.join(OFFERED)}.")
+    error = RequestError("not_acceptable", f"Accept matches none of the types offered: {', '.join(OFFERED)}.")
     response = jsonify(body(error.failure()))
     response.status_code = error.status
     response.headers["Vary"] = "Accept"

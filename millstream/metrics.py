@@ -67,11 +67,11 @@ class Metrics(Meter):
         self.registry = CollectorRegistry()
         way, upstream = ("format", "transport"), ("upstream",)
         self._started = self._counter("streams_started", "Streams begun.", *way, *upstream)
-        self._running = self._gauge("streams_running", "Streams that are being asked for now.", *upstream)
+        self._running = self._gauge("streams_running", "Streams whose upstream is being read now.", *upstream)
         self._open = self._gauge("responses_open", "Streamed responses that are open now.", *way)
         self._ended = self._counter("streams_ended", "Streams ended, by finish_reason or code.", "reason", *upstream)
         self._resumed = self._counter("resumes", "Clients that came back to a stream where they had left it.", *way)
-        self._stepdowns = self._counter("step_downs", "Clients that went on over a lesser transport.", "from", "to")
+        self._stepdowns = self._counter("step_downs", "Clients that fell back to a simpler transport.", "from", "to")
         self._first = self._histogram(
             "first_token_seconds", "From the question to the first event.", WAITS, *upstream
         )
@@ -79,8 +79,12 @@ class Metrics(Meter):
         self._events = self._counter("events", "Events that upstreams sent (about one a token).", *upstream)
         self._bursts = self._counter("burst_events", "Events that came together with the one before.", *upstream)
         self._duration = self._histogram("duration_seconds", "Of whole streams.", DURATIONS, *upstream)
-        self._tokens = self._counter("tokens", "Tokens, as upstreams or estimates tell.", "model", "key", "kind")
-        self._failures = self._counter("upstream_errors", "Upstreams' errors, hidden ones too.", "code", *upstream)
+        self._tokens = self._counter(
+            "tokens", "Tokens, as reported by upstreams or estimated.", "model", "key", "kind"
+        )
+        self._failures = self._counter(
+            "upstream_errors", "Errors of upstreams, including those that a retry hid.", "code", *upstream
+        )
         self._cancels = self._histogram(
             "cancel_seconds", "From a stop to the upstream's close.", LATENCIES, *upstream
         )

@@ -178,7 +178,7 @@ def test_a_wrong_variable_is_named_with_its_value_and_what_is_allowed(refusal, n
         ("retry = inf", "retry is inf; it has to be a whole number of ms"),
         ("hosts = [1]", "hosts is [1]; it has to be a list of names"),
         ("model = 5", "model is 5; it has to be text"),
-        ("graze = 5\nzeal = 1", "graze is no setting; did you mean grace?"),
+        ("graze = 5\nzeal = 1", "graze is not a setting; did you mean grace?"),
         ("upstreams = 5", "[upstreams.NAME]"),
         ("upstreams.a = 5", "[upstreams.a]"),
         ("[upstreams.a]", 'upstreams.a has no kind; write for example kind = "openai"'),
@@ -302,7 +302,7 @@ def test_variables_that_say_nothing_are_no_upstream(read, environ):
         ({"IFLYTEK_SPARK_API_KEY": KEY}, "but no IFLYTEK_SPARK_APP_ID and no IFLYTEK_SPARK_API_SECRET"),
         (
             {"OPENAI_API_KEY": KEY, **AZURE},
-            "OPENAI_API_KEY, AZURE_OPENAI_API_KEY, AZURE_OPENAI_ENDPOINT, and who is to answer",
+            "OPENAI_API_KEY, AZURE_OPENAI_API_KEY, AZURE_OPENAI_ENDPOINT, so it is unclear",
         ),
     ],
 )
@@ -349,7 +349,7 @@ def test_a_cost_is_an_exact_decimal_by_the_first_name_that_has_a_price(models, u
     ("lines", "says"),
     [
         ("[prices.a]\ninput = 1", 'prices."a" has no output; it is a price per million tokens'),
-        ("[prices.a]\ninput = 1\noutput = 1\nimages = 2", 'prices."a".images is no part of a price'),
+        ("[prices.a]\ninput = 1\noutput = 1\nimages = 2", 'prices."a".images is not part of a price'),
         *(
             (f"[prices.a]\ninput = {wrong}\noutput = 1", 'prices."a".input is ')
             for wrong in ("-1", "nan", "inf", "true", "[1]", '"1 USD"', "1e9", "0.0000001")
@@ -454,7 +454,7 @@ def test_a_preset_is_read(read):
         ("[presets.a]\ntop_p = 'x'", "presets.a.top_p is 'x'; it has to be a number"),
         ("[presets.a]\nmax_tokens = 0", "presets.a.max_tokens is 0; it has to be a whole number, 1 or more"),
         ("[presets.a]\nstop = ['']", "presets.a.stop has to be a text or a list of 1 to 4 texts"),
-        ("[presets.a]\nprompt = 'x'", "presets.a.prompt is no setting of a preset"),
+        ("[presets.a]\nprompt = 'x'", "presets.a.prompt is not a setting of a preset"),
         ("[presets.a]\nlocked = 'maybe'", "presets.a.locked is 'maybe'; it has to be 1 or 0"),
     ],
 )

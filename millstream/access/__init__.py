@@ -14,7 +14,7 @@ from millstream.settings import KeySettings, Settings
 __all__ = ["Access", "Caller", "Headers"]
 
 ANYONE = "anyone"  # the caller's name where there are no keys
-MAKE_ONE = "For elsewhere, millstream keys add NAME --operator makes a key."
+MAKE_ONE = "To ask from elsewhere, make an operator's key: millstream keys add NAME --operator."
 CHALLENGE = 'Bearer realm="Millstream"'  # RFC 6750, 3
 
 
@@ -90,7 +90,7 @@ class Access:
         if key is None:
             raise RequestError(
                 "invalid_key",
-                "This access key is not known here; it may have been revoked.",
+                "This access key is not valid; it may have been revoked.",
                 headers={"WWW-Authenticate": f'{CHALLENGE}, error="invalid_token"'},
             )
         return key.name, key
@@ -108,14 +108,14 @@ class Access:
         this machine, also where everybody is served."""
         if caller.key is not None:
             if not caller.key.operator:
-                raise RequestError("operator_only", "This is for the operator. " + MAKE_ONE)
+                raise RequestError("operator_only", "This address is for operators. " + MAKE_ONE)
             return
         try:
             check_way(headers, caller.address, LOOPBACK)
         except RequestError:
             raise RequestError(
                 "operator_only",
-                f"This is for the operator: ask on the server itself. {MAKE_ONE}",
+                f"This address is for operators: ask on the server itself. {MAKE_ONE}",
             ) from None
 
 

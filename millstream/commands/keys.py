@@ -12,7 +12,7 @@ from millstream.settings import SettingError, config_path
 from millstream.settings.edit import add_key, list_keys, remove_key
 from millstream.settings.keys import NUMBERS
 
-TAKES_EFFECT = "A running server takes this up within two seconds; no restart is needed."
+TAKES_EFFECT = "A running server applies this within two seconds; no restart is needed."
 
 
 @click.group()
@@ -23,9 +23,11 @@ def keys() -> None:
 @keys.command()
 @click.argument("name")
 @click.option("--operator", is_flag=True, help="Allow /metrics and /doctor.")
-@click.option("--model", "models", multiple=True, help="A model that it may ask; repeat for more.  [default: all]")
+@click.option(
+    "--model", "models", multiple=True, help="A model that the key may use; repeat for more.  [default: all]"
+)
 @click.option("--requests-per-minute", type=int)
-@click.option("--streams", type=int, help="Answers at the same time.")
+@click.option("--streams", type=int, help="Answers that run at the same time.")
 @click.option("--tokens-per-day", type=int)
 @click.option("--max-prompt", type=int, help="Characters of a question with its conversation.")
 @click.option("--max-tokens", type=int, help="Of an answer.")

@@ -20,7 +20,7 @@ Or run `millstream` now: the small local model answers, with no key."""
 
 
 @click.command()
-@click.option("--yes", "-y", is_flag=True, help="Ask nothing: take what is found first, and its first model.")
+@click.option("--yes", "-y", is_flag=True, help="Don't ask: use the first upstream found, and its first model.")
 def setup(yes: bool) -> None:
     """Find models on this machine and keys in the environment; write the settings file."""
     path = config_path(os.environ)
@@ -47,8 +47,8 @@ def setup(yes: bool) -> None:
         again = f"millstream doctor --upstream {chosen.name}"
         raise click.ClickException(f"No answer came. Correct {path}, then try again: {again}")
     if chosen.key:
-        click.echo(f"The key stays where it is: the server needs {chosen.key} in its environment, too.")
-    click.echo("Next: run `millstream`, and open http://127.0.0.1:8000/. A running server takes this up by itself.")
+        click.echo(f"The key is not stored: the server needs {chosen.key} in its environment, too.")
+    click.echo("Next: run `millstream`, and open http://127.0.0.1:8000/. A running server applies this by itself.")
 
 
 def _choose(found: list[Candidate], yes: bool) -> Candidate:
@@ -56,7 +56,7 @@ def _choose(found: list[Candidate], yes: bool) -> Candidate:
         click.echo(f"  {number}. {one.says}")
     if yes or len(found) == 1:
         return next((one for one in found if one.models), found[0])
-    number = click.prompt("Which one shall answer?", type=click.IntRange(1, len(found)), default=1)
+    number = click.prompt("Which one should answer?", type=click.IntRange(1, len(found)), default=1)
     return found[number - 1]
 
 

@@ -166,7 +166,7 @@ class Fields:
             raise self.beyond(name, "has to be an http(s) address, or data: with base64")
         return url
 
-    def refuse(self, names: Collection[str], says: str = "can't be had here; leave it out") -> None:
+    def refuse(self, names: Collection[str], says: str = "is not supported here; leave it out") -> None:
         """What would change the answer and can't be done: 400 where it is there and says something."""
         for name in names:
             if self.values.get(name) not in (None, False, "", [], {}):

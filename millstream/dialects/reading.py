@@ -21,7 +21,7 @@ class Reader:
     """One answer's. `feed` takes the payload of one event, line or message and its type ("document": the whole body
     is this JSON object). It raises Broken for an error in it, ValueError for what is no such payload."""
 
-    says = "event of its API"  # what a payload ought to be
+    says = "an event of its API"  # what a payload ought to be
 
     def __init__(self) -> None:
         self.done = False  # nothing follows

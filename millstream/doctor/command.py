@@ -31,13 +31,13 @@ def server_address() -> str:
 )
 @click.argument("url", required=False)
 @click.option("--upstream", metavar="NAME", help="Ask this upstream of the settings one short question.")
-@click.option("--server", metavar="URL", default=server_address, help="The server itself, past the proxy.")
+@click.option("--server", metavar="URL", default=server_address, help="The server's own address, without the proxy.")
 @click.option(
     "--key-file",
     type=click.File(),
-    help="Where there are keys: a file with an operator's. Or put it into DOCTOR_KEY, or wait to be asked.",
+    help="File with an operator's access key. Or put the key into DOCTOR_KEY, or type it when asked.",
 )
-@click.option("--idle", metavar="S", default=SILENCE, help="How long a way is kept idle; 0: not at all.")
+@click.option("--idle", metavar="S", default=SILENCE, help="How long to keep a connection idle; 0: not at all.")
 @click.option("--insecure", is_flag=True, help="Take any certificate.")
 def doctor(
     url: str | None, upstream: str | None, server: str, key_file: TextIO | None, idle: float, insecure: bool
@@ -85,7 +85,7 @@ def lines(report: Report) -> Iterator[str]:
         yield f"! {note.says}"
         yield from _advice(note.symptom, report.server)
     if report.well:
-        yield f"All well: every mark came when it was written, by {named(report.probes)}."
+        yield f"All well: every mark arrived when it was sent, by {named(report.probes)}."
 
 
 def _advice(symptom: str, server: str) -> Iterator[str]:

@@ -75,7 +75,7 @@ def examine(target: Target, begin: Begin, silence: float) -> Report:
         findings = diagnose(probes)
     notes = _notes(probes, secure)
     if findings and late > BUSY:
-        says = f"This machine was busy, and late by up to {late:.1f} s itself: look again when it is calm."
+        says = f"This machine was busy, and late by up to {late:.1f} s itself: run the doctor again when it is idle."
         notes.insert(0, Finding("busy", says))
     return Report(target.url, probes, findings, notes, server_of(probes))
 
@@ -159,7 +159,7 @@ def begin_at(server: str, key: str) -> Begin:
                 return str(document["id"])
             why, code = document["error"]["message"], document["error"]["code"]
         except (ValueError, KeyError, TypeError):
-            why, code = f"its answer, {answer.status_code}, is none of Millstream's.", ""
-        raise CantBegin(f"The server at {server} gives the doctor no marks: {why}", code)
+            why, code = f"its answer, {answer.status_code}, is not from Millstream.", ""
+        raise CantBegin(f"The server at {server} streams no marks to the doctor: {why}", code)
 
     return begin

@@ -110,7 +110,7 @@ def _answer(times: list[float], reads: list[list[Event]]) -> list[Verdict]:
         Verdict("first token", True, f"after {times[0]:.2f} s"),
         Verdict("rate", even, rate if even else f"{rate}, but {together:.0%} of it in bursts: something buffers"),
         Verdict("usage", told, f"told: {usage.input} + {usage.output} tokens" if told and usage else
-                "not told: what is counted will be an estimate"),
+                "not reported: Millstream will count estimates"),
     ]  # fmt: skip
 
 

@@ -232,7 +232,7 @@ class Limits:
             result = self._storage.run(job)
         except StorageDown as error:
             if not self._down:
-                log.warning("limits can't be counted, so nobody who has any is let through: %s", error)
+                log.warning("limits can't be counted, so callers with limits are refused: %s", error)
             self._down = True
             raise Unavailable(
                 "store_unavailable", "Your limits can't be counted at the moment. Try again.", retry_after=2

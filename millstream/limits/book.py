@@ -95,7 +95,7 @@ class Book:
             self._ended = ended + self._ended
             self._counts += counts
             if not self._trouble:
-                log.warning("limits can't be counted for the moment, and will be: %r", error)
+                log.warning("limits can't be counted at the moment, but will be later: %r", error)
             self._trouble = True
             return False
         self._trouble = False

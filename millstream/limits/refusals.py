@@ -29,7 +29,7 @@ class Window(Struct, frozen=True):
 def requests(window: Window, wait: int, headers: dict[str, str]) -> RequestError:
     most = window.item.amount
     return _refusal(
-        "requests", f"{_count(most)} a minute can be begun {window.says}. Try again in {wait} s.", wait, headers
+        "requests", f"{_count(most)} a minute can be started {window.says}. Try again in {wait} s.", wait, headers
     )
 
 

@@ -262,7 +262,7 @@ def _check_names(document: Mapping[str, Any], environ: Mapping[str, str]) -> Non
     known = {item.name for item in fields(Settings)}
     if unknown := set(document) - known:
         first = min(unknown)
-        raise SettingError(f"{first} is no setting{meant(first, known)}")
+        raise SettingError(f"{first} is not a setting{meant(first, known)}")
     for kind in BELONGS:  # what an upstream may have, its kind knows
         for name, table in document.get(kind, {}).items() if isinstance(document.get(kind), dict) else ():
             if isinstance(table, dict) and (lost := set(table) & known - BELONGS[kind]):
@@ -275,7 +275,7 @@ def _check_names(document: Mapping[str, Any], environ: Mapping[str, str]) -> Non
     if unknown := ours - {PREFIX + name.upper() for name in known.difference(TABLES)}:
         first = min(unknown)
         raise SettingError(
-            f"{first} in the environment is no setting{meant(first, {PREFIX + n.upper() for n in known})}"
+            f"{first} in the environment is not a setting{meant(first, {PREFIX + n.upper() for n in known})}"
         )
 
 

@@ -50,9 +50,9 @@ class Changes:
                 self.fixed = ()
                 say(logging.WARNING, "changed settings that need a restart: %s", ", ".join(fixed))
         except SettingError as error:
-            say(logging.ERROR, "the changed settings are not taken up: %s", located(error, self._path))
+            say(logging.ERROR, "the changed settings were not applied: %s", located(error, self._path))
         except Exception:  # a watch that ended would let a revoked key in until the next start
-            log.exception("the changed settings are not taken up; trying again")
+            log.exception("the changed settings were not applied; trying again")
             self._settings, self._taken = before, None
 
     def look(self) -> Settings | None:

@@ -16,7 +16,7 @@ from millstream.settings.keys import KeySettings, read_keys
 from millstream.settings.values import SettingError
 
 HEADER = r"\s*\[\s*keys\s*\.\s*(?:{name}|\"{name}\"|'{name}')\s*\]\s*(?:#.*)?"
-BY_HAND = "it is written in a way that this program can't change: do it by hand"
+BY_HAND = "this program can't change the way it is written: edit it by hand"
 
 
 def add_key(path: Path, name: str, table: Mapping[str, Any]) -> None:

@@ -65,7 +65,7 @@ def _key(name: str, table: dict[str, Any]) -> KeySettings:
         elif key in NUMBERS:
             values[key] = number(f"{where}.{key}", value, int, 0, "")
         else:
-            raise SettingError(f"{where}.{key} is no setting of a key{meant(key, KEY_OWN)}")
+            raise SettingError(f"{where}.{key} is not a setting of a key{meant(key, KEY_OWN)}")
     if "sha256" not in values:
         raise SettingError(f"{where} has no sha256; `millstream keys add {name}` makes a key")
     return KeySettings(name=name, **values)

@@ -34,7 +34,7 @@ def read_page(table: Any, folder: Path) -> PageSettings:
         raise SettingError("page has to be a table, [page]")
     known = (*TEXTS, "examples", "logo")
     if unknown := sorted(set(table) - set(known)):
-        raise SettingError(f"page.{unknown[0]} is no setting of the page; there are {', '.join(known)}")
+        raise SettingError(f"page.{unknown[0]} is not a setting of the page; there are {', '.join(known)}")
     words = {key: _each(f"page.{key}", table[key], str) for key in TEXTS if key in table}
     examples = _each("page.examples", table["examples"], list) if "examples" in table else {}
     for language, questions in examples.items():

@@ -67,7 +67,7 @@ def _preset(name: str, table: dict[str, Any]) -> PresetSettings:
         elif key == "stop":
             values[key] = _stop(f"{where}.{key}", value)
         else:
-            raise SettingError(f"{where}.{key} is no setting of a preset{meant(key, PRESET_OWN)}")
+            raise SettingError(f"{where}.{key} is not a setting of a preset{meant(key, PRESET_OWN)}")
     return PresetSettings(name=name, **values)
 
 

@@ -52,7 +52,7 @@ def read_prices(document: Any) -> tuple[Price, ...]:
 def _price(model: str, table: Mapping[str, Any]) -> Price:
     where = f'prices."{model}"'
     if unknown := set(table) - {"input", "output"}:
-        raise SettingError(f"{where}.{min(unknown)} is no part of a price; that has input and output")
+        raise SettingError(f"{where}.{min(unknown)} is not part of a price; a price has input and output")
     if missing := {"input", "output"} - set(table):
         raise SettingError(f"{where} has no {min(missing)}; it is a price per million tokens, and may be 0")
     return Price(model, _amount(f"{where}.input", table["input"]), _amount(f"{where}.output", table["output"]))

@@ -34,6 +34,6 @@ def warning(settings: Settings, host: str) -> str:
     if settings.keys or settings.open or host.startswith("127.") or host in ("::1", "[::1]", ""):
         return ""
     return (
-        "other machines are refused, because there is no access key. Make one, which counts within two seconds: "
+        "other machines are refused, because there is no access key. Make one, which works within two seconds: "
         f"{COMMAND} keys add NAME. Or set MILLSTREAM_OPEN=1 to serve everybody who can reach this server."
     )

@@ -138,7 +138,9 @@ def _conventional(
     has = f"the environment has {', '.join(found)}"
     kind, *others = dict.fromkeys(kind for kind, _ in found.values())
     if others:
-        raise SettingError(f"{has}, and who is to answer can't be told: unset one's, or write millstream.toml")
+        raise SettingError(
+            f"{has}, so it is unclear which one should answer: unset the others, or write millstream.toml"
+        )
     missing = [name for name, (of, _) in CONVENTIONAL.items() if of == kind and name not in found]
     if missing and kind != "openai":  # whose address is known, and whose likes need no key
         raise SettingError(f"{has}, but no {' and no '.join(missing)}")

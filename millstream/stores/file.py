@@ -95,7 +95,7 @@ class FileStore:
                 _discard(log, Path(name))
                 raise
         except OSError as error:
-            _logger.warning("a stream could not be made in %s: %s", self._directory, error)
+            _logger.warning("a stream could not be created in %s: %s", self._directory, error)
             self._room.refuse()
             raise _no_room() from error
         if older:
@@ -251,7 +251,7 @@ class FileStore:
     def _warn(self, log: Log) -> None:
         if not self._warned:
             self._warned = True
-            says = "%s takes no more (%s): streams go on in memory, for followers of this worker alone; make room"
+            says = "%s can't be written (%s): answers go on in memory for this worker's clients; free some space"
             _logger.warning(says, self._directory, log.error or "disk full")
 
 

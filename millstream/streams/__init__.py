@@ -206,9 +206,9 @@ class Streams:
         if meta.id not in self.live:
             self._orphans.take_over(meta)
         if self.history(meta.id).terminal is None:
-            says = f"The log of this stream has not come to {place} yet. Try again."
+            says = f"This stream has not reached {place} yet. Try again."
             return Unavailable("store_unavailable", says, retry_after=1)
-        says = f"This stream has no {place}: it is lost, or was never there. Ask again, or from an earlier place."
+        says = f"This stream has no {place}: it was lost, or never existed. Ask again, or from an earlier position."
         return RequestError("bad_position", says)
 
     def history(self, id: str) -> History:
@@ -287,7 +287,7 @@ class Streams:
             try:
                 one.check(now)
             except Exception:  # one stream's trouble must not stop the clock of all
-                log.exception("stream %s could not be looked after", one.meta.id)
+                log.exception("stream %s could not be checked", one.meta.id)
 
     def _ended(self, live: Live, event: Event) -> None:
         self.live.pop(live.meta.id, None)

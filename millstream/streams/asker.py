@@ -69,7 +69,7 @@ class Asker:
         except MillstreamError as error:
             self._refused(error)
         except Exception:
-            log.exception("the upstream %s failed in an unforeseen way", self._upstream.name)
+            log.exception("upstream %s failed unexpectedly", self._upstream.name)
             self._refused(unforeseen())
         else:
             del call

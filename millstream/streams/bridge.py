@@ -47,7 +47,7 @@ class Bridge:
         except MillstreamError as error:
             self._fail(sink, error)
         except Exception:
-            log.exception("the upstream %s failed in an unforeseen way", self._name)
+            log.exception("upstream %s failed unexpectedly", self._name)
             self._fail(sink, unforeseen())
 
     def _fail(self, sink: Sink, error: MillstreamError) -> None:
@@ -57,4 +57,4 @@ class Bridge:
 
 
 def unforeseen() -> MillstreamError:
-    return MillstreamError("internal", "The server failed in an unforeseen way; its log says more.")
+    return MillstreamError("internal", "The server failed unexpectedly; its log says more.")

@@ -187,8 +187,8 @@ class Follower:
         if self._erased:
             return NotFound()
         if self._dismissed:  # the stream runs on another worker
-            return Unavailable("draining", "This worker has to leave before the answer is whole. Try again.", 1)
-        says = "Your side of the connection was closed before the answer was whole, which ends it. Keep it open."
+            return Unavailable("draining", "This worker must stop before the answer is complete. Try again.", 1)
+        says = "The client closed its side of the connection too early, which ends the answer. Keep it open."
         return RequestError("bad_request", says)
 
     def leave(self) -> None:

@@ -258,7 +258,7 @@ class Live:
 
     def _abandon(self) -> None:
         self._cancelled = monotonic()
-        self.fail(MillstreamError("abandoned", "Nobody was listening any more; ask again."))
+        self.fail(MillstreamError("abandoned", "No client was listening any more; ask again."))
 
     # -- time ---------------------------------------------------------------------------------------------------
 
@@ -271,7 +271,7 @@ class Live:
         if self._alone_since is not None and now - self._alone_since >= self._grace:
             self._abandon()
         elif now - self.started >= limits.total:
-            self._late("total_timeout", f"{name} was not done after {limits.total:g} s.")
+            self._late("total_timeout", f"{name} did not finish within {limits.total:g} s.")
         elif self.first is None and now - self.started >= limits.first_token:
             self._late("first_token_timeout", f"{name} said nothing for {limits.first_token:g} s. Try again.")
         elif self.first is not None and now - self._heard >= limits.silence:

@@ -43,7 +43,7 @@ class Orphans:
                 except Unavailable:
                     raise
                 except Exception:  # one stream's trouble must not keep the others waiting
-                    log.exception("stream %s, of a dead worker, could not be looked after", id)
+                    log.exception("stream %s, of a dead worker, could not be ended", id)
                 gevent.sleep(0)
 
     def _look_after(self, meta: Meta) -> None:

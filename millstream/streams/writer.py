@@ -74,7 +74,9 @@ class Writer:
         except Exception as error:
             if not self._warned:
                 self._warned = True
-                log.warning("the ledger can't be written now (%s); answers go on, and it is tried again", error)
+                log.warning(
+                    "the ledger can't be written now (%s); answers continue, and it will be tried again", error
+                )
             return False
         for row in batch:
             # What came meanwhile may have pushed some out.

@@ -145,8 +145,8 @@ class Answer:
             return self._close([], None if self._decoder.finished else self._decoder.cut())
         if isinstance(error, ValueError):
             return self._close([], self._unreadable(error))
-        log.error("the upstream %s failed in an unforeseen way", self._name, exc_info=error)
-        says = "The server failed in an unforeseen way; its log says more."
+        log.error("upstream %s failed unexpectedly", self._name, exc_info=error)
+        says = "The server failed unexpectedly; its log says more."
         return self._close([], MillstreamError("internal", says))
 
     def _decode(self, data: bytes) -> list[Event]:

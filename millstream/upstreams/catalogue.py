@@ -49,7 +49,7 @@ class Catalogue:
                     self.trouble = None
                 except UpstreamError as error:
                     if self.trouble is None:
-                        log.warning("The list of models could not be had: %s", error.message)
+                        log.warning("The list of models could not be fetched: %s", error.message)
                     self.trouble = error
                 finally:
                     self._asked = self._clock()

@@ -121,5 +121,7 @@ class Decoder:
     def _gibberish(self, payload: bytes | str) -> UpstreamError:
         text = payload if isinstance(payload, str) else payload.decode("utf-8", "replace")
         said = quote(text, self._secrets)
-        says = f'upstream "{self._upstream}" sent what is no {self._reader.says}: {said}. Check its base_url.'
+        says = (
+            f'upstream "{self._upstream}" sent something other than {self._reader.says}: {said}. Check its base_url.'
+        )
         return UpstreamError("upstream_protocol", says)

@@ -90,7 +90,7 @@ class Client:
             raise UpstreamError("upstream_broke", says) from error
         except ValueError as error:
             sock.close()
-            says = f'upstream "{self._name}" does not speak HTTP as it should at {self._url}{path} ({error})'
+            says = f'upstream "{self._name}" sent invalid HTTP at {self._url}{path} ({error})'
             raise UpstreamError("upstream_protocol", f"{says}; check its base_url.") from error
         except BaseException:  # killed
             sock.close()

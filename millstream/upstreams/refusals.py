@@ -109,7 +109,7 @@ def _until(date: str) -> float:
 
 def _limited(name: str, used_up: bool, headers: Mapping[str, str], said: str) -> UpstreamError:
     if used_up:  # asking again is of no use: `paid` keeps everybody from trying
-        says = f'upstream "{name}" has no quota left for this key (HTTP 429){said}; look after the account.'
+        says = f'upstream "{name}" has no quota left for this key (HTTP 429){said}; check the billing of the account.'
         return UpstreamError("upstream_limited", says, elsewhere=True)
     wait = retry_after(headers)
     when = "later" if wait is None else f"in {math.ceil(wait)} s"
@@ -122,9 +122,7 @@ def _unauthorised(name: str, said: str) -> UpstreamError:
 
 
 def _filtered(name: str, said: str) -> UpstreamError:
-    return UpstreamError(
-        "content_filter", f'upstream "{name}" stopped at its content filter{said}. Word it differently.'
-    )
+    return UpstreamError("content_filter", f'upstream "{name}" stopped at its content filter{said}. Rephrase it.')
 
 
 def _refused(

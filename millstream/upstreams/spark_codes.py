@@ -45,12 +45,12 @@ CODES = {
     10010: Meaning("heard nothing right from its engine. Try again", "upstream_broke", again=True),
     10011: Meaning("could not send to its engine. Try again", "upstream_broke", again=True),
     10012: Meaning("has an error in its engine. Try again", "upstream_broke", again=True),
-    10013: Meaning("refused the question for its content. Word it differently", "content_filter"),
-    10014: Meaning("took its answer back for its content. Word the question differently", "content_withdrawn"),
+    10013: Meaning("refused the question for its content. Rephrase it", "content_filter"),
+    10014: Meaning("took its answer back for its content. Rephrase the question", "content_withdrawn"),
     10015: Meaning("has this app_id on its blacklist. Ask iFlytek", "upstream_auth"),
     10016: Meaning("does not authorise this app_id for the model. Get it in iFlytek's console", "upstream_auth"),
     SENSITIVE: Meaning("found its answer sensitive", "content_filter"),
-    10021: Meaning("refused the question in its audit. Word it differently", "content_filter"),
+    10021: Meaning("refused the question in its audit. Rephrase it", "content_filter"),
     10110: Meaning("is busy. Try again later", LIMITED, again=True),
     10163: Meaning(
         "found the parameters not to fit its engine. Check temperature, max_tokens and the model", "bad_request"

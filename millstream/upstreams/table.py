@@ -25,7 +25,7 @@ def check_names(settings: UpstreamSettings, own: Iterable[str]) -> None:
         if unknown[0] in Settings.__dataclass_fields__:
             raise SettingError(f"{where} {of_the_server(unknown[0], known)}")
         near = meant(unknown[0], known) or f"; of its own it has {', '.join(sorted(own))}"
-        raise SettingError(f"{where} is no setting of the kind {settings.kind}{near}")
+        raise SettingError(f"{where} is not a setting of the kind {settings.kind}{near}")
 
 
 def key(settings: UpstreamSettings) -> str:

@@ -37,6 +37,6 @@ class Client:
         except OSError as error:
             raise unreached(self._name, self._url, limit, error) from error
         except ValueError as error:
-            says = f'upstream "{self._name}": speaks no WebSocket ({error}); check its base_url {self._url}.'
+            says = f'upstream "{self._name}": does not speak WebSocket ({error}); check its base_url {self._url}.'
             raise UpstreamError("upstream_protocol", says, paid=False) from error
         return connection

@@ -31,7 +31,7 @@ def marks() -> Response:
         plan = msgspec.convert(intake.fields(), Plan, strict=False)
         plan.check()
     except (msgspec.ValidationError, ValueError) as error:
-        raise RequestError("bad_field", f"These are no marks: {error}.") from None
+        raise RequestError("bad_field", f"Invalid plan: {error}.") from None
     response = jsonify(id=_begin(caller, plan))
     response.status_code = 201
     return response

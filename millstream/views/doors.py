@@ -87,7 +87,7 @@ def ask(dialect: Dialect) -> Response:
     question = dialect.read(dialect.expand(body, recall(caller)))
     alone = dialect.detached(question) and not question.stream
     if alone and not intake.may_keep(caller):
-        raise wrong("background", "can't be had here: the operator lets no answer go on though nobody follows")
+        raise wrong("background", "is not supported here: the operator allows no answer to continue without a client")
     instructions.require_open()
     claim = intake.claim_by_key(caller, request.headers.get("Idempotency-Key"))
     digest = _digest(caller, dialect, body) if dialect.repeats or claim else ""

@@ -99,5 +99,5 @@ def _nothing_here() -> str:
 def _unforeseen(error: Exception) -> Response:
     if isinstance(error, Aborted):
         raise error
-    log.exception("unforeseen error in %s %r", request.method, request.path)
-    return _render(MillstreamError("internal", "The server failed in an unforeseen way; its log says more."))
+    log.exception("unexpected error in %s %r", request.method, request.path)
+    return _render(MillstreamError("internal", "The server failed unexpectedly; its log says more."))

@@ -142,7 +142,7 @@ def _format(name: str | None) -> type[Format]:
         return FORMATS[name]
     media_type = negotiate(request.headers.get("Accept"))
     if media_type is None:
-        raise RequestError("not_acceptable", f"None of your Accept types is offered here: {', '.join(OFFERED)}.")
+        raise RequestError("not_acceptable", f"Accept matches none of the types offered: {', '.join(OFFERED)}.")
     return BY_MEDIA_TYPE[media_type]
 
 
@@ -252,7 +252,7 @@ def find(caller: Caller, model: str) -> Upstream:
     """Who answers to a model's name. Raises MillstreamError (model_not_found, model_not_allowed)."""
     if not may_ask(caller, model):
         names = ", ".join(models(caller))
-        raise RequestError("model_not_allowed", f"This key may ask {names}, and not {model[:100]!r}.", param="model")
+        raise RequestError("model_not_allowed", f"This key may use {names}, but not {model[:100]!r}.", param="model")
     return services().models.find(model)
 
 

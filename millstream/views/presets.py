@@ -33,7 +33,7 @@ def index() -> Response:
         response = jsonify(presets=found)
     else:
         raise RequestError(
-            "not_acceptable", f"None of your Accept types is offered here: {', '.join(OFFERED.values())}."
+            "not_acceptable", f"Accept matches none of the types offered: {', '.join(OFFERED.values())}."
         )
     response.headers["Cache-Control"] = "no-cache"
     response.headers["Vary"] = "Accept"

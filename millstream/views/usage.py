@@ -92,7 +92,7 @@ def _media_type() -> str:
         raise RequestError("bad_field", f"format has to be one of {', '.join(BY_NAME)}.", param="format")
     found = BY_NAME[name] if name else negotiate(request.headers.get("Accept"), OFFERED)
     if found is None:
-        raise RequestError("not_acceptable", f"None of your Accept types is offered here: {', '.join(OFFERED)}.")
+        raise RequestError("not_acceptable", f"Accept matches none of the types offered: {', '.join(OFFERED)}.")
     return found
 
 

@@ -108,7 +108,7 @@ def test_a_key_has_its_own_number(workers):
     one, _ = workers(requests_per_minute=1, keys=(KeySettings("me", "x", requests_per_minute=2),))
     one.admit(ME, "1")
     one.admit(ME, "2")
-    assert "Only 2 answers a minute can be begun with this key" in refusal(one.admit, ME, "3").message
+    assert "Only 2 answers a minute can be started with this key" in refusal(one.admit, ME, "3").message
 
 
 def test_running_answers_are_counted_by_key_and_in_all(workers):

@@ -62,7 +62,7 @@ def test_only_the_keys_own_table_goes(path):
         ("", "a b", "a key's name"),
         (f'[keys.me]\nsha256 = "{DIGEST}"\n', "me", r"has \[keys.me\] already"),
         ("ttl = = 5", "me", "not valid TOML"),
-        ("keys = {}", "me", "do it by hand"),
+        ("keys = {}", "me", "edit it by hand"),
     ],
 )
 def test_what_cant_be_added_changes_nothing_and_says_why(path, before, name, says):
@@ -76,8 +76,8 @@ def test_what_cant_be_added_changes_nothing_and_says_why(path, before, name, say
     ("before", "says"),
     [
         ("", "has no .keys.me.; it has no key"),
-        (f'keys = {{ me = {{ sha256 = "{DIGEST}" }} }}', "do it by hand"),
-        (f'[keys]\nme.sha256 = "{DIGEST}"', "do it by hand"),
+        (f'keys = {{ me = {{ sha256 = "{DIGEST}" }} }}', "edit it by hand"),
+        (f'[keys]\nme.sha256 = "{DIGEST}"', "edit it by hand"),
     ],
 )
 def test_what_cant_be_taken_out_changes_nothing_and_says_why(path, before, says):

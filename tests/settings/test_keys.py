@@ -42,7 +42,7 @@ def test_a_key_is_read_with_all_it_may(tmp_path):
         ('[keys.a]\nsha256 = "DIGEST"\noperator = "perhaps"', "keys.a.operator is 'perhaps'"),
         ('[keys.a]\nsha256 = "DIGEST"\nmodels = "m"', "keys.a.models is 'm'"),
         ('[keys.a]\nsha256 = "DIGEST"\nstreams = -1', "keys.a.streams is -1; it has to be a whole number"),
-        ('[keys.a]\nsha256 = "DIGEST"\nsecret = "x"', "keys.a.secret is no setting of a key"),
+        ('[keys.a]\nsha256 = "DIGEST"\nsecret = "x"', "keys.a.secret is not a setting of a key"),
         ('keys = "ms-secret"', "keys has to be tables"),
         ('[keys]\na = "ms-secret"', "keys.a has to be a table"),
         ('cors = ["https://a.example/"]', "cors has 'https://a.example/'; a site is written as https://app.example"),

@@ -27,7 +27,7 @@ def test_a_text_counts_for_all_languages_and_a_table_for_each(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("title = 'x'", "page.title is no setting of the page; there are name, greeting"),
+        ("title = 'x'", "page.title is not a setting of the page; there are name, greeting"),
         ("name = 5", "page.name has to be text, or a table with `en`"),
         ("name = {zh = 'x'}", "page.name has to be text, or a table with `en`"),
         ("examples = 'x'", "page.examples has to be a list of questions"),

@@ -16,9 +16,9 @@ SLIPS = {
     "a setting of the server below a table": (OPENAI + "grace = 5\n", "upstreams.a.grace is a setting of the whole server; write it at the top of the file, above the first [table]"),
     "the same in a key": (f"[keys.a]\nsha256 = '{SHA}'\nstreams_total = 5\n", "keys.a.streams_total is a setting of the whole server"),
     "model for models": (OPENAI.replace("models = [", "model = ["), "did you mean models?"),
-    "a misspelt name": (OPENAI + 'aip_key = "x"\n', "upstreams.a.aip_key is no setting of the kind openai; did you mean api_key?"),
-    "a misspelt name at the top": ("heartbeet = 5\n", "heartbeet is no setting; did you mean heartbeat?"),
-    "upstream for upstreams": ('[upstream.a]\nkind = "demo"\n', "upstream is no setting; did you mean upstreams?"),
+    "a misspelt name": (OPENAI + 'aip_key = "x"\n', "upstreams.a.aip_key is not a setting of the kind openai; did you mean api_key?"),
+    "a misspelt name at the top": ("heartbeet = 5\n", "heartbeet is not a setting; did you mean heartbeat?"),
+    "upstream for upstreams": ('[upstream.a]\nkind = "demo"\n', "upstream is not a setting; did you mean upstreams?"),
     "a misspelt name in a key": (f"[keys.a]\nsha256 = '{SHA}'\nmodel = ['x']\n", "did you mean models?"),
     "a provider as the kind": ('[upstreams.a]\nkind = "deepseek"\n', 'which is a provider; write provider = "deepseek" instead of it'),
     "a variable as a shell has it": (OPENAI + 'api_key = "$MY_KEY"\n', 'write api_key = "env:MY_KEY"'),
@@ -40,6 +40,6 @@ def test_a_slip_ends_with_its_sentence(text, says, tmp_path):
 
 def test_a_misspelt_variable_is_told(tmp_path):
     with pytest.raises(
-        SettingError, match="MILLSTREAM_GRACES in the environment is no setting; did you mean MILLSTREAM_GRACE"
+        SettingError, match="MILLSTREAM_GRACES in the environment is not a setting; did you mean MILLSTREAM_GRACE"
     ):
         load({"MILLSTREAM_GRACES": "1"}, tmp_path / "none")

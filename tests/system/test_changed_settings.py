@@ -151,11 +151,11 @@ def test_a_wrong_edit_changes_nothing_and_is_logged_once_with_its_line(server: S
     before = server.config.read_text()
     server.config.write_text(before + "[keys.anna]\nsha256 = 'short'\n")
     line = before.count("\n") + 2
-    until_said(server, "are not taken up: keys.anna.sha256 has to be 64 hexadecimal digits")
+    until_said(server, "were not applied: keys.anna.sha256 has to be 64 hexadecimal digits")
     server.config.write_text("ttl = 7\n" + before)
     until_said(server, "changed settings that need a restart: ttl")
     assert status(server) == 200
-    assert server.text().count("not taken up") == 1
+    assert server.text().count("not applied") == 1
     assert f"millstream.toml, line {line})" in server.text()
 
 

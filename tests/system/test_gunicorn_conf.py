@@ -182,5 +182,5 @@ def test_with_a_key_alone_it_starts_whether_there_is_a_list_of_models_or_not(tmp
             assert server.stdout is not None
             said = server.stdout.readline()
             assert said.startswith("Millstream: http://127.0.0.1:") and "answers" not in said
-            wanted = "asking gpt-x, the first of the list" if listed else "The list of models could not be had"
+            wanted = "asking gpt-x, the first of the list" if listed else "The list of models could not be fetched"
             until(lambda: wanted in (tmp_path / "stderr").read_text())

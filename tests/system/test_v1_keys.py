@@ -117,7 +117,7 @@ def test_node_and_llm_say_what_is_wrong_with_a_key(server: Server, tmp_path: Pat
         command = [sys.executable, "-m", "llm", "-m", "m", "--key", key, "Hi"]
         ran = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120)
         said[key] = ran.stdout + ran.stderr
-    assert "This access key is not known here" in said["ms-nobody"]
+    assert "This access key is not valid" in said["ms-nobody"]
     assert "word8" in said["ms-team"]
 
 

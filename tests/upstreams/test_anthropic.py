@@ -239,7 +239,7 @@ def test_the_address_is_known(fake, monkeypatch):
         ({"thinking": -1}, "thinking is -1"),
         ({"thinking": True}, "thinking is True"),
         ({"thinking": "much"}, "thinking is 'much'"),
-        ({"deployment": "x"}, "deployment is no setting of the kind anthropic; of its own"),
+        ({"deployment": "x"}, "deployment is not a setting of the kind anthropic; of its own"),
     ],
 )
 def test_a_wrong_setting_is_named(fake, extra, words):

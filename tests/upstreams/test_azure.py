@@ -73,7 +73,7 @@ FILTERED = (
 
 REFUSALS = [
     # status, body → code, is another upstream worth asking, words of the message
-    ("400 Bad Request", FILTERED, "content_filter", "Word it differently"),
+    ("400 Bad Request", FILTERED, "content_filter", "Rephrase it"),
     ("404 Not Found", said("DeploymentNotFound", "The API deployment …"), "upstream_refused", "no deployment 'm'"),
     ("404 Not Found", said("404", "Resource not found"), "upstream_refused", "check its base_url"),
     ("404 Not Found", b"", "upstream_refused", "check its base_url"),
@@ -110,7 +110,7 @@ def test_an_older_version_that_knows_no_usage_is_asked_without(fake):
         ("https://a.example/openai/deployments/x", {}, "the endpoint alone"),
         ("https://a.example", {"api_version": 2024}, "api_version is 2024"),
         ("https://a.example", {"deployment": ["x"]}, "deployment is"),
-        ("https://a.example", {"engine": "x"}, "engine is no setting of the kind azure; of its own it has api"),
+        ("https://a.example", {"engine": "x"}, "engine is not a setting of the kind azure; of its own it has api"),
     ],
 )
 def test_a_wrong_setting_is_named(fake, base_url, extra, words):

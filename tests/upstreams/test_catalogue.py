@@ -63,7 +63,7 @@ def test_a_list_that_cannot_be_had_leaves_the_old_one_and_is_said_once(server, o
     for _ in range(3):
         assert list(one.renew()) == ["a"]
         server.now += SOON + 1
-    assert (caplog.text.count("could not be had"), one.trouble.code) == (1, "upstream_auth")
+    assert (caplog.text.count("could not be fetched"), one.trouble.code) == (1, "upstream_auth")
 
 
 def test_many_who_wait_ask_once_and_not_for_long(server, monkeypatch):

@@ -158,7 +158,7 @@ def test_a_server_that_has_no_such_address_says_so(fake):
         ({"max_tokens": "5"}, "max_tokens is '5'"),
         ({"engine": 5}, "engine is 5"),
         ({"think": "yes"}, "think is 'yes'; it has to be true or false"),
-        ({"completions": False}, "completions is no setting of the kind completions"),
+        ({"completions": False}, "completions is not a setting of the kind completions"),
     ],
 )
 def test_a_wrong_setting_is_named(fake, extra, words):

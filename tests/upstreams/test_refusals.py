@@ -140,7 +140,7 @@ def test_a_key_that_can_be_none_is_refused_at_the_start_and_not_shown(key):
     [
         ({"base_url": ""}, "base_url"),
         ({"base_url": "wss://x"}, "base_url"),
-        ({"extra": {"pace": 1, "ca": 2}}, r"x\.ca is no setting"),
+        ({"extra": {"pace": 1, "ca": 2}}, r"x\.ca is not a setting"),
         ({"extra": {"ca_file": "/nowhere.pem"}}, "/nowhere.pem"),
     ],
 )

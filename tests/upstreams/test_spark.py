@@ -359,7 +359,7 @@ SETTINGS = {
     "no app_id": ({"app_id": None}, "needs its app_id"),
     "a number": ({"app_id": 12345678}, "needs its app_id, as text"),
     "a quote in a key": ({"key": 'a"b'}, "needs its api_key"),
-    "another setting": ({"pace": 3}, "pace is no setting of the kind spark"),
+    "another setting": ({"pace": 3}, "pace is not a setting of the kind spark"),
     "HTTP": ({"base_url": "https://spark-api.xf-yun.com"}, "base_url"),
     "a path": ({"base_url": "wss://spark-api.xf-yun.com/v4.0/chat"}, "the path comes from the model"),
     "a file that is none": ({"ca_file": "/nowhere.pem"}, "ca_file"),

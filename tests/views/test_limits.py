@@ -59,7 +59,7 @@ def test_every_door_counts_and_refuses(ask, path):
     refused = ask(path)
     assert (refused.status_code, refused.json["error"]["code"]) == (429, "requests")
     assert refused.json["error"]["type"] == "rate_limit_error"
-    assert "Only 2 answers a minute can be begun here. Try again in " in refused.json["error"]["message"]
+    assert "Only 2 answers a minute can be started here. Try again in " in refused.json["error"]["message"]
     assert 55 < int(refused.headers["Retry-After"]) <= 61
     assert refused.headers[WINDOW] == "0"
 
@@ -163,4 +163,4 @@ def test_a_page_says_so_in_words(ask):
     ask = ask(requests_per_minute=1)
     ask()
     page = ask.client.post("/chat", data={"prompt": "Hi", "format": "html"})
-    assert page.status_code == 429 and "Only 1 answer a minute can be begun here." in page.text
+    assert page.status_code == 429 and "Only 1 answer a minute can be started here." in page.text

@@ -170,7 +170,7 @@ def _part(part: Fields) -> Part:
     if kind == "input_audio":
         audio = _inner(part, kind)
         return Audio(audio.base64("data"), audio.text("format", "wav"))
-    raise part.beyond("type", f"is {kind[:40]!r}, which can't be had here")
+    raise part.beyond("type", f"is {kind[:40]!r}, which is not supported here")
 
 
 def _inner(part: Fields, name: str) -> Fields:

@@ -18,7 +18,7 @@ class Chunks(Reader):
     """`answers` is how many choices were asked for. With `think`, what stands between `<think>` and `</think>` at the
     beginning of the answer is reasoning."""
 
-    says = "chat completion chunk"
+    says = "a chat completion chunk"
 
     def __init__(self, answers: int = 1, think: bool = False) -> None:
         super().__init__()

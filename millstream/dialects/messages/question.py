@@ -157,7 +157,7 @@ def _choice(choice: Fields | None, tools: tuple[Tool, ...]) -> tuple[ToolChoice,
         raise choice.wrong("type", f"has to be one of {', '.join(CHOICES)}")
     name = choice.text("name") if kind == "tool" else ""
     if (kind == "any" and not tools) or (name and name not in [tool.name for tool in tools]):
-        raise choice.wrong("name" if name else "type", "demands a tool that can't be had here")
+        raise choice.wrong("name" if name else "type", "demands a tool that is not supported here")
     parallel = False if choice.flag("disable_parallel_tool_use") else None
     return ToolChoice(CHOICES[kind], name), parallel  # type: ignore[arg-type]
 

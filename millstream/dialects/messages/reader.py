@@ -34,7 +34,7 @@ Object = dict[str, Any]
 class Events(Reader):
     """An answer without message_stop was cut."""
 
-    says = "event of the Messages API"
+    says = "an event of the Messages API"
 
     def __init__(self) -> None:
         super().__init__()

@@ -17,7 +17,7 @@ Object = dict[str, Any]
 class Lines(Reader):
     """An answer without a line that is `done` was cut."""
 
-    says = "line of Ollama's"
+    says = "a line of Ollama's"
 
     def __init__(self) -> None:
         super().__init__()

@@ -197,13 +197,13 @@ def _choice(asked: Fields, tools: tuple[Tool, ...]) -> tuple[ToolChoice, tuple[T
         return _required(asked, tools) if choice.text("mode", "auto") == "required" else (ToolChoice(), tools)
     name = choice.text("name", "")
     if choice.text("type") not in ("function", "custom") or name not in [tool.name for tool in tools]:
-        raise choice.wrong("name" if name else "type", "demands a tool that can't be had here")
+        raise choice.wrong("name" if name else "type", "demands a tool that is not supported here")
     return ToolChoice("tool", name), tools
 
 
 def _required(asked: Fields, tools: tuple[Tool, ...]) -> tuple[ToolChoice, tuple[Tool, ...]]:
     if not tools:
-        raise asked.wrong("tool_choice", "demands a tool, and there is none that can be had here")
+        raise asked.wrong("tool_choice", "demands a tool, but none of them is supported here")
     return ToolChoice("required"), tools
 
 

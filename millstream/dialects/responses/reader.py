@@ -32,7 +32,7 @@ class Events(Reader):
     """An answer without one of ENDS was cut. Some servers tell of a thing only when it is whole, or only at the end:
     what has been told is not told again."""
 
-    says = "event of the Responses API"
+    says = "an event of the Responses API"
 
     def __init__(self) -> None:
         super().__init__()

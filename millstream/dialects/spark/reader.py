@@ -16,7 +16,7 @@ class Frames(Reader):
     """`accepted`: a frame without an error has come. What is not `offered` is not called. Spark doesn't say why it
     ends: an answer of as many tokens as were asked for, `most`, was too long."""
 
-    says = "frame of Spark's"
+    says = "a frame of Spark's"
 
     def __init__(self, offered: bool = True, most: float | None = None) -> None:
         super().__init__()

@@ -133,7 +133,7 @@ class Machines(Neighbours):
             except Away:
                 continue
             except Exception:
-                _logger.exception("the other workers could not be looked after")
+                _logger.exception("the other workers could not be checked")
 
     def _look(self) -> None:
         now = monotonic()
