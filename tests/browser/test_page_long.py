@@ -11,25 +11,25 @@ pytestmark = pytest.mark.browser
 COUNT = 3200
 ANSWER = "## Answer {n}\n\nSome **bold** text.\n\n```python\nprint({n})\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |\n"
 MAKE = """
-var done = arguments[2], turns = [], parent = null, turn;
+var talk = arguments[2], done = arguments[3], turns = [], parent = null, turn;
 for (var n = 0; n < arguments[0]; n++) {
-  turn = {id: 't' + n, talk: 'long', parent: parent, made: n, role: 'user', text: 'Question ' + n};
+  turn = {id: talk + n, talk: talk, parent: parent, made: n, role: 'user', text: 'Question ' + n};
   if (n % 2) turn = MillstreamPage.changed(turn, {role: 'assistant', state: 'done', came: 1, first: 1, took: 2,
     text: arguments[1].split('{n}').join(n)});
   turns.push(turn);
   parent = turn.id;
 }
-MillstreamPage.archive.write({talk: 'long', set: {title: 'Long', at: Date.now(), tip: parent}, turns: turns}, done);
+MillstreamPage.archive.write({talk: talk, set: {title: talk, at: Date.now(), tip: parent}, turns: turns}, done);
 """
 # From the click to the frame in which the last answer stands; the median of five.
 OPEN = """
-var done = arguments[0], took = [], page = MillstreamPage;
+var talk = arguments[0], done = arguments[1], took = [], page = MillstreamPage;
 (function again() {
   if (took.length === 5) return done(took.sort(function (a, b) { return a - b; })[2]);
   page.conversation.open(null);
   setTimeout(function () {
     var began = performance.now();
-    page.conversation.open('long');
+    page.conversation.open(talk);
     (function look() {
       if (!document.querySelector('.reply')) return setTimeout(look, 1);
       requestAnimationFrame(function () { setTimeout(function () {
@@ -46,14 +46,18 @@ DRAWN = "document.querySelectorAll('.turns > li').length"
 
 @pytest.fixture
 def long(chat: Chat) -> Chat:
-    chat.browser.execute_async_script(MAKE, COUNT, ANSWER)
+    chat.browser.execute_async_script(MAKE, COUNT, ANSWER, "long")
     chat.browser.refresh()
     chat.wait("document.querySelector('nav .talk')")
     return chat
 
 
-def test_3200_messages_open_in_a_second(long: Chat) -> None:
-    assert long.browser.execute_async_script(OPEN) < 1000
+def test_3200_messages_open_nearly_as_quickly_as_64(long: Chat) -> None:
+    """0.4 s on a quiet machine, and 78 s where each answer is followed."""
+    long.browser.execute_async_script(MAKE, 64, ANSWER, "short")
+    long.browser.execute_async_script("MillstreamPage.talks.refresh(arguments[0])")
+    short, took = (long.browser.execute_async_script(OPEN, talk) for talk in ("short", "long"))
+    assert took < 20 * max(short, 100)
     assert long.text(".answer .text").startswith("Answer 3199")
     long.wait(f"{DISTANCE} <= 1")
 
