@@ -10,6 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from flask import Response
+from werkzeug.datastructures import Headers
 
 from millstream.events import TERMINAL, Event
 from millstream.formats import Abort, Format
@@ -165,6 +166,11 @@ class Streamed(Response):
 
     def get_app_iter(self, environ: WSGIEnvironment) -> Iterable[bytes]:
         return super().get_app_iter(environ) if environ["REQUEST_METHOD"] == "HEAD" else _Given(self)
+
+    def get_wsgi_headers(self, environ: WSGIEnvironment) -> Headers:
+        """They go as they are, too: taking Content-Location apart is a twentieth of a start."""
+        plain = self.headers.get("Content-Location", "").isascii()
+        return self.headers if plain else super().get_wsgi_headers(environ)
 
 
 class _Given:

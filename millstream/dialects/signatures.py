@@ -16,3 +16,8 @@ def untagged(kept: str, door: str) -> tuple[str, str]:
         return kept, door
     origin, _, signature = kept.removeprefix(TAG).partition(":")
     return signature, origin
+
+
+def is_foreign(kept: object) -> bool:
+    """Whether another dialect made it, or nobody: an upstream refuses what it has not signed itself."""
+    return not isinstance(kept, str) or not kept or kept.startswith(TAG)

@@ -7,6 +7,7 @@ import pytest
 from millstream.dialects.blocks import Blocks
 from millstream.dialects.messages.answer import Writer, whole
 from millstream.dialects.messages.question import read, read_count
+from millstream.dialects.messages.request import write as to_anthropic
 from millstream.errors import RequestError
 from millstream.question import Image, Message, Result, Text, Thought, ToolCall, ToolChoice
 from tests.dialects.answers import CALLS, FAILED, LENGTH, META, MIXED, REFUSED, TEXT, THOUGHT, done, sse, write
@@ -148,3 +149,33 @@ def test_a_whole_message_has_the_signature_and_the_inputs():
 def test_a_failure_is_an_error_event_and_the_last():
     type, data = sse(write(Writer(META), FAILED))[-1]
     assert (type, data["error"]) == ("error", {"type": "api_error", "message": "It broke."})
+
+
+OURS = {"type": "thinking", "thinking": "a", "signature": "SIG=="}
+CALLED = {"type": "tool_use", "id": "c", "name": "weather", "input": {}}
+RESULT = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c", "content": "22"}]}
+FOREIGN = [
+    {"type": "thinking", "thinking": "b", "signature": ""},
+    {"type": "thinking", "thinking": "b", "signature": "millstream:responses:x"},
+    {"type": "redacted_thinking", "data": "millstream:responses:x"},
+]
+
+
+@pytest.mark.parametrize("foreign", FOREIGN)
+def test_anthropic_gets_no_thoughts_of_others_and_its_own_as_they_are(foreign):
+    def asked(*blocks, last=RESULT):
+        turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": list(blocks)}, last]
+        thinking = {"thinking": {"type": "enabled", "budget_tokens": 1024}, "context_management": {}}
+        return {"model": "m", "max_tokens": 9, "messages": turns, "stream": True, **thinking}
+
+    def sent(body):
+        return to_anthropic(read(body), 9, None)
+
+    assert sent(asked(OURS, CALLED)) == asked(OURS, CALLED)
+    both = sent(asked(foreign, OURS, CALLED))
+    assert both == asked(OURS, CALLED)
+    open_loop = asked(CALLED)
+    del open_loop["thinking"], open_loop["context_management"]
+    assert sent(asked(foreign, CALLED)) == open_loop
+    alone = sent(asked(foreign, last={"role": "user", "content": "And?"}))
+    assert [turn["role"] for turn in alone["messages"]] == ["user", "user"] and "thinking" in alone

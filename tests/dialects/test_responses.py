@@ -11,6 +11,7 @@ from millstream.dialects.chat import request as chat
 from millstream.dialects.responses.answer import Writer, whole
 from millstream.dialects.responses.memory import expand, kept
 from millstream.dialects.responses.question import echo, read
+from millstream.dialects.responses.request import write as to_upstream
 from millstream.errors import RequestError
 from millstream.events import Event, Piece
 from millstream.question import Image, Result, Shape, Text, Thought, ToolCall, ToolChoice
@@ -244,3 +245,17 @@ def test_a_question_is_kept_and_repeated_only_where_its_client_says_so():
         assert (kept(question) is not None) == keeps
         assert ("instructions" in echo(question)) == keeps
         assert echo(question)["metadata"] == {"a": "b"}
+
+
+SIGNED = (
+    {"encrypted_content": "gAAA"},
+    {"encrypted_content": "millstream:messages:x"},
+    {"encrypted_content": None},
+    {},
+)
+
+
+def test_the_upstream_gets_no_thoughts_of_others():
+    thoughts = [{"type": "reasoning", "id": f"rs_{n}", "summary": [], **more} for n, more in enumerate(SIGNED)]
+    hi = {"role": "user", "content": "Hi"}
+    assert to_upstream(read({"model": "m", "input": [*thoughts, hi]}))["input"] == [thoughts[0], hi]
