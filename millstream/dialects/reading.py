@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from millstream.dialects.reasons import Reason
 from millstream.events import MOST_TOKENS, Event, Usage
+from millstream.formats.objects import valid
 
 Texts = tuple[str, int]  # a kind of text, and whose: the number of a choice
 
@@ -60,7 +61,7 @@ class Reader:
         text = self._halves.pop((kind, choice), "") + text
         if "\ud800" <= text[-1:] <= "\udbff":
             text, self._halves[kind, choice] = text[:-1], text[-1]
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        return valid(text)
 
 
 def count(said: object) -> int:
