@@ -119,8 +119,8 @@ class Call(Struct, frozen=True):
     format and the transport that it was asked through, for the operator's figures.
 
     `preset` is the name of the question's, "none" if it wants none, "" where there are none; `hidden` are the
-    characters of it that a preset put there. `headers` came with it, for an upstream of the same dialect. `echo` and
-    `kept` go into the Meta.
+    characters of it that a preset put there. `prompt` is an estimate of its tokens, 0 before there is one. `headers`
+    came with it, for an upstream of the same dialect. `echo` and `kept` go into the Meta.
     """
 
     question: Question
@@ -129,6 +129,7 @@ class Call(Struct, frozen=True):
     api: Api = "chat"
     hidden: int = 0
     preset: str = ""
+    prompt: int = 0
     via: tuple[str, str] = ("", "")
     headers: dict[str, str] = {}
     echo: dict[str, Any] = {}

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import gevent
 from gevent import Greenlet
 from gevent.event import Event as Signal
+from msgspec.structs import replace
 
 from millstream.errors import MillstreamError, NotFound, RequestError, Unavailable
 from millstream.events import TERMINAL, Call, End, Event, Meta
@@ -95,6 +96,7 @@ class Streams:
             raise Unavailable(trouble, "Streams can't be kept at the moment. Try again.", retry_after=2)
         if trouble:
             raise Unavailable(trouble, f"The server is full ({self.settings.max_streams} streams). Try again.")
+        call = replace(call, prompt=prompt_tokens(call.question))
         meta = Meta(
             id=secrets.token_urlsafe(16),
             owner=call.caller,
@@ -107,7 +109,7 @@ class Streams:
             messages=messages,
             preset=call.preset,
             upstream=upstream.name,
-            prompt=prompt_tokens(call.question),
+            prompt=call.prompt,
             via=call.via,
             echo=call.echo,
             kept=call.kept,

@@ -144,7 +144,7 @@ class Answer:
         if isinstance(error, OSError):
             return self._close([], None if self._decoder.finished else self._decoder.cut())
         if isinstance(error, ValueError):
-            return self._close([], self._unreadable(error))
+            return self._close([], self._decoder.unreadable(error))
         log.error("upstream %s failed unexpectedly", self._name, exc_info=error)
         says = "The server failed unexpectedly; its log says more."
         return self._close([], MillstreamError("internal", says))
@@ -163,7 +163,7 @@ class Answer:
         except UpstreamError as error:
             failure = error
         except ValueError as error:
-            failure = self._unreadable(error)
+            failure = self._decoder.unreadable(error)
             failure.__cause__ = error
         if failure is not None or self._decoder.done or not data:
             return self._close(batch, failure, cut=not data)
@@ -181,11 +181,6 @@ class Answer:
                 failure = error
         self._failure = failure
         return batch
-
-    def _unreadable(self, error: ValueError) -> UpstreamError:
-        return UpstreamError(
-            "upstream_protocol", f'upstream "{self._name}" sent what can\'t be read: {error}. Ask again.'
-        )
 
 
 def _payloads(data: bytes) -> list[bytes]:

@@ -35,7 +35,9 @@ class Decoder:
         fail: Fail | None = None,
     ) -> None:
         self._reader = reader
-        self._call = call
+        self._model = call.model
+        # Not the call: a question may be large, and leaves memory while its answer comes.
+        self._prompt = call.prompt or estimate.prompt_tokens(call.question)
         self._upstream = upstream
         self._secrets = tuple(secrets)
         self._passing = passing
@@ -98,22 +100,20 @@ class Decoder:
             raise self.cut()
         reader.done = True
         end = End(
-            model=reader.model or self._call.model,
+            model=reader.model or self._model,
             upstream=self._upstream,
             finish_reason=reader.finish_reason or "stop",
-            usage=reader.usage or self._estimate(),
+            usage=reader.usage or Usage(self._prompt, ceil(self._weight), "estimated"),
             stop_sequence=reader.stop_sequence,
         )
         return [*reader.rest(), Event("done", end=end, frames=tuple(self._frames))]
 
-    def cut(self) -> UpstreamError:
-        return UpstreamError(
-            "upstream_broke", f'upstream "{self._upstream}" broke off in the middle of its answer. Ask again.'
-        )
+    def cut(self, when: str = "in the middle of its answer") -> UpstreamError:
+        return UpstreamError("upstream_broke", f'upstream "{self._upstream}" broke off {when}. Ask again.')
 
-    def _estimate(self) -> Usage:
-        asked = estimate.prompt_tokens(self._call.question)
-        return Usage(asked, ceil(self._weight), "estimated")
+    def unreadable(self, error: ValueError) -> UpstreamError:
+        says = f'upstream "{self._upstream}" sent what can\'t be read: {error}. Ask again.'
+        return UpstreamError("upstream_protocol", says)
 
     def _failure(self, broken: Broken, begun: bool) -> UpstreamError:
         return failure(self._upstream, broken.reason, self._secrets, broken.elsewhere)

@@ -30,6 +30,7 @@ from millstream.upstreams.websocket import Client
 from millstream.wire.head import Headers
 
 BASE_URL = "wss://spark-api.xf-yun.com"
+BEFORE = "before it answered"
 EXTRA = {"app_id", "api_secret", *SETTINGS}
 
 
@@ -91,14 +92,15 @@ class Spark(Plain):
         try:
             connection.send(asked)
         except OSError as error:
-            raise self._cut(reader) from error
+            raise decoder.cut(BEFORE) from error
+        del asked
         while not decoder.done:
             try:
                 messages = connection.receive()
             except ValueError as error:
-                says = f'upstream "{self.name}" sent what can\'t be read: {error}. Ask again.'
-                raise UpstreamError("upstream_protocol", says) from error
-            batch, failure = _decode(decoder, messages) if messages else ([], self._cut(reader))
+                raise decoder.unreadable(error) from error
+            cut = () if reader.accepted else (BEFORE,)
+            batch, failure = _decode(decoder, messages) if messages else ([], decoder.cut(*cut))
             if reader.accepted and not accepted:
                 accepted = True
                 yield []
@@ -106,10 +108,6 @@ class Spark(Plain):
                 yield batch
             if failure is not None:
                 raise failure
-
-    def _cut(self, reader: Frames) -> UpstreamError:
-        when = "in the middle of its answer" if reader.accepted else "before it answered"
-        return UpstreamError("upstream_broke", f'upstream "{self.name}" broke off {when}. Ask again.')
 
     def _secrets(self, model: Model, date: str) -> tuple[Secret, ...]:
         """What no error may show. The first one is the authorization, which is in the address, and so in the words

@@ -92,6 +92,9 @@ def test_a_crowd_that_leaves_in_one_turn_leaves_no_upstream_open(streams, grace,
         upstreams = [Led() if phase == "asking" else Pushing() for _ in range(400)]
         followers = [streams.follow(streams.start(call(grace=grace), upstream)) for upstream in upstreams]
         gevent.sleep(0.05)
+        with gevent.Timeout(WAIT):
+            while not all(getattr(upstream, "sink", True) for upstream in upstreams):
+                gevent.sleep(0.01)
         for upstream in upstreams if phase == "pushing" else ():
             upstream.sink.batch([Event(text="a")])
         gevent.get_hub().loop.run_callback(lambda: [follower.leave() for follower in followers + followers])

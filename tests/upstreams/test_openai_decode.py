@@ -1,6 +1,7 @@
 """What is true of the decoder of chat completions beside its recorded answers: see test_recorded.py."""
 
 import json
+import weakref
 from itertools import chain
 
 import pytest
@@ -8,7 +9,8 @@ import pytest
 from millstream.dialects.chat.reader import Chunks, answers_asked
 from millstream.dialects.chat.whole import assemble
 from millstream.errors import UpstreamError
-from millstream.events import Meta
+from millstream.events import Call, Meta
+from millstream.question import Message, Question, Text
 from millstream.upstreams import answers
 from millstream.upstreams.decoder import Decoder
 from tests.calling import calling
@@ -23,6 +25,20 @@ def decode(pieces, call=CALL):
 def decoder(call):
     passing = call.api != "chat"
     return Decoder(Chunks(answers_asked(call.question.body) if passing else 1), call, "test", passing=passing)
+
+
+class Said(Message, frozen=True, weakref=True):
+    """A message that a weak reference can point at."""
+
+
+def test_the_question_is_not_kept_while_its_answer_comes():
+    message = Said("user", (Text("12345678"),))
+    seen = weakref.ref(message)
+    made = decoder(Call(Question("m", (message,))))
+    del message
+    assert seen() is None
+    made.feed(b"[DONE]")
+    assert made.close()[-1].end.usage.input == 4 + 2
 
 
 def test_all_events_of_one_read_are_one_batch():
