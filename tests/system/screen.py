@@ -10,6 +10,7 @@ import struct
 import subprocess
 import termios
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.system.readable import readable
@@ -47,8 +48,15 @@ class Screen:
 
     def wait_for(self, words: str) -> str:
         """Until the words stand on the screen; all of it."""
+        return self._until(words, _drawn)
+
+    def wait_for_lines(self, words: str) -> str:
+        """The same of a program that writes line by line: all that it has written."""
+        return self._until(words, lambda output: output.decode("utf-8", "replace"))
+
+    def _until(self, words: str, shown: Callable[[bytes], str]) -> str:
         until = time.monotonic() + DEADLINE
-        while words not in (text := _drawn(self._output)):
+        while words not in (text := shown(self._output)):
             assert readable(self._master, seconds=until - time.monotonic()), f"{words!r} did not come:\n{text}"
             self._output += os.read(self._master, 65536)
         return text
