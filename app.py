@@ -14,3 +14,10 @@ if click.get_current_context(silent=True):  # `flask --app app run`
 from millstream.application import create_app
 
 __all__ = ["create_app"]
+
+
+def __getattr__(name: str) -> object:
+    if name == "app":  # `gunicorn app:app`, as tutorials have it
+        print("The application is in wsgi.py, which patches first: gunicorn wsgi:app", file=sys.stderr)  # noqa: T201
+        sys.exit(3)  # with another code gunicorn would try again for ever
+    raise AttributeError(name)

@@ -207,7 +207,8 @@ def load(environ: Mapping[str, str] | None = None, path: Path | None = None) -> 
     try:
         return _read(text, environ, path.parent)
     except tomllib.TOMLDecodeError as error:
-        raise SettingError(f"{path} is not valid TOML: {error}") from error
+        quotes = '; texts are written in quotes: model = "gpt-4o"' if str(error).startswith("Invalid value") else ""
+        raise SettingError(f"{path} is not valid TOML: {error}{quotes}") from error
     except SettingError as error:
         raise located(error, path, text) from error
 

@@ -19,6 +19,8 @@ def line_of(text: str, message: str) -> int | None:
     for number, line in enumerate(text.splitlines(), 1):
         if found := HEADER.match(line):
             here = table = _parts(found[1])
+            if wanted == here[: len(wanted)]:  # [upstream.a] where `upstream` is meant
+                return number
         elif found := KEY.match(line):
             here = table + _parts(found[1])
         else:

@@ -25,6 +25,11 @@ SERVE = f"{PYTHON} -m millstream serve --no-install"
 SLIPS = {
     "python app.py": (f"{PYTHON} app.py", {}, "app.py is no program. Start the server with scripts/serve"),
     "flask --app app run": (f"{PYTHON} -m flask --app app run", {}, "With flask it is `flask run`, without --app"),
+    "gunicorn app:app": (
+        f"{GUNICORN} app:app",
+        {"WEB_CONCURRENCY": "1"},  # of two workers that can't start, gunicorn's master sometimes adds a traceback
+        "The application is in wsgi.py, which patches first: gunicorn wsgi:app",
+    ),
     "another worker": (f"{GUNICORN} -k sync wsgi:app", {}, "worker class sync: it has one of its own. Leave out -k"),
     "somebody else's address": (SERVE, {"HOST": "192.0.2.1"}, "HOST has to be an address of this machine: 127.0.0.1"),
     "a name that is none": (SERVE, {"HOST": "no.such.host.invalid"}, "HOST has to be an address or a name of this"),
