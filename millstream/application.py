@@ -94,7 +94,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 
 def _spent(app: Flask, name: str, since: str) -> Decimal:
-    """What a caller, or "" for all, has spent since a day. Raises Unavailable."""
+    """Return what a caller, or "" for all callers, has spent since a day. Raises Unavailable."""
     use: Services = app.extensions["millstream"]
     try:
         sums = use.aside.run(use.ledger.sums, (), since, name or None)

@@ -94,7 +94,7 @@ class MillstreamError(Exception):
         self.upstream_status: int | None = None
 
     def answered(self, upstream_status: int | None) -> None:
-        """What the upstream's status was: one that is the client's to mend is ours, too."""
+        """Take the upstream's status. If the client can fix its request, the status becomes ours, too."""
         self.upstream_status = upstream_status
         if self.code == "bad_request" and upstream_status in MENDABLE:
             self.status = upstream_status or 400

@@ -149,7 +149,7 @@ class Call(Struct, frozen=True):
 
 
 class Meta(Struct, frozen=True, omit_defaults=True):
-    """What is known of a stream at its start; the first record of its log.
+    """The facts of a stream at its start: the first record of its log.
 
     `owner` is the caller, `worker` the process that pumps it. `fingerprint` is a digest of the request,
     `claim` the digest of caller and Idempotency-Key. `messages` are kept only for streams that the HTML

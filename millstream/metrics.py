@@ -35,7 +35,7 @@ LATENCIES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)  # s
 
 
 class _Seen:
-    """What a histogram is to observe at the next tick. Plain numbers: a histogram takes ten times as long."""
+    """Values that a histogram is to observe at the next tick. Plain numbers: a histogram takes ten times as long."""
 
     __slots__ = ("buckets", "sum")
 

@@ -32,7 +32,7 @@ def negotiate(accept: str | None, offered: tuple[str, ...] = OFFERED) -> str | N
 
 
 def named(accept: str | None, media_type: str) -> bool:
-    """Whether the header spells the type out, with a q over 0; a wildcard doesn't count."""
+    """Return True if the header names the type itself, with a q over 0; a wildcard doesn't count."""
     return any(name == media_type and q > 0 for name, q in _ranges(accept or ""))
 
 

@@ -44,7 +44,7 @@ class ToolCall(Struct, frozen=True, omit_defaults=True, tag="call", tag_field="t
 
 
 class Result(Struct, frozen=True, omit_defaults=True, tag="result", tag_field="type"):
-    """What a tool answered to the call with this id."""
+    """A tool's answer to the call with this id."""
 
     call: str
     parts: tuple[Text | Image | File, ...]
@@ -53,7 +53,7 @@ class Result(Struct, frozen=True, omit_defaults=True, tag="result", tag_field="t
 
 
 class Thought(Struct, frozen=True, omit_defaults=True, tag="thought", tag_field="type"):
-    """What the model thought before. `signature` is opaque, goes back byte for byte, and only to the dialect that
+    """The model's earlier thoughts. `signature` is opaque, goes back byte for byte, and only to the dialect that
     made it, which `origin` names. A `redacted` thought has no text, and its data in `signature`."""
 
     text: str
@@ -106,8 +106,8 @@ class Shape(Struct, frozen=True, omit_defaults=True):
 
 
 class Options(Struct, frozen=True, omit_defaults=True):
-    """What most dialects share. None or empty: not said. `effort` is a hint (none, minimal, low, medium, high …),
-    `thinking` a budget in tokens; both are never refused."""
+    """The options that most dialects share. None or empty: not said. `effort` is a hint (none, minimal, low, medium,
+    high …), `thinking` a budget in tokens; both are never refused."""
 
     temperature: float | None = None
     top_p: float | None = None

@@ -201,7 +201,7 @@ def stream_response(
 
 
 def head(format: type[Format]) -> Response:
-    """What HEAD gets: a stream's headers. An iterator, for of a list Flask would tell the length."""
+    """The response to HEAD: a stream's headers. An iterator, for of a list Flask would tell the length."""
     return Response(iter(()), headers={"Content-Type": format.CONTENT_TYPE, **STREAMED})
 
 

@@ -136,7 +136,7 @@ class StreamWorker(GeventWorker):  # type: ignore[misc]
 
     @property
     def _services(self) -> Any:
-        """What create_app put into the Flask application; other applications have nothing to wait for."""
+        """Return the parts that create_app put into the Flask application; other applications have none."""
         # A signal may come before there is an application at all.
         return getattr(getattr(self, "wsgi", None), "extensions", {}).get("millstream")
 

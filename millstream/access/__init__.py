@@ -1,4 +1,4 @@
-"""Who may ask: whoever has an access key; without any key, the pages and programs of the server's own machine."""
+"""Access: every access key may ask; without any key, only pages and programs on the server's own machine."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Caller:
 
     @property
     def token(self) -> str:
-        """What our own forms have to carry; "" where nobody has logged in."""
+        """Return the token that our own forms carry; "" if nobody has logged in."""
         return self.session.token if self.session else ""
 
 

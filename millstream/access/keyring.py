@@ -18,7 +18,7 @@ def new_key() -> str:
 
 
 def digest(key: str) -> str:
-    """What the settings file has of it, in hexadecimal."""
+    """Return the SHA-256 that the settings file stores, in hexadecimal."""
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 

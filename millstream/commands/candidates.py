@@ -1,4 +1,4 @@
-"""What could answer here: model servers on this machine, and providers whose key is in the environment."""
+"""Candidates for an upstream: model servers on this machine, and providers whose key is in the environment."""
 
 from __future__ import annotations
 

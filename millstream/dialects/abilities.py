@@ -1,4 +1,4 @@
-"""What a dialect can ask an upstream for, and the refusal of what it can't: 400 with the field's name."""
+"""The abilities of a dialect, and the refusal of everything else: 400 with the field's name."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def check_beyond(question: Question) -> None:
 
 
 def named(question: Question, field: str) -> str:
-    """What the client's dialect calls a field of chat completions."""
+    """Return the client's name for a field of chat completions."""
     return NAMES.get((question.dialect, field), field)
 
 

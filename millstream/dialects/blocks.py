@@ -60,7 +60,7 @@ class Blocks:
         self._waiting: list[Block] = []
 
     def feed(self, event: Event) -> Iterator[Step]:
-        """What happens to which block, and the text that comes to it."""
+        """Yield which block begins, grows or ends, and the text that it gets."""
         if event.choice:
             return
         if event.type == "message":
@@ -156,7 +156,7 @@ class Blocks:
 
 
 class Steps:
-    """What the Writers have in common that give an answer in blocks."""
+    """The common part of Writers that write an answer in blocks."""
 
     def __init__(self, meta: Meta) -> None:
         self._meta = meta

@@ -22,7 +22,7 @@ DATA_URL = re.compile(r"data:([^,;]*)(?:;[^,]*)?;base64,", re.IGNORECASE)
 
 
 class Beyond(RequestError):
-    """What a neutral question has no words for, and an upstream of the same dialect may."""
+    """Fields that a neutral question has no words for, but an upstream of the same dialect may."""
 
 
 def decode(body: bytes, known: Collection[str] | None = None) -> Object:
@@ -167,7 +167,7 @@ class Fields:
         return url
 
     def refuse(self, names: Collection[str], says: str = "is not supported here; leave it out") -> None:
-        """What would change the answer and can't be done: 400 where it is there and says something."""
+        """Refuse a field that would change the answer and isn't supported: 400 if it is there and not empty."""
         for name in names:
             if self.values.get(name) not in (None, False, "", [], {}):
                 raise self.wrong(name, says)

@@ -32,7 +32,7 @@ class Model(Struct, frozen=True):
     vision: bool | None = None
 
     def and_(self, other: Model) -> Model:
-        """What both say; this one comes first."""
+        """Merge two descriptions; this one wins."""
         return Model(
             self.id,
             self.chats and other.chats,
@@ -57,7 +57,7 @@ def read(body: bytes) -> list[Model]:
 
 
 def shown(name: str, body: bytes) -> Model:
-    """What Ollama's `/api/show` says; an older one has no capabilities. Raises ValueError."""
+    """Read Ollama's `/api/show`; older versions have no capabilities. Raises ValueError."""
     document = loads(body)
     can = document.get("capabilities") if isinstance(document, dict) else None
     return Model(name, "completion" in can, "tools" in can, "vision" in can) if isinstance(can, list) else Model(name)

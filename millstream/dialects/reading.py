@@ -1,4 +1,4 @@
-"""What every reader of an upstream's answer has in common: payloads → events. Pure."""
+"""The common part of all readers of an upstream's answer: payloads → events. Pure."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ class Reader:
         return None
 
     def whole(self) -> bool:
-        """Whether the answer is, if nothing more comes."""
+        """Return True if the answer is complete, should nothing more come."""
         return self.done or self.finished
 
     def rest(self) -> list[Event]:
-        """What was held back, once all has come."""
+        """Return the text that was held back, once all has come."""
         return [
             Event("reasoning" if kind in ("reasoning", "thinking") else "message", "\ufffd", choice=choice)
             for kind, choice in self._halves

@@ -14,7 +14,7 @@ SUCCESS: tuple[object, ...] = (None, 0, "0", "", 200, "200", False)
 
 
 class Reason(Struct, frozen=True):
-    """What an error body or an error frame says. `code` and `type` are text, also where they came as numbers."""
+    """The reason in an error body or an error frame. `code` and `type` are text, also where they came as numbers."""
 
     message: str = ""
     code: str = ""
@@ -38,7 +38,7 @@ def reason(document: object) -> Reason:
 
 
 def is_error(document: object) -> bool:
-    """Whether a JSON document that is no part of an answer tells of an error."""
+    """Return True if a JSON document outside of an answer reports an error."""
     if not isinstance(document, dict):
         return False
     inner = document.get("base_resp")

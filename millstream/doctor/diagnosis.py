@@ -33,7 +33,7 @@ Check = Callable[[Probe], str]
 
 
 def diagnose(probes: Sequence[Probe]) -> list[Finding]:
-    """What is wrong, each symptom once, with the ways that show it."""
+    """Return the findings: each symptom once, with the ways that show it."""
     findings = []
     for symptom, check, headline in CHECKS:
         shown: dict[str, list[Probe]] = {}

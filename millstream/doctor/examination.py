@@ -47,7 +47,7 @@ class CantBegin(Exception):
 
 @dataclass(frozen=True)
 class Report:
-    """What was found. `findings` must be mended, `notes` should be; `server` is the proxy's kind, "" if unknown."""
+    """The result. `findings` must be fixed, `notes` should be; `server` is the proxy's kind, "" if unknown."""
 
     url: str
     probes: list[Probe]
@@ -81,7 +81,7 @@ def examine(target: Target, begin: Begin, silence: float) -> Report:
 
 
 def _look(target: Target, begin: Begin, plans: list[tuple[Plan, Ways]]) -> tuple[list[Probe], float]:
-    """What was seen, and by how much this machine itself was late, in seconds."""
+    """Return what the clients saw, and how late this machine itself was, in seconds."""
     probes: list[Probe] = []
     threads: list[threading.Thread] = []
     late, over = [0.0], threading.Event()

@@ -1,4 +1,4 @@
-"""What the kernel of this machine does about clients that vanish without a word: https://docs.kernel.org/networking/ip-sysctl.html"""
+"""How this machine's kernel treats clients that vanish: https://docs.kernel.org/networking/ip-sysctl.html"""
 
 from __future__ import annotations
 

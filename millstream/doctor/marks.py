@@ -1,4 +1,4 @@
-"""What the doctor streams: numbered marks by the clock, a silence, the last mark. It costs nothing."""
+"""The doctor's stream: numbered marks by the clock, a silence, the last mark. It costs nothing."""
 
 from __future__ import annotations
 

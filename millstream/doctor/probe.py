@@ -65,7 +65,7 @@ class Target:
 
 @dataclass
 class Probe:
-    """What one client saw. Times are in seconds after the marks' stream began."""
+    """One client's observations. Times are in seconds after the marks' stream began."""
 
     plan: Plan
     format: str

@@ -63,7 +63,7 @@ def examine_upstream(name: str, settings: Settings) -> list[Verdict]:
 
 
 def _asked(upstream: Upstream, call: Call) -> Iterator[tuple[float, list[Event]]]:
-    """What it sends, and when. Raises MillstreamError, also if it falls silent: nobody else has an eye on that."""
+    """Yield the upstream's events with their times. Raises MillstreamError, also if the upstream falls silent."""
     told: Queue[tuple[float, list[Event]] | MillstreamError | None] = Queue()
 
     def ask() -> None:

@@ -11,7 +11,7 @@ from millstream.events import End, Event, Meta
 
 
 class Options(Struct, frozen=True):
-    """What a client asked of the format.
+    """The client's wishes for the format.
 
     `url` is the stream's own address; it begins with `root`, the path that the server runs under ("" for none).
     `position` is the last event number the client has; `offset` the number of bytes of text it has (text only).
@@ -52,11 +52,11 @@ class Format(Protocol):
 
     @property
     def HEARTBEAT(self) -> bytes:  # noqa: N802
-        """What says that the stream lives; b"" where the format has no words for it."""
+        """Return a heartbeat; b"" if the format has none."""
         ...
 
     def opening(self) -> bytes:
-        """What comes before the first event."""
+        """Return the bytes before the first event."""
         ...
 
     def encode(self, batch: list[Event]) -> bytes:
@@ -69,7 +69,7 @@ class Format(Protocol):
 
 
 class EventStream:
-    """What all server-sent events have in common: https://html.spec.whatwg.org/#server-sent-events"""
+    """The common part of all server-sent events: https://html.spec.whatwg.org/#server-sent-events"""
 
     __slots__ = ()
 
@@ -82,7 +82,7 @@ class EventStream:
 
 
 def facts(end: End) -> dict[str, Any]:
-    """What a `done` event says: DONE_KEYS in every format."""
+    """Return the facts of a `done` event: DONE_KEYS in every format."""
     usage = end.usage
     return {
         "finish_reason": end.finish_reason,

@@ -158,7 +158,7 @@ class Html:
 
 
 def _text(message: dict[str, Any]) -> str:
-    """What a message says: its content, or the text parts of it."""
+    """Return the text of a message: its content, or the text parts of it."""
     content = message.get("content")
     if isinstance(content, list):
         content = "\n".join(str(part.get("text", "")) for part in content if isinstance(part, dict))

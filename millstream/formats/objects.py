@@ -19,7 +19,7 @@ _UNKNOWN = Failure("The answer failed, and why is not known. Ask again.", "serve
 
 
 def start(meta: Meta, options: Options) -> dict[str, Any]:
-    """What a stream says of itself before its first event."""
+    """Return the object of the `start` event."""
     return {"id": meta.id, "url": options.url, "model": meta.model}
 
 
@@ -29,7 +29,7 @@ def failure_of(event: Event) -> Failure:
 
 
 def ending(event: Event) -> dict[str, Any]:
-    """What the terminal event says: the facts of a `done`, the one error shape for a `failed`."""
+    """Return the object of the terminal event: the facts of a `done`, or the error of a `failed`."""
     return facts(event.end or End(model="", upstream="")) if event.type == "done" else body(failure_of(event))
 
 
@@ -41,12 +41,12 @@ def numbered(event: Event) -> dict[str, Any]:
 
 
 def kind(event: Event) -> str:
-    """What our formats call an event: what belongs to another answer than the first is no `message` to anybody."""
+    """Return the event's name in our formats. Events of further answers are never a `message`."""
     return CHOICE if event.choice else event.type
 
 
 def said(event: Event) -> dict[str, Any]:
-    """What an event that is not terminal says."""
+    """Return the object of an event that is not terminal."""
     says: dict[str, Any] = {"text": event.text}
     if event.call is not None:
         call = event.call

@@ -77,7 +77,7 @@ class Limits:
         self._storage.close()
 
     def trouble(self) -> bool:
-        """Whether there are limits and they can't be counted now: then nobody who has any gets through."""
+        """Return True if there are limits and they can't be counted now. Callers with limits are then refused."""
         all_ = (self._others, *self._keys.values())
         counted = any(may.requests_per_minute or may.streams or may.tokens_per_day or may.budget for may in all_)
         if not (counted or self._by_address or self._total or self._purses.total):
@@ -137,7 +137,7 @@ class Limits:
         return headers
 
     def void(self, id: str) -> None:
-        """What was admitted did not begin."""
+        """Undo an admission: the answer did not begin."""
         self._book.end(id)
 
     def record(self, row: Row) -> None:
@@ -151,7 +151,7 @@ class Limits:
             self._purses.pay(self._purses.of(row.caller, may.budget, begun), row.cost)
 
     def spent(self, name: str) -> list[Spent]:
-        """What is gone of each budget that this caller's answers are paid from. Raises Unavailable."""
+        """Return what is spent of each budget that pays for this caller's answers. Raises Unavailable."""
         purses = self._purses.of(name, self._may(name).budget)
         self._purses.fill(purses, self._run)
         return self._run(lambda: self._purses.read(purses)) if purses else []

@@ -32,7 +32,7 @@ def bounds(settings: Settings, key: KeySettings | None) -> Bounds:
 
 
 def network(address: str) -> str:
-    """What one client has: an IPv4 address, but a whole /64 of IPv6."""
+    """Return the network of one client: an IPv4 address, but a whole /64 of IPv6."""
     try:
         ip = ip_address(address)
     except ValueError:  # a Unix socket has none

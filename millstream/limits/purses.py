@@ -1,4 +1,4 @@
-"""What has been spent of a budget. In the storage an amount is a whole number of UNITs, so that sums are exact."""
+"""The spent part of a budget. In the storage an amount is a whole number of UNITs, so that sums are exact."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Purses:
         self.total = parse(settings.budget_total)
 
     def of(self, name: str, own: Budget | None, day: datetime | None = None) -> list[Purse]:
-        """What an answer of this caller, begun on this day, is paid from."""
+        """Return the purses that pay for an answer of this caller, begun on this day."""
         day = day or datetime.now(UTC)
         mine = [Purse(name, own, day)] if own else []
         return mine + ([Purse("", self.total, day)] if self.total else [])

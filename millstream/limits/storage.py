@@ -21,11 +21,11 @@ class Storage(Protocol):
     """
 
     def run(self, job: Callable[[], T]) -> T:
-        """What `job` gives; the event loop goes on meanwhile."""
+        """Return the result of `job`; the event loop continues meanwhile."""
         ...
 
     def atomic(self) -> AbstractContextManager[None]:
-        """What is done within is one step, or none if it raises, where the storage can do that (SQLite)."""
+        """Make what is done within one transaction, if the storage can do that (SQLite)."""
         ...
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int: ...

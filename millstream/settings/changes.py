@@ -1,4 +1,4 @@
-"""What the operator changes in the settings file while the server runs."""
+"""The operator's changes of the settings file while the server runs."""
 
 from __future__ import annotations
 

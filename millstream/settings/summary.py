@@ -1,4 +1,4 @@
-"""What a server runs with, in one line for its log. No address of a store: a password may be in it."""
+"""The server's settings in one line for its log. No address of a store: a password may be in it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _upstream(upstream: UpstreamSettings) -> str:
 
 
 def warning(settings: Settings, host: str) -> str:
-    """What to do where others can reach the server, and it would refuse them all; "" where all is well."""
+    """Return advice if others can reach the server but all would be refused; "" otherwise."""
     if settings.keys or settings.open or host.startswith("127.") or host in ("::1", "[::1]", ""):
         return ""
     return (

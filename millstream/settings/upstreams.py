@@ -32,7 +32,7 @@ class UpstreamSettings:
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)  # possibly a key under a wrong name
 
     def sees(self, model: str) -> bool | None:
-        """What `vision` says of one of its models."""
+        """Return what `vision` says about one of its models."""
         return model in self.vision if isinstance(self.vision, tuple) else self.vision
 
 
@@ -97,7 +97,7 @@ def _upstream(
 
 
 def _with_provider(where: str, table: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
-    """What the table says itself comes before what its provider stands for."""
+    """Fill in the provider's values; the table's own values win."""
     provider = table.get("provider")
     if provider is None:
         return table

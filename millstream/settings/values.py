@@ -1,4 +1,4 @@
-"""What a setting may be: each check raises SettingError with a sentence for the operator."""
+"""Checks of settings: each raises SettingError with a sentence for the operator."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def meant(name: str, known: Iterable[str]) -> str:
 
 
 def tables(name: str, value: Any) -> dict[str, dict[str, Any]]:
-    """What the file has under `[name.…]`: tables by their names."""
+    """Return the file's tables `[name.…]` by their names."""
     if not isinstance(value, dict):
         raise SettingError(f"{name} has to be tables, one for each: [{name}.NAME]")
     for key, table in value.items():

@@ -70,7 +70,7 @@ class Client:
             left()
 
     def has_left(self) -> bool | None:
-        """Whether it has closed or reset the connection; None where nothing is heard of it."""
+        """Return True if the client has closed or reset the connection; None if that can't be noticed."""
         if self._socket is None or not hasattr(self._socket, "_sock") or hasattr(self._socket, "pending"):
             return None
         try:

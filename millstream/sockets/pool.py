@@ -74,7 +74,7 @@ class Pool:
 
 
 def _over(idle: _Idle) -> bool | None:
-    """Whether the body has come to its end, with nothing behind it and the connection open; None: not yet."""
+    """Return True if the body has ended, with nothing behind it and the connection open; None if it hasn't yet."""
     if not idle.framing.done:
         try:
             idle.sock.settimeout(0)

@@ -141,7 +141,7 @@ class Body:
         return data
 
     def read(self, seconds: float | None = None) -> bytes:
-        """What is there; waits if nothing is; b"" at the end.
+        """Return what has arrived; wait if nothing has; b"" at the end.
 
         Raises ConnectionError where the body was cut, ValueError where its framing is broken, TimeoutError after
         so many seconds without a byte. By default it waits for ever: deadlines are kept elsewhere, because a

@@ -11,7 +11,7 @@ Word = Literal["stop", "join", "leave"]
 
 
 class StoreLost(Exception):
-    """What was appended can't be kept any more, neither on disk nor in memory."""
+    """The appended events can't be kept any more, neither on disk nor in memory."""
 
 
 Then = Callable[[int | StoreLost], None]

@@ -21,7 +21,8 @@ OWN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)  # a flag for al
 
 
 def lock(fd: int, *, wait: bool = False) -> bool:
-    """Whether nobody else has it. It ends when the file is closed, however its owner dies."""
+    """Try to lock without blocking; True on success. The lock ends when the file is closed, however its owner
+    dies."""
     try:
         if POSIX:
             fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

@@ -66,7 +66,7 @@ class FileStore:
         self._ticker = gevent.spawn(self._tick)
 
     def close(self) -> None:
-        """What still runs is left to others to seize."""
+        """Close the store. Others may seize the streams that still run."""
         if self._ticker:
             gevent.kill(self._ticker)
             self._ticker = None

@@ -30,7 +30,7 @@ def files(directory: Path, suffix: str) -> Iterator[os.DirEntry[str]]:
 
 
 def expired(path: Path, since: float, remove: bool = False) -> bool:
-    """Whether its last sign is older than `since`, in Unix time, and nobody owns it."""
+    """Return True if its last sign of life is older than `since`, in Unix time, and nobody owns it."""
     try:
         if path.stat().st_mtime >= since:
             return False

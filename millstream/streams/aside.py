@@ -19,7 +19,7 @@ class Aside:
         self._pool = ThreadPool(1)
 
     def run(self, work: Callable[Asked, Given], *args: Asked.args, **named: Asked.kwargs) -> Given:
-        """What `work` gives, or raises. The other greenlets go on meanwhile."""
+        """Return the result of `work`, or raise its error. Other greenlets run meanwhile."""
         result, error = self._pool.apply(_kept, (work, args, named))
         if error is not None:
             raise error

@@ -1,4 +1,4 @@
-"""What is told of each stream when it has ended, and to whom."""
+"""The port for the end of each stream."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ log = logging.getLogger("millstream")
 
 
 class Row(Struct, frozen=True):
-    """What is known of a stream at its end. Times in seconds, `created` in Unix time; `cost` a decimal as text."""
+    """The facts of a stream at its end. Times in seconds, `created` in Unix time; `cost` a decimal as text."""
 
     id: str
     caller: str

@@ -108,7 +108,7 @@ class Follower:
         return None
 
     def ready(self) -> list[Event]:
-        """What was pushed already, without waiting."""
+        """Return what was pushed already, without waiting."""
         batch = [] if self._behind or self._left else self._pushed()
         if batch:
             self.after = batch[-1].n
@@ -118,7 +118,7 @@ class Follower:
         return (not self._behind and self._pushed()) or self._from_log()
 
     def _pushed(self) -> list[Event]:
-        """What was pushed and comes next. Where something is missing before it, the log has to be read."""
+        """Return the pushed batch that comes next. If something is missing before it, the log has to be read."""
         batch = [event for event in self._next if event.n > self.after]
         if batch and batch[0].n != self.after + 1:
             self._behind = True
@@ -157,7 +157,7 @@ class Follower:
     # -- called by others, from any greenlet and from the event loop; none of them blocks -----------------------
 
     def push(self, position: int, batch: list[Event]) -> None:
-        """What the log has taken: `position` is the log's behind it."""
+        """Take a batch that has been logged; `position` is the log's position after it."""
         ready = self._parked and not (self._behind or self._next) and batch[0].n == self.after + 1
         if ready and batch[-1].type not in TERMINAL and self.write(batch):
             self.after = batch[-1].n

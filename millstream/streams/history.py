@@ -1,4 +1,4 @@
-"""What the log already says of a stream: its text so far, its last event, what it has cost so far."""
+"""A stream's history in the log: its text so far, its last event, its cost so far."""
 
 from __future__ import annotations
 

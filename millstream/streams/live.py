@@ -187,7 +187,7 @@ class Live:
         self.end(Event("failed", end=self._facts(failure=error)))
 
     def stop(self) -> None:
-        """What the client asked for is `done`, not a failure."""
+        """Stop the stream. The client asked for it, so it ends with `done`."""
         if self.terminal is None:
             self._cancelled = monotonic()
             self.end(Event("done", end=self._facts(finish_reason="cancelled")))
@@ -221,7 +221,7 @@ class Live:
         )
 
     def _sent(self, failure: MillstreamError | None) -> bool:
-        """Whether the upstream may have begun to read the question, and so to be paid for it."""
+        """Return True if the upstream may have begun to read the question, and so may bill it."""
         return self._asker.asked and not (failure and _unpaid(failure))
 
     # -- who follows --------------------------------------------------------------------------------------------
@@ -282,6 +282,6 @@ class Live:
 
 
 def _unpaid(error: MillstreamError) -> bool:
-    """Whether an upstream that has accepted nothing has refused for certain: then the Idempotency-Key may ask again.
+    """Return True if the upstream has certainly refused, so that the Idempotency-Key may ask again.
     A question that was sent and got no status (a break, a deadline, nobody listening) may have been paid."""
     return isinstance(error, RequestError) or error.code in REFUSALS or not getattr(error, "paid", True)

@@ -1,4 +1,4 @@
-"""What is told of streams while they run, and to whom: the operator's figures."""
+"""The port for the operator's figures of running streams."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What workers left behind that died: streams without an end, and ends that nobody may have heard of."""
+"""The remains of dead workers: streams without an end, and ends that nobody may have heard of."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is asked. One file an upstream: decode (pure) above, the connection below."""
+"""The upstreams: one file each, with decoding (pure) above and the connection below."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class Plain:
         return error
 
     def known(self, model: str) -> Model:
-        """What can be said of one of its models without asking."""
+        """Describe one of its models without asking the server."""
         return Model(model)
 
     def stream(self: Upstream, call: Call) -> Iterator[list[Event]]:

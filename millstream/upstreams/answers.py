@@ -87,7 +87,7 @@ class Answer:
         self._sink: Sink | None = None
 
     def __iter__(self) -> Iterator[list[Event]]:
-        """What came before an error is given before the error is raised."""
+        """Yield what came before an error, then raise the error."""
         while not self._ended:
             try:
                 data = self._body.read(REST if self._decoder.finished else None)

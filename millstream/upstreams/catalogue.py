@@ -1,4 +1,4 @@
-"""What models an upstream has, by its own list."""
+"""The models of an upstream, by its own list."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model refuses to be asked with, and how it is asked instead: https://platform.openai.com/docs/guides/error-codes
+"""Parameters that a model refuses, and how to ask it instead: https://platform.openai.com/docs/guides/error-codes
 
 Some servers and models answer 400 to a field that others need. The question is then put once more as the complaint
 says. What helped is remembered for that model, and forgotten after AGAIN seconds: servers learn, too.
@@ -44,7 +44,7 @@ class Concessions:
         self._made: dict[str, dict[Concession, float]] = {}  # by model: until when
 
     def ask(self, asked: Asked, model: str, send: Callable[[Asked], Answer]) -> Answer:
-        """What `send` gives. Raises its Refused where no concession is left to make."""
+        """Return the result of `send`. Raises its Refused if no concession is left."""
         made = [one for one, until in self._made.get(model, {}).items() if until > self._clock()]
         new: list[Concession] = []
         while True:
@@ -138,7 +138,7 @@ def _has(asked: Asked, name: str, inner: str) -> Any:
 
 
 def _hint(*names: str) -> Concession:
-    """What the answer can do without: agents send it to every model."""
+    """A hint that the answer can do without: agents send it to every model."""
     words = [name.encode() for name in names]
     return Concession(
         lambda refused, asked: any(name in asked for name in names) and _names(refused, *words),

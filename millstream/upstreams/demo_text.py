@@ -1,4 +1,4 @@
-"""What the demo says: several alphabets, code, and lines that would break a careless stream."""
+"""The demo's text: several alphabets, code, and lines that would break a careless stream."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class Exchange:
             raise UpstreamError("upstream_protocol", says) from error
 
     def shown(self, path: str, name: str) -> Model:
-        """What the server says of one model. Raises UpstreamError, ValueError."""
+        """Return the server's description of one model. Raises UpstreamError, ValueError."""
         return models.shown(name, self._said(self._client.post(path, encode({"model": name}), seconds=LIST[1])))
 
     def _said(self, response: Response) -> bytes:

@@ -49,11 +49,11 @@ class Kind(Plain):
         return self._exchange.answer(body, decoder, self.source())
 
     def passes(self, call: Call) -> bool:
-        """Whether question and frames pass as they came."""
+        """Return True if the question and its frames are passed through unchanged."""
         return call.api in self.doors
 
     def takes(self, call: Call) -> bool:
-        """Whether it is a JSON call of its API, named by its path, which is passed on as it came."""
+        """Return True if this is a JSON call of its API, named by its path, which is passed through unchanged."""
         return False
 
     def listed(self) -> list[Model]:

@@ -101,7 +101,7 @@ def folder(settings: Settings) -> Path:
 
 
 def available(settings: Settings) -> bool:
-    """Whether a local model is asked for by name, or can run here anyway."""
+    """Return True if a local model is configured, or can run here anyway."""
     return bool(settings.local_model) or (_packaged(settings) is not None and _has_library(settings))
 
 
@@ -159,7 +159,7 @@ def ensure_server(settings: Settings) -> None:
 
 
 def has_server() -> bool:
-    """Whether this process, or one that it was forked from, has started the model's server."""
+    """Return True if this process, or one that it was forked from, has started the model's server."""
     return _is_ours(os.environ.get(PIPE, ""))
 
 

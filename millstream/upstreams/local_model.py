@@ -18,7 +18,7 @@ NICENESS = 5  # relaying answers comes before making them
 
 
 def parameters() -> object:
-    """What the server is started with."""
+    """Return the parameters that start the server."""
     import xllamacpp
 
     wanted = xllamacpp.CommonParams()

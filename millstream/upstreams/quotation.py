@@ -1,4 +1,4 @@
-"""What an upstream said, made fit to be shown: no key in it, no control characters, short."""
+"""An upstream's own words, made safe to show: without keys and control characters, and short."""
 
 from __future__ import annotations
 

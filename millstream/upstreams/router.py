@@ -221,12 +221,12 @@ class Router:
         return list(dict.fromkeys([*self._explicit(), *listed]))
 
     def knows(self, name: str) -> bool:
-        """Whether it is one of the names, as far as they are known now."""
+        """Return True if it is one of the names that are known now."""
         listed = any(name in one.models for one in self._catalogues.values())
         return name != "*" and (listed or name in self._upstreams)
 
     def model(self, name: str) -> Model | None:
-        """What its upstream's settings, list and kind say of it, in this order. Waits for nothing."""
+        """Describe a model by its upstream's settings, list and kind, in this order. Doesn't block."""
         listed = ((self._named[up], one.models[name]) for up, one in self._catalogues.items() if name in one.models)
         upstream, says = next(listed, (self._upstreams.get(name, self._upstreams.get("*")), Model(name)))
         if upstream is None:

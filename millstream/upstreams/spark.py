@@ -119,7 +119,7 @@ class Spark(Plain):
 
 
 def _decode(decoder: Decoder, messages: Iterable[str | bytes]) -> tuple[list[Event], UpstreamError | None]:
-    """What came before an error is given beside it."""
+    """Return the events that came before an error, and the error."""
     batch: list[Event] = []
     try:
         for message in messages:

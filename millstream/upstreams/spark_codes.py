@@ -1,4 +1,4 @@
-"""What Spark's codes mean, and what to do: https://www.xfyun.cn/doc/spark/接口说明.html"""
+"""The meaning of Spark's codes, and what to do: https://www.xfyun.cn/doc/spark/接口说明.html"""
 
 from __future__ import annotations
 

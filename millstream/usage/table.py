@@ -58,7 +58,7 @@ usage = Table(
 
 
 def values(row: Row) -> dict[str, Any]:
-    """What the table keeps of it."""
+    """Return the row's values for the table."""
     texts = {name: _clean(getattr(row, name), most) for name, most in LONGEST.items()}
     return {
         "id": row.id,

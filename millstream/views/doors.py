@@ -45,7 +45,7 @@ def register(app: Flask) -> None:
 
 
 def _enter() -> None:
-    """Whose door this is, for errors too, also where there is nothing at the address."""
+    """Note the door of this request, which also shapes its errors, even if nothing is at the address."""
     path = request.path
     for root, dialect in ROOTS:
         if f"{path}/".startswith(root):
@@ -238,7 +238,7 @@ def recall(caller: Caller) -> Recall:
 
 
 def recalled(meta: Meta) -> Recalled:
-    """What a stream has come to. Raises NotFound."""
+    """Return what a stream has said so far. Raises NotFound."""
     blocks, last = Blocks(meta.id), None
     for event in services().streams.former.events(meta.id):
         blocks.add([event])

@@ -1,4 +1,4 @@
-"""What the server itself adds to a question: the prompt, the model and the parameters of a preset."""
+"""The server's own additions to a question: the prompt, the model and the parameters of a preset."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ MEBIBYTE = 1 << 20  # bytes of a body, for each of which it may take `body_timeo
 
 
 def caller(*, starts: bool) -> Caller:
-    """Who sends this request. Raises RequestError where nobody may."""
+    """Return the caller of this request. Raises RequestError if the caller may not ask."""
     g.caller = services().access.caller(
         request.headers,
         request.remote_addr or "",
@@ -56,7 +56,7 @@ def operator() -> Caller:
 
 
 def by_operator() -> bool:
-    """Whether this request's sender may read what is for the operator: addresses, settings, what an upstream said."""
+    """Return True if the sender is an operator, who may read addresses, settings and an upstream's words."""
     return "caller" in g and services().access.operates(g.caller, request.headers)
 
 
@@ -68,7 +68,7 @@ def cookie_name() -> str:
 
 
 def _token() -> str:
-    """What one of our own forms carries. Not from the address, which others get to see."""
+    """Return the token of one of our own forms. It is never read from the address, which others see."""
     form = request.mimetype in ("application/x-www-form-urlencoded", "multipart/form-data")
     return str(fields().get("token", "")) if form else ""
 
@@ -147,7 +147,7 @@ def _format(name: str | None) -> type[Format]:
 
 
 def options(id: str, padding: int, *, position: int = 0, offset: int = 0) -> Options:
-    """What the format has to know."""
+    """Return the options of the format."""
     return Options(
         url=f"{request.script_root}/streams/{id}",  # url_for would cost a tenth of a start
         root=request.script_root,
@@ -237,19 +237,19 @@ def count_step_down() -> None:
 
 
 def tell_rate_limits(response: Response) -> Response:
-    """What is left to the caller, on the answer that was counted."""
+    """Add the headers that say what is left of the caller's limits."""
     response.headers.update(g.get("rate_limits", {}))
     return response
 
 
 def may_keep(caller: Caller) -> bool:
-    """Whether this caller's answers may go on to their ends though nobody follows."""
+    """Return True if this caller's answers may continue to their end without a client."""
     own = caller.key.keep if caller.key else None
     return services().settings.keep if own is None else own
 
 
 def find(caller: Caller, model: str) -> Upstream:
-    """Who answers to a model's name. Raises MillstreamError (model_not_found, model_not_allowed)."""
+    """Return the upstream of a model's name. Raises MillstreamError (model_not_found, model_not_allowed)."""
     if not may_ask(caller, model):
         names = ", ".join(models(caller))
         raise RequestError("model_not_allowed", f"This key may use {names}, but not {model[:100]!r}.", param="model")

@@ -80,7 +80,7 @@ def _begin() -> None:
 
 
 def _await(write: Write, response: Response) -> Response:
-    """What the line says of the request is taken now: when a stream is over there is no request any more."""
+    """Take the request's facts now: when a stream is over, there is no request any more."""
     line = Line(
         "",
         method=request.method,

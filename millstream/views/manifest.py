@@ -1,4 +1,4 @@
-"""What makes an app of the page: its manifest, the host's logo, and the worker that opens the page offline.
+"""The parts that make the page an app: its manifest, the host's logo, and the worker that opens the page offline.
 https://www.w3.org/TR/appmanifest/, https://www.w3.org/TR/service-workers/"""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What /v1/messages has beside the question itself."""
+"""The other addresses of /v1/messages, beside the question itself."""
 
 from __future__ import annotations
 

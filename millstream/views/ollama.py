@@ -1,4 +1,4 @@
-"""What Ollama's clients ask beside the question itself: which models there are, and whether it is an Ollama."""
+"""Ollama's other addresses, beside the question itself: its models and its version."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def version() -> Response:
 
 @ollama.post("/api/show")
 def show() -> Response:
-    """What a model can, as far as its upstream's list says."""
+    """Return a model's abilities, as far as its upstream's list says."""
     caller = intake.caller(starts=False)
     asked = Fields(decode(intake.body(services().settings.max_body)))
     name = asked.text("model", "") or asked.text("name")

@@ -1,4 +1,4 @@
-"""What browsers may do with our answers: https://www.w3.org/TR/CSP3/, https://www.w3.org/TR/referrer-policy/,
+"""Rules for browsers about our answers: https://www.w3.org/TR/CSP3/, https://www.w3.org/TR/referrer-policy/,
 https://fetch.spec.whatwg.org/#cross-origin-resource-policy-header"""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the reader prefers: the words' language and the theme. A cookie says it, or else Accept-Language."""
+"""The reader's language and theme, from a cookie or else from Accept-Language."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Words:
         self._in = {lang: {key: said[lang] for key, said in table.items()} for lang in LANGUAGES}
 
     def values(self, lang: str = "en", theme: str = "auto", page: PageSettings | None = None) -> dict[str, Any]:
-        """What every template is drawn with: `say` has the words by their keys, the host's own before ours."""
+        """Return the values for every template: `say` has the words by their keys, the host's own before ours."""
         page = page or PageSettings()
         say = self._in[lang] | {word: page.words[key][lang] for word, key in OWN.items() if key in page.words}
         if page.examples:

@@ -41,7 +41,7 @@ def index() -> Response:
 
 
 def listed(caller: Caller) -> list[dict[str, Any]]:
-    """What may be known of those that this caller may use."""
+    """Return the public facts of the presets that this caller may use."""
     return [
         {
             "name": preset.name,

@@ -1,4 +1,4 @@
-"""What a request to /chat or /streams asks: its fields, checked."""
+"""The question of a request to /chat or /streams: its fields, checked."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Asked(Struct, frozen=True):
 
     @property
     def keep(self) -> bool:
-        """Whether the answer shall go on to its end though nobody follows. Raises RequestError (bad_field)."""
+        """Return True if the answer should continue to its end without a client. Raises RequestError (bad_field)."""
         value = self.controls.get("keep", "false").lower()
         if value not in YES + NO:
             raise RequestError("bad_field", "keep has to be true or false.", param="keep")

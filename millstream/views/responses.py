@@ -1,4 +1,4 @@
-"""What /v1/responses has beside the question itself: a response is read, followed, stopped and erased by its id."""
+"""The other addresses of /v1/responses: a response is read, followed, stopped and erased by its id."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def joined() -> Response:
 
 
 def version() -> str:
-    """What the address of /page.js ends in: another one for other scripts."""
+    """Return the version in the address of /page.js, which changes with the scripts."""
     return _joined(Path(current_app.root_path))[1]
 
 

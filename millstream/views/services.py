@@ -1,4 +1,4 @@
-"""What the views work with; application.py puts it together."""
+"""The parts that the views work with; application.py puts them together."""
 
 from __future__ import annotations
 

@@ -51,6 +51,7 @@ def _transport(format: str) -> str:
 
 
 def by_event_source() -> bool:
-    """Whether a browser's own EventSource may be asking. HTML, 9.2.2: it asks past every cache, and only with GET."""
+    """Return True if a browser's own EventSource may be asking. HTML, 9.2.2: it asks past every cache, and only with
+    GET."""
     asks_past_caches = "no-cache" in request.headers.get("Cache-Control", "")
     return request.method == "GET" and asks_past_caches and request.headers.get("User-Agent", "")[:8] == "Mozilla/"

@@ -1,4 +1,4 @@
-"""What useChat asks beside the question itself: to resume a chat's answer, and to stop it."""
+"""useChat's other addresses: they resume a chat's answer, and stop it."""
 
 from __future__ import annotations
 

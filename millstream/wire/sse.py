@@ -139,5 +139,5 @@ class Decoder:
 
 
 def _plain(data: bytes) -> bool:
-    """Whether it may be the beginning of an event of one line with LF behind it."""
+    """Return True if this may be the beginning of an event of one line that ends with LF."""
     return (data.startswith(b"data: ") or b"data: ".startswith(data)) and CR not in data

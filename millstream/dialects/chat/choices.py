@@ -1,4 +1,4 @@
-"""What has come of each choice of an answer in OpenAI's chunks, and which of its calls a piece belongs to. Pure."""
+"""The choices of an answer in OpenAI's chunks, and the call that each piece belongs to. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Choice:
         self._used: list[int] = []
 
     def take(self, came: Came) -> tuple[Delta | None, list[int]]:
-        """What is new in the choice of one chunk, and the place of each piece of a call in it.
+        """Return what is new in one chunk's choice, and the place of each piece of a call in it.
 
         A `delta` beats the `message` beside it. Where something has come, a `message` repeats it (MiniMax).
         """

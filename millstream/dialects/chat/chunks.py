@@ -64,8 +64,8 @@ class Groq(Struct, gc=False):
 
 
 class Chunk(Struct, gc=False):
-    """What we want of a chunk. `exact` is False where a text may hold half of a surrogate pair. `valid` is what may
-    be passed on where the payload has NaN or an infinity in it, which no JSON has: null instead."""
+    """The fields of a chunk that we read. `exact` is False where a text may hold half of a surrogate pair. `valid`
+    is what may be passed on where the payload has NaN or an infinity in it, which no JSON has: null instead."""
 
     choices: list[Choice] | None = None
     usage: Tokens | None = None

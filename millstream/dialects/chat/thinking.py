@@ -28,7 +28,7 @@ class Thinking:
         return self._think(text) if self._inside else ("", text)
 
     def close(self) -> tuple[str, str]:
-        """What was held back is no marker after all."""
+        """Return the text that was held back: it is no marker after all."""
         held, self._held = self._held, ""
         return (held, "") if self._inside else ("", held)
 

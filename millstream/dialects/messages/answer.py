@@ -110,7 +110,7 @@ def _ended(blocks: Blocks, end: End) -> tuple[str, str | None]:
 
 
 def _usage(usage: Usage | None) -> Object:
-    """What came from the cache is not counted among the input."""
+    """Tokens from the cache are not counted among the input."""
     counted = usage or Usage(0, 0)
     return {
         "input_tokens": max(0, counted.input - counted.cached),
@@ -140,7 +140,7 @@ def _begun(block: Block) -> Object:
 
 
 def _said(block: Block) -> Object:
-    """What a whole block says beyond its beginning."""
+    """Return a whole block's fields that its beginning lacks."""
     if block.kind == "call":
         return {"input": block.input}
     if block.kind == "reasoning":

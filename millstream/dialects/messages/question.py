@@ -31,7 +31,7 @@ CHOICES = {"auto": "auto", "any": "required", "none": "none", "tool": "tool"}
 
 
 def read(body: Object) -> Question:
-    """What says nothing about the answer (metadata, cache_control, service_tier …) is passed over."""
+    """Read a question. Fields that don't change the answer (metadata, cache_control, service_tier …) are ignored."""
     asked = Fields(body)
     most = asked.whole("max_tokens", 1)
     if most is None:

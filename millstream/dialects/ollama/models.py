@@ -33,7 +33,7 @@ def running(names: Sequence[str]) -> Object:
 
 
 def shown(model: Model | None) -> Object:
-    """What is not known to be missing, it can."""
+    """Describe a model. It has every ability that is not known to be missing."""
     lacks = {"tools": model.tools, "vision": model.vision} if model else {}
     can = [what for what in ("completion", "tools", "vision", "thinking") if lacks.get(what) is not False]
     return {

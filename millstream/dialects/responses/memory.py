@@ -1,4 +1,4 @@
-"""What a request refers to: a former response, or one item of one. Only what is still kept is there."""
+"""References of a request to a former response, or to one item of it, as long as these are kept."""
 
 from __future__ import annotations
 

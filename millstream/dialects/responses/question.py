@@ -48,7 +48,7 @@ OF_THE_QUESTION = ("instructions", "tools")  # said again only where the questio
 
 
 def read(body: Object) -> Question:
-    """What says nothing about the answer is passed over. References have to be resolved already."""
+    """Read a question. Fields that don't change the answer are ignored. References have to be resolved already."""
     asked = Fields(body)
     asked.refuse(("conversation", "prompt", "top_logprobs"))
     if asked.flag("background") and asked.flag("store") is False:
@@ -78,7 +78,7 @@ def read(body: Object) -> Question:
 
 
 def keeps(question: Question) -> bool:
-    """Whether the client said that its question may be kept, or needs it."""
+    """Return True if the client allows its question to be kept, or needs it."""
     return question.body.get("store") is True or question.body.get("background") is True
 
 

@@ -1,4 +1,4 @@
-"""What useChat POSTs → a question: https://ai-sdk.dev/docs/ai-sdk-ui/chatbot"""
+"""useChat's POST → a question: https://ai-sdk.dev/docs/ai-sdk-ui/chatbot"""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _turn(turn: Fields) -> Iterator[Message]:
 
 
 def _step(parts: list[Fields]) -> Iterator[Message]:
-    """What the model said, and then what its tools answered. A call without an answer is left out."""
+    """Yield the model's message, then the answers of its tools. A call without an answer is left out."""
     said: list[Part] = []
     results: list[Part] = []
     for part in parts:

@@ -72,7 +72,7 @@ class RedisStore:
         self._link.start(self._channels.words(self.worker))
 
     def close(self) -> None:
-        """What still runs is left to others to seize."""
+        """Close the store. Others may seize the streams that still run."""
         self._writer.flush()
         self._neighbours.close()
         self._link.close()

@@ -1,4 +1,4 @@
-"""What keys and channels are called. Channels carry the database's number: Redis has them for all databases."""
+"""The names of keys and channels. Channels carry the database's number: Redis has them for all databases."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Channels:
         return self._news + id
 
     def words(self, worker: str) -> str:
-        """What others tell a worker: `word worker id id …`."""
+        """Return the channel of messages to a worker, which are `word worker id id …`."""
         return self._words + worker
 
     def id(self, channel: str) -> str | None:

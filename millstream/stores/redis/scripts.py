@@ -1,4 +1,4 @@
-"""What Redis does in one step, in Lua (https://redis.io/docs/latest/develop/programmability/eval-intro/).
+"""The steps that Redis does atomically, in Lua (https://redis.io/docs/latest/develop/programmability/eval-intro/).
 
 A log is one Redis Stream. Its first entry, `1-0`, is the Meta: fields m (Meta), w (the owner's name), c (the claim).
 A batch is one entry with the field e (its events as JSON lines); the one with the terminal event has the field end,
