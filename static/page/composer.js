@@ -132,7 +132,9 @@
       else page.attachments.load(draft.files, function (files) {
         if (loading !== draft) return; // another one is open
         loading = null;
-        page.attachments.put(files.filter(function (file) { return file.content !== null; }).concat(page.attachments.list()));
+        files = files.filter(function (file) { return file.content !== null; });
+        if (kept) kept.files = files.concat(kept.files); // something is edited meanwhile
+        else page.attachments.put(files.concat(page.attachments.list()));
       });
     },
 
@@ -161,6 +163,7 @@
     /** `text` instead of the question's: as far as it was edited before a reload. */
     edit: function (question, text) {
       if (text === undefined) text = question.text;
+      if (!kept) keep(); // what was typed just now
       kept = kept || {text: box.value, files: page.attachments.list()};
       kept.turn = question.id;
       put(text);

@@ -33,6 +33,15 @@ SAME = """(function (before) {
 }(BEFORE))"""
 
 
+# Whether the draft's two files are in the archive.
+WRITTEN = """
+var done = arguments[0], files = MillstreamPage.drafts.get(MillstreamPage.conversation.id()).files;
+MillstreamPage.attachments.load(files, function (found) {
+  done(found.length === 2 && found.every(function (file) { return file.content !== null; }));
+});
+"""
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -54,9 +63,12 @@ SAME = """(function (before) {
 def test_a_reload_in_each_state_loses_nothing(chat: Chat, name: str) -> None:
     states.STATES[name](chat)
     if name == "editing":
+        chat.click(".editing button")
+        states.attach(chat)
+        chat.click("[data-edit]")
         chat.type(" And when?")
-    if name == "attached":
-        chat.wait("MillstreamPage.drafts.get(MillstreamPage.conversation.id()).files.length === 2")
+    while name in ("attached", "blind", "editing") and not chat.browser.execute_async_script(WRITTEN):
+        pass
     asked, before = len(chat.questions()), chat.run(f"return {THERE}")
     assert any(before.values())
     chat.door.forget()
@@ -64,3 +76,6 @@ def test_a_reload_in_each_state_loses_nothing(chat: Chat, name: str) -> None:
     chat.browser.refresh()
     chat.wait(SAME.replace("THERE", THERE).replace("BEFORE", json.dumps(before)))
     assert len(chat.questions()) == asked
+    if name == "editing":
+        chat.click(".editing button")
+        chat.wait("document.querySelectorAll('.chip').length === 2")
