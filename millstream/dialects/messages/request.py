@@ -10,6 +10,7 @@ from millstream.dialects.abilities import Abilities, check
 from millstream.dialects.chat.request import FREE, as_object
 from millstream.dialects.fields import DATA_URL
 from millstream.dialects.messages.question import NAME
+from millstream.dialects.signatures import is_foreign
 from millstream.errors import RequestError
 from millstream.question import File, Image, Message, Part, Question, Result, Text, Thought, Tool, ToolCall
 
@@ -37,7 +38,7 @@ def write(question: Question, max_tokens: int, thinking: Object | None) -> Objec
     Raises RequestError (bad_field)."""
     if question.dialect == NAME:
         most = question.options.max_tokens
-        return {**question.body, "model": question.model, "stream": True, **({"max_tokens": most} if most else {})}
+        return {**_own(question), "model": question.model, "stream": True, **({"max_tokens": most} if most else {})}
     check(question, ABILITIES)
     use = question.options
     asked: Object = {"model": question.model, "messages": _turns(question.messages), "stream": True}
@@ -66,6 +67,30 @@ def write(question: Question, max_tokens: int, thinking: Object | None) -> Objec
     if "temperature" in asked:  # OpenAI's goes up to 2
         asked["temperature"] = min(max(asked["temperature"], 0), 1)
     return asked
+
+
+def _own(question: Question) -> Object:
+    """The body as it came, without the thoughts of other models, which Anthropic refuses. In an open loop of tools
+    it thinks only where its own stand before the call."""
+    body = question.body
+    turns = [_without_foreign(turn) for turn in body["messages"]]
+    if turns == body["messages"]:
+        return body
+    body = {**body, "messages": [turn for turn in turns if turn.get("content") != []]}
+    off = ("thinking", "context_management") if _forbids_thinking(question) else ()
+    return {name: value for name, value in body.items() if name not in off}
+
+
+def _without_foreign(turn: Object) -> Object:
+    content = turn.get("content")
+    if turn.get("role") != "assistant" or not isinstance(content, list):
+        return turn
+    return {**turn, "content": [block for block in content if not _is_foreign(block)]}
+
+
+def _is_foreign(block: Object) -> bool:
+    signature = {"thinking": "signature", "redacted_thinking": "data"}.get(block.get("type", ""))
+    return signature is not None and is_foreign(block.get(signature))
 
 
 def _effort(effort: str | None, thinking: Object) -> tuple[Object, Object]:

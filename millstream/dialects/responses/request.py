@@ -8,6 +8,7 @@ from typing import Any
 from millstream.dialects.abilities import Abilities, check
 from millstream.dialects.chat.request import effort
 from millstream.dialects.responses.question import NAME
+from millstream.dialects.signatures import is_foreign
 from millstream.question import File, Image, Message, Part, Question, Result, Shape, Text, Thought, Tool, ToolCall
 
 Object = dict[str, Any]
@@ -23,6 +24,8 @@ def write(question: Question) -> Object:
     kept: Object = {"model": question.model, "stream": True, "store": False}
     if question.dialect == NAME:
         body = {name: value for name, value in question.body.items() if name not in OURS}
+        if isinstance(body.get("input"), list):
+            body["input"] = [item for item in body["input"] if not _is_foreign(item)]
         return {**body, **kept, **({} if most is None else {"max_output_tokens": most})}
     check(question, ABILITIES)
     use = question.options
@@ -42,6 +45,12 @@ def write(question: Question) -> Object:
             "parallel_tool_calls": use.parallel,
         }
     return {**kept, **{name: value for name, value in asked.items() if value is not None}}
+
+
+def _is_foreign(item: Any) -> bool:
+    """A thought without this API's own signature: it is not known there by its id."""
+    thought = isinstance(item, dict) and item.get("type") == "reasoning"
+    return thought and is_foreign(item.get("encrypted_content"))
 
 
 def _items(message: Message) -> Iterator[Object]:
