@@ -12,6 +12,7 @@ import pytest
 from millstream.access.keyring import digest
 from millstream.settings import KeySettings, PresetSettings
 from millstream.settings.prices import Price
+from millstream.upstreams.demo_text import TEXT
 from tests.views.keys import with_key
 
 SAID = [{"role": "user", "content": "Hi"}]
@@ -97,3 +98,21 @@ def test_the_ledger_and_the_metrics_count_alike(make_app):
     text = client.get("/metrics", headers={"Host": "localhost"}).text
     for door in ("messages", "responses", "ollama", "generate", "ui"):
         assert f'millstream_streams_started_total{{format="{door}",transport="door"' in text
+
+
+@pytest.mark.parametrize("path", [*DOORS, "/v1/completions"])
+def test_an_answer_is_followed_and_resumed_in_every_format_of_ours(make_app, path):
+    app, rows = make_app(), []
+    app.extensions["millstream"].streams._ends.record = rows.append
+    client = app.test_client()
+    assert client.post(path, json=DOORS.get(path, {"prompt": "Hi"}) | {"model": "demo?tokens=2"}).data
+    shown = {
+        "text": "".join(TEXT[:2]),
+        "html": "".join(TEXT[:2]),
+        **dict.fromkeys(("sse", "ndjson", "json"), f'"{TEXT[1]}"'),
+    }
+    for format, words in shown.items():
+        assert words in client.get(f"/streams/{rows[0].id}?format={format}").text, format
+    rest = client.get(f"/streams/{rows[0].id}?format=sse&after=1").text
+    assert f'"{TEXT[0]}"' not in rest and f'"{TEXT[1]}"' in rest
+    assert client.get(f"/streams/{rows[0].id}?format=text", headers={"Range": "bytes=1-"}).status_code == 206

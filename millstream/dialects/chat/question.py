@@ -51,6 +51,7 @@ PLAIN: dict[str, tuple[Any, ...]] = {
     "modalities": (["text"],),
     "verbosity": ("medium",),
 }
+SPEAKERS = ("system", "user", "assistant")
 CHOICES = {"auto": "auto", "none": "none", "required": "required"}
 FORMATS = ("json_object", "json_schema")
 
@@ -134,6 +135,10 @@ def _is_plain(name: str, value: Any) -> bool:
 
 
 def _messages(turn: Fields) -> Iterator[Message]:
+    role, content = turn.get("role"), turn.get("content")
+    if isinstance(content, str) and role in SPEAKERS and len(turn.values) == 2:  # nearly all
+        yield Message(role, (Text(content),))
+        return
     if turn.get("role") in ("tool", "function"):
         name = turn.text("name", "")
         texts = [part for part in _content(turn) if isinstance(part, Text | Image | File)]
