@@ -43,7 +43,7 @@ mkdir -p /var/www/html /var/lib/nginx
 nginx
 echo / >{folder}/cwd
 touch {folder}/ready
-sleep 900 & wait  # as init it has to take up what ends
+sleep 1800 & wait  # as init it has to take up what ends
 """
 TOOLS = {
     "apt": '[ "$1" = update ] || for name in "${@:2}"; do\n'
