@@ -48,7 +48,7 @@ MORE_DESCRIPTORS = 10
 class Size:
     """Of one server at rest."""
 
-    memory: int  # bytes, PSS
+    memory: int  # bytes, its own: what it shares with others changes with their number
     descriptors: int  # but those of connections that wait for the next question: as many as were asked at once
     kinds: Counter[str]  # of descriptors
 
@@ -63,7 +63,7 @@ class Size:
             waiting = sum(where.raddr[1:] == (upstream,) for where in connections)
             descriptors = sum(one.num_fds() for one in found) - waiting
             kinds = Counter(kind for one in found for kind in kinds_of(one.pid))
-            sizes.append(cls(sum(one.memory_full_info().pss for one in found), descriptors, kinds))
+            sizes.append(cls(sum(one.memory_full_info().uss for one in found), descriptors, kinds))
         return sizes[-1]
 
 

@@ -10,6 +10,7 @@ import gevent
 import pytest
 from redis import Redis
 
+from millstream.errors import Unavailable
 from millstream.stores import StoreLost
 from millstream.stores.redis import RedisStore
 from millstream.stores.redis.owners import SETTLE, Owners
@@ -231,6 +232,14 @@ def test_after_redis_was_away_those_who_are_not_back_yet_are_not_dead_yet():
     owners.connected(0, again=True)
     looks = [at for at in range(30) if owners.look(at, [("w", False, None)])]
     assert looks[:1] == [SETTLE]
+
+
+def test_orphans_are_looked_for_again_where_nobody_can_be_known_for_dead_yet(shared):
+    assert shared.two.orphans() == []
+    shared.two._link.fail("no answer in time")
+    until(lambda: not (shared.two.away or shared.two._neighbours.settled))
+    with pytest.raises(Unavailable):  # no empty list: what is known to be looked after would be forgotten
+        shared.two.orphans()
 
 
 def test_an_owner_that_has_just_come_back_is_not_dead_any_more(shared, redis_process):

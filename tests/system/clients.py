@@ -292,6 +292,9 @@ class Waiting(Client):
 
     def _read(self, response: HTTPResponse) -> None:
         value = json.loads(response.read())
+        if "error" in value:  # behind the white space that a long wait begins with
+            self.ended, self.failure = True, value["error"]["code"]
+            return
         self.id = value["id"]
         self._saw(1, "message", value)
         self._saw(2, "done", {})

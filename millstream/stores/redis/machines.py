@@ -100,8 +100,12 @@ class Machines(Neighbours):
     def gone(self, workers: Iterable[str]) -> set[str]:
         """Those of them that said good-bye, or died long ago. Raises Away."""
         found = self.look(workers)
-        settled = self._owners.settled(monotonic())
-        return {worker for worker, connected, beat in found if settled and not connected and beat is None}
+        return {worker for worker, connected, beat in found if self.settled and not connected and beat is None}
+
+    @property
+    def settled(self) -> bool:
+        """Who is not connected now would be if it lived."""
+        return self._owners.settled(monotonic())
 
     def look(self, workers: Iterable[str]) -> list[tuple[str, bool, bytes | None]]:
         """For each other worker whether it is connected, and its beat. Raises Away."""

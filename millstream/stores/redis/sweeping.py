@@ -5,6 +5,7 @@ from __future__ import annotations
 from millstream.stores.redis import names
 from millstream.stores.redis.link import Link
 from millstream.stores.redis.machines import Machines
+from millstream.stores.redis.pipe import Away
 from millstream.stores.redis.scripts import ERASE, OWNER
 
 AT_ONCE = 1000
@@ -24,7 +25,9 @@ def sweep(link: Link, channels: names.Channels, neighbours: Machines, since: flo
 
 
 def orphans(link: Link, neighbours: Machines) -> list[str]:
-    """The streams of dead workers, running and ended. Raises Away."""
+    """The streams of dead workers, running and ended. Raises Away, too where nobody can be known for dead yet."""
+    if not neighbours.settled:
+        raise Away("others may still be on their way back")
     owners = _owners(link, link.call("ZRANGE", names.SIGNS, 0, -1, read=True))
     dead = neighbours.gone({worker for worker, _ in owners.values() if worker})
     return [id for id, (worker, _) in owners.items() if worker in dead]
