@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from dataclasses import fields
@@ -9,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from app import create_app
 from millstream.errors import CODES
+from millstream.metrics import Metrics
 from millstream.settings import TABLES, Secret, Settings, UpstreamSettings, load
 from millstream.upstreams.router import KINDS
 from tests.docs import example_settings
@@ -130,6 +133,36 @@ def test_a_printed_settings_file_can_be_loaded(block: str, tmp_path: Path) -> No
 def test_each_kind_of_upstream_is_printed() -> None:
     printed = set(re.findall(r'^kind = "(\w+)"', "\n".join(TOML), re.M))
     assert printed | {"demo"} == set(KINDS)
+
+
+def printed(language: str) -> list[str]:
+    blocks = re.compile(rf"^```{language}\n(.*?)^```", re.M | re.S)
+    return [block for text in DOCUMENTS.values() for block in blocks.findall(text)]
+
+
+@pytest.mark.parametrize("block", printed("json"))
+def test_printed_json_can_be_read(block: str) -> None:
+    try:
+        json.loads(block)
+    except ValueError:  # a document on each line
+        assert all(json.loads(line) for line in block.splitlines())
+
+
+@pytest.mark.parametrize("block", printed("yaml"))
+def test_printed_yaml_can_be_read(block: str) -> None:
+    assert yaml.safe_load(block)
+
+
+def test_metrics_are_listed_as_they_are_and_queries_name_them() -> None:
+    text = DOCUMENTS["docs/metrics.md"]
+    there = {
+        metric.name + "_total" * (metric.type == "counter"): metric.type
+        for metric in Metrics(Settings()).registry.collect()
+    }
+    assert dict(re.findall(r"^\| `(\w+)` \| (\w+) \|", text, re.M)) == there
+    [queries] = printed("promql")
+    asked = {re.sub(r"_bucket$", "", name) for name in re.findall(r"millstream_\w+", queries)}
+    assert asked and asked <= set(there)
 
 
 SYMPTOMS = {
