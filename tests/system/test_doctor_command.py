@@ -89,7 +89,7 @@ def test_a_server_that_is_closed_to_the_proxy_says_how_to_open_it() -> None:
 
 
 def test_marks_are_for_the_operator_alone(server: Server) -> None:
-    with Nginx(server.port) as front, pytest.raises(CantBegin, match="for operators"):
+    with Nginx(server.port) as front, pytest.raises(CantBegin, match="for the operator"):
         examine(Target(server.url), begin_at(f"http://127.0.0.1:{front.port}", ""), 0)
     with closing(server.connect()) as connection:
         connection.request("POST", "/doctor/marks", "{}", {"Via": "1.1 x", "Content-Type": "application/json"})

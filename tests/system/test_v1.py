@@ -108,7 +108,7 @@ CASES = {
     "nothing before the stop": (CHAT, {"messages": HI, "stop": ["1", "Red", "Here"]}),
     "logprobs": (CHAT, {"messages": HI, "logprobs": True, "top_logprobs": 2}),
     "two answers": (CHAT, {"messages": HI, "n": 2}),
-    "a call": (CHAT, {"messages": HI, "max_tokens": 60, "tools": [TOOL], "tool_choice": "required"}),
+    "a tool": (CHAT, {"messages": HI, "max_tokens": 60, "tools": [TOOL]}),
     "a shape": (
         CHAT,
         {"messages": HI, "response_format": {"type": "json_schema", "json_schema": {"name": "s", "schema": SHAPE}}},

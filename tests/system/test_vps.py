@@ -34,7 +34,19 @@ def server(tmp_path: Path) -> Iterator[Debian]:
 
 def visit(server: Debian, key: str) -> str:
     """A visitor's question from outside."""
-    command = ["curl", "-sS", "--fail", "--cacert", str(server.folder / "ca.pem"), "https://chat.example.org/chat"]
+    command = [
+        "curl",
+        "-sS",
+        "--fail",
+        "--retry",
+        "30",
+        "--retry-connrefused",
+        "--retry-delay",
+        "1",
+        "--cacert",
+        str(server.folder / "ca.pem"),
+        "https://chat.example.org/chat",
+    ]
     command += ["--resolve", f"chat.example.org:443:{server.address}", "-H", f"Authorization: Bearer {key}"]
     done = subprocess.run([*command, "-d", "prompt=Hi"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr

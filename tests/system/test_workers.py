@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http.client import HTTPConnection
 
 import psutil
@@ -39,17 +40,28 @@ def server(upstream: Emulator) -> Iterator[Server]:
 
 def reach(server: Server, worker: int) -> HTTPConnection:
     """A connection that this worker has accepted: the others stand still meanwhile."""
-    others = [psutil.Process(pid) for pid in server.worker_pids() if pid != worker]
+    others: dict[int, psutil.Process] = {}
+
+    def stand_still() -> bool:
+        """A child of the master that is about to be another program, or a worker that ends, is none of them."""
+        now = server.worker_pids()
+        with suppress(psutil.NoSuchProcess):
+            for pid in set(now) - {worker, *others}:
+                others[pid] = psutil.Process(pid)
+                others[pid].suspend()
+            stopped = [others[pid].status() == psutil.STATUS_STOPPED for pid in now if pid != worker]
+            return len(now) == server.workers and all(stopped)
+        return False
+
     try:
-        for other in others:
-            other.suspend()
-        until(lambda: all(other.status() == psutil.STATUS_STOPPED for other in others))
+        until(stand_still)
         connection = clients.connect(server.port)
         connection.request("GET", "/healthz")
         assert connection.getresponse().read()
     finally:
-        for other in others:
-            other.resume()
+        for other in others.values():
+            with suppress(psutil.NoSuchProcess):
+                other.resume()
     return connection
 
 
