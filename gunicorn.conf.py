@@ -3,7 +3,7 @@
 https://docs.gunicorn.org/en/stable/settings.html
 """
 
-# Before anything else: what has imported ssl unpatched recurses without end later.
+# Before all other imports: a module that imported ssl unpatched recurses without end later.
 from gevent import monkey
 
 monkey.patch_all()
@@ -29,7 +29,7 @@ if gunicorn.version_info < (27, 0, 1):  # an application that has Millstream as 
         "newer, which refuses malformed requests. Upgrade it: pip install -U gunicorn"
     )
 
-# SIGHUP reads this file again: so that new workers get new code, the master forgets what it had imported.
+# SIGHUP runs this file again. The master then forgets its imports, so that new workers get new code.
 for _name in [name for name in sys.modules if name.partition(".")[0] == "millstream"]:
     del sys.modules[_name]
 
@@ -52,7 +52,7 @@ def _read_settings() -> tuple[Settings, str, int]:
     """
     settings = load()
     make_state(settings)
-    # gunicorn itself has refused what is no number.
+    # gunicorn itself has already refused a value that is not a number.
     workers = int(os.environ.get("WEB_CONCURRENCY") or (1 if settings.store.startswith("memory:") else 2))
     try_store(settings.store, ttl=settings.ttl, workers=workers)
     open_storage(settings.limits_store).close()
@@ -85,10 +85,10 @@ max_requests = 0  # a worker that leaves by itself would keep new clients waitin
 worker_tmp_dir = (
     "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 )  # the loop's heartbeat shall not wait for a disk
-# gunicorn's own `info` is of workers and signals: GUNICORN_CMD_ARGS="--log-level info" shows it.
+# gunicorn's own `info` lines tell of workers and signals. GUNICORN_CMD_ARGS="--log-level info" shows them.
 loglevel = "warning" if settings.log_level == "info" else settings.log_level
 control_socket_disable = True  # gunicorn would open one in the home directory, one for all servers of a user
-# Whom to believe is decided in one place, `trusted_proxies`; gunicorn itself believes nobody.
+# `trusted_proxies` alone decides which proxies to trust; gunicorn itself trusts none.
 forwarded_allow_ips = ""
 forwarder_headers = ""
 secure_scheme_headers: dict[str, str] = {}
@@ -138,7 +138,7 @@ def worker_exit(arbiter: Any, worker: Any) -> None:
 
 
 def child_exit(arbiter: Any, worker: Any) -> None:
-    # Not at the top: it looks for the directory when it is imported.
+    # Not at the top: the module looks for the directory when it is imported.
     from prometheus_client.multiprocess import mark_process_dead
 
     mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]  # what it had open is not open any more

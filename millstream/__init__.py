@@ -14,7 +14,7 @@ __all__ = ["client_js", "stream"]
 
 
 def __getattr__(name: str) -> Any:
-    # Imported when it is used: the settings alone must not load Flask into gunicorn's arbiter.
+    # Imported on first use: reading the settings must not load Flask into gunicorn's master.
     if name in __all__:
         from millstream import embed
 

@@ -40,7 +40,7 @@ def serve() -> None:
             print(f"Millstream: {line}", flush=True)  # noqa: T201
     follow(app)
     try:
-        # What a proxy adds has to reach the application: that decides whom to believe.
+        # Proxy headers have to reach the application, which decides which proxies to trust.
         waitress.serve(
             app,
             host=host,

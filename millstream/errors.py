@@ -48,15 +48,15 @@ CODES: dict[str, tuple[int, str]] = {
     **dict.fromkeys(
         ("connect_timeout", "first_token_timeout", "silence_timeout", "total_timeout"), (504, "upstream_error")
     ),
-    # These occur in a `failed` event only; the status is what a late follower with nothing left to read gets.
+    # These occur only in a `failed` event. A late follower with nothing left to read gets the status.
     **dict.fromkeys(("abandoned", "interrupted", "lost", "content_withdrawn"), (502, "server_error")),
 }
 
 MENDABLE = (400, 413, 422)  # an upstream's status that is the client's to mend, as `bad_request`
-# What ended an answer that an upstream had begun: asking again pays again.
+# These end an answer that an upstream had begun: a retry is paid again.
 PAID = frozenset({"abandoned", "interrupted", "lost", "content_withdrawn", "internal"})
 
-# What a visitor reads of an upstream's trouble: what to do. Addresses, keys and settings are the operator's business.
+# Visitors read what they can do about an upstream's error. Addresses, keys and settings go to the operator.
 PUBLIC = {
     "upstream_refused": "The model's server refuses to answer now. Try again later, or choose another model.",
     "upstream_auth": "The model's server does not accept this server's key. Tell whoever runs this server.",

@@ -12,7 +12,7 @@ from millstream.question import Question
 EventType = Literal["message", "reasoning", "call", "done", "failed"]
 TERMINAL = ("done", "failed")
 
-# What a question was asked through: /chat; OpenAI's "openai" and "completions"; the name of a dialect; or the path
+# The door of a question: /chat; OpenAI's "openai" and "completions"; the name of a dialect; or the path
 # under an upstream's base_url of a JSON call that is passed on as it came.
 Api = str
 

@@ -156,7 +156,7 @@ class Metrics(Meter):
         seen, self._seen_since = self._seen_since, {}
         for (histogram, labels), found in seen.items():
             child = histogram.labels(*labels)
-            # What observe() does, for many at once: it has no public way to. A test holds it against observe().
+            # observe() for many values at once, which has no public call. A test compares the result with observe().
             child._sum.inc(found.sum)
             for bucket, count in zip(child._buckets, found.buckets, strict=True):
                 if count:

@@ -26,7 +26,7 @@ class Room:
             _remove_unless_locked(old)
         new = Path(tempfile.mkdtemp(prefix=".millstream-", dir=where))
         self._lock = _shared(new)
-        # Only now by its name: nobody shall find it unlocked.
+        # Rename only now, so that nobody finds the folder unlocked.
         self.path = new.rename(new.with_name(PREFIX + new.name.removeprefix(".millstream-")))
 
     def join(self) -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-# In the server's order: it decides where the client has no preference.
+# In the server's order, which decides if the client has no preference.
 OFFERED = ("text/plain", "text/event-stream", "application/x-ndjson", "text/html", "application/json")
 
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"?')
@@ -47,7 +47,7 @@ def _rank(media_type: str, ranges: list[tuple[str, float]]) -> tuple[float, int]
 
 def _ranges(accept: str) -> Iterator[tuple[str, float]]:
     """Each media range and its q. A member whose q can't be read is skipped; a bad name fits nothing anyway."""
-    # Only parameters other than q are quoted, and those are ignored: without them "," and ";" only separate.
+    # Only ignored parameters may be quoted. Without them "," and ";" are separators.
     for member in _QUOTED.sub("", accept).lower().split(","):
         name, *parameters = (part.strip() for part in member.split(";"))
         if name == "*":  # Java's HttpURLConnection

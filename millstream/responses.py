@@ -26,7 +26,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Vary": "Accept",
 }
-# Of a streamed one: proxies that know RFC 10036 pass on each piece as it comes.
+# For streams: proxies that know RFC 10036 pass on each piece as it comes.
 STREAMED = {**HEADERS, "Incremental": "?1"}
 
 
@@ -70,7 +70,7 @@ class Outlet:
         self.end: Event | None = None
         self.wake: Callable[[], None] = _nothing  # has whoever iterates go on
         self.ready: Callable[[], list[Event]] = list  # gives what is there at once
-        # What is called itself, and not through an iterator, needs half a KiB less of each stream's stack.
+        # Called directly: an iterator would take half a KiB more of each stream's stack.
         take = getattr(batches, "take", None) or partial(next, iter(batches), None)
         self._take: Callable[[], list[Event] | None] = take
         self._format = format
@@ -88,7 +88,7 @@ class Outlet:
         self._client.unwatch()
         left, self._left = self._left, _nothing
         left()
-        # No cycle is left behind.
+        # Leave no reference cycle.
         self._pieces, self.wake, self.ready, self._take = iter(()), _nothing, list, _nothing
 
     def write(self, batch: list[Event]) -> bool:

@@ -78,7 +78,7 @@ class StreamWorker(GeventWorker):  # type: ignore[misc]
             self._changes = Changes(self._services.settings)
             gevent.spawn(self._changes.follow, self._services.change, self._say)
         self._gathering = Gathering()
-        # What there is now stays: looking it through again and again costs 5 % of a busy worker.
+        # Objects that exist now stay: scanning them again and again costs 5 % of a busy worker.
         gc.collect()
         gc.freeze()
         gc.set_threshold(10_000, 20, 50)
@@ -137,7 +137,7 @@ class StreamWorker(GeventWorker):  # type: ignore[misc]
     @property
     def _services(self) -> Any:
         """Return the parts that create_app put into the Flask application; other applications have none."""
-        # A signal may come before there is an application at all.
+        # A signal may arrive before the application exists.
         return getattr(getattr(self, "wsgi", None), "extensions", {}).get("millstream")
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:

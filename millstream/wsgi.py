@@ -22,7 +22,7 @@ from millstream.settings.changes import Changes  # noqa: E402
 from millstream.stores.table import try_store  # noqa: E402
 from millstream.upstreams.router import prepare  # noqa: E402
 
-# What is no warning nobody else shows: a line for each request, and what the server does by itself.
+# Show `info` lines here, since nobody else does: one for each request, and the server's own.
 log = logging.getLogger("millstream")
 log.propagate = False
 if not log.handlers:

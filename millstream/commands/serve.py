@@ -45,6 +45,6 @@ def serve(
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     if importlib.util.find_spec("fcntl") is None:  # Windows: no gunicorn
         sys.exit(subprocess.call([sys.executable, "-P", "-m", "millstream.alone"]))
-    # -P: a file in the current folder that has the name of a module must not be taken for it.
+    # -P: a file in the current folder must not replace a module of the same name.
     command = [sys.executable, "-P", "-m", "gunicorn", "-c", str(SITE / "gunicorn.conf.py"), *gunicorn]
     os.execv(sys.executable, [*command, "millstream.wsgi:app"])

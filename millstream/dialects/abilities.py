@@ -9,7 +9,7 @@ from msgspec import Struct
 from millstream.errors import RequestError
 from millstream.question import Audio, File, Image, Question, Result, Text, ToolCall
 
-# The names of fields in other dialects than chat completions.
+# Field names in the dialects other than chat completions.
 NAMES = {
     ("messages", "stop"): "stop_sequences",
     ("messages", "response_format"): "output_config.format",

@@ -13,7 +13,7 @@ from millstream.events import End, Event, Meta, Piece
 Kind = Literal["text", "refusal", "reasoning", "redacted", "call"]
 Step = tuple[Literal["open", "piece", "close"], "Block", str]
 
-# Some upstreams say that they stopped where they call a tool.
+# Some upstreams report `stop` although they call a tool.
 CALLED = ("stop", "function_call", None)
 
 

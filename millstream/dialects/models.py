@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from millstream.dialects.foreign import loads
 
-# Where nothing else tells: names of models that answer no chat.
+# Names of models that can't chat, for lists that don't say so.
 OTHERWISE = re.compile(
     r"embed|whisper|\btts|-tts|dall-e|image|imagen|\bveo\b|\bsora\b|moderation|rerank|realtime|transcribe|audio"
     r"|speech|babbage|davinci|turbo-instruct|\bbge\b|\baqa\b|lyria|cogview|cogvideo|wanx|flux",
@@ -89,7 +89,7 @@ def _capabilities(item: dict[str, Any]) -> dict[str, Any]:
     if isinstance(can, list):
         names = {name for name in can if isinstance(name, str)}
         names |= {known for said, known in (("multimodal", "vision"), ("tool_use", "tools")) if said in names}
-        # Then what isn't there can't be done; but llama.cpp never lists tools.
+        # If the list has capabilities, a missing one means no. Tools are the exception: llama.cpp never lists them.
         whole = {"completion", "vision"} if names & {"completion", "embedding"} else set()
         return {name: name in names for name in ("completion", "tools", "vision") if name in whole | names}
     if not isinstance(can, dict):

@@ -6,10 +6,10 @@ import json
 
 from msgspec import Struct
 
-# What else than "message" and "code" a server of one's own making calls them (Baidu, MiniMax, FastAPI).
+# Other names for "message" and "code" (Baidu, MiniMax, FastAPI).
 MESSAGES = ("message", "error_msg", "error_message", "err_msg", "errmsg", "msg", "detail", "status_msg")
 NUMBERS = ("code", "error_code", "err_code", "errcode", "status_code")
-# iFlytek sends 0 with every chunk, some gateways 200.
+# Codes that mean success: iFlytek sends 0 with every chunk, some gateways 200.
 SUCCESS: tuple[object, ...] = (None, 0, "0", "", 200, "200", False)
 
 
@@ -59,7 +59,7 @@ def reason_in(body: bytes) -> Reason:
         why = reason(json.loads(text))
         return why if why.message or why.code or why.type else Reason(text.strip("{}[] "))
     except (ValueError, RecursionError):
-        # A page of HTML explains nothing to the reader of one sentence.
+        # An HTML page is no readable error message.
         return Reason("" if text.startswith("<") else text)
 
 

@@ -10,5 +10,5 @@ from millstream.dialects.ollama.door import GENERATE, OLLAMA
 from millstream.dialects.responses.door import RESPONSES
 from millstream.dialects.ui.door import UI
 
-# The first ones are for all below /v1 where none of the others is.
+# The first ones also serve all other addresses below /v1.
 DOORS: tuple[Dialect, ...] = (OPENAI, COMPLETIONS, MESSAGES, RESPONSES, OLLAMA, GENERATE, UI)

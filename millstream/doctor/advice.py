@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# Of several that a response names the first: Passenger is within nginx or Apache.
+# The first match counts: Passenger runs inside nginx or Apache.
 PROXIES = {"passenger": "Passenger", "nginx": "nginx", "apache": "Apache", "caddy": "Caddy", "haproxy": "HAProxy",
            "cloudflare": "Cloudflare"}  # fmt: skip
 

@@ -42,7 +42,7 @@ def server_address() -> str:
 def doctor(
     url: str | None, upstream: str | None, server: str, key_file: TextIO | None, idle: float, insecure: bool
 ) -> None:
-    # No option takes the key itself: a command line is there for every user of the machine to see.
+    # No option takes the key itself: every user of the machine can read command lines.
     if bool(url) == bool(upstream):
         raise click.UsageError("Give the address that browsers use, or --upstream NAME.")
     if upstream:

@@ -74,7 +74,7 @@ def unreachable(probe: Probe) -> str:
 
 def compressed(probe: Probe) -> str:
     encoding = probe.headers.get("content-encoding", "identity") if probe.status == 200 else "identity"
-    # One whole document may be compressed; a stream is held back until the compressor has enough.
+    # A whole document may be compressed. A stream may not: the compressor buffers it.
     return f"Content-Encoding is {encoding}" if encoding != "identity" and probe.format != Json.NAME else ""
 
 
@@ -84,7 +84,7 @@ def held(probe: Probe) -> str:
     length = probe.plan.number * probe.plan.every
     first = min(probe.marks.values(), default=None)
     if first is None:
-        # Brotli can't be read here; that it is compressed is said already.
+        # The doctor can't decode Brotli; the compression is already reported.
         return "" if probe.headers.get("content-encoding") == "br" else "no mark came at all"
     late = first - max(probe.plan.due(0), probe.asked)
     return f"the first mark came {late:.0f} s late" if late > max(length * HELD, LATE) else ""
@@ -124,7 +124,7 @@ def http10(probe: Probe) -> str:
 def headers(probe: Probe) -> str:
     if probe.status != 200:
         return ""
-    # nginx keeps X-Accel-Buffering for itself, and rightly so; compressing adds to Vary.
+    # nginx removes X-Accel-Buffering on purpose, and compression adds to Vary.
     sent = HEADERS if probe.format == Json.NAME else STREAMED
     lost = [name for name, value in sent.items() if name != "X-Accel-Buffering" and not _kept(probe, name, value)]
     echo = probe.headers.get(ECHO.lower())
@@ -152,7 +152,7 @@ def content_type(probe: Probe) -> str:
     return "" if same else f"Content-Type is {got} and not {expected}" if got else "Content-Type is missing"
 
 
-# In the order of a walk: what comes first explains what comes behind it.
+# In order of cause: an earlier symptom explains later ones.
 CHECKS: tuple[tuple[str, Check, str], ...] = (
     ("unreachable", unreachable, "Not reached"),
     ("refused", refused, "Refused"),

@@ -44,7 +44,7 @@ class Target:
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
-        # Both get into the lines of a request and of curl's settings.
+        # Both are written into request lines and curl's configuration: no line breaks.
         if parts.scheme not in ("http", "https") or not parts.hostname or not VISIBLE.fullmatch(self.url):
             raise ValueError("give the address that browsers use, such as https://chat.example.org")
         if not VISIBLE.fullmatch(self.key):
@@ -221,7 +221,7 @@ def _by_curl(probe: Probe, target: Target, id: str, begun: float, limit: float, 
         "--config",
         "-",
     ]
-    # By --config: a command line is there for every user of the machine to see, and the key is in it.
+    # --config keeps the key out of the command line, which every user of the machine can read.
     settings = [("header", f"{name}: {value}") for name, value in target.headers(probe.format, id).items()]
     settings.append(("url", f"{target.url}/streams/{id}"))
     config = "".join(f"{name} = {_quoted(value)}\n" for name, value in settings)

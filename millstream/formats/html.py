@@ -15,10 +15,10 @@ from markupsafe import Markup
 from millstream.events import End, Event, Failure, Meta
 from millstream.formats import Options
 
-# Safari and old Chromium hold a page back until so many bytes have come.
+# Safari and old Chromium show nothing before so many bytes.
 FIRST_BYTES = 1024
 
-# Controls (C0, C1), NUL and halves of surrogate pairs: what no page may hold, and what moves a terminal's cursor.
+# Control characters (C0, C1) and lone surrogates: not valid in HTML, and unsafe on a terminal.
 _HARMFUL = [*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20), *range(0x7F, 0xA0), *range(0xD800, 0xE000)]
 _CLEAN = dict.fromkeys(_HARMFUL, "\ufffd")
 _ESCAPE = _CLEAN | {ord(char): f"&#{ord(char)};" for char in "<>&\"'"}
@@ -27,7 +27,7 @@ _FENCE = re.compile(r" *(`{3,}|~{3,})([^`]*)")
 _MAYBE_FENCE = re.compile(r" *(`{0,2}|~{0,2}|`{3,}[^`]*|~{3,}[^`]*)")
 _LONGEST_FENCE = 80
 
-# Kana comes before Han, which Japanese has too.
+# Kana comes before Han, because Japanese text has both.
 _SCRIPTS = (("ja", "\u3040-\u30ff"), ("ko", "\uac00-\ud7af"), ("zh", "\u3400-\u9fff"), ("ru", "\u0400-\u04ff"))
 _LANGUAGES = tuple((lang, re.compile(f"[{letters}]")) for lang, letters in _SCRIPTS)
 _LATIN = re.compile("[A-Za-z]")
@@ -167,7 +167,7 @@ def _text(message: dict[str, Any]) -> str:
 
 def _turn(message: dict[str, Any]) -> dict[str, Any]:
     text, prose = _text(message), Prose()
-    # Prose has escaped it.
+    # Prose has escaped the text already.
     html = Markup(prose.feed(text) + prose.finish())
     return {"mine": message["role"] == "user", "lang": _language(text), "text": html}
 

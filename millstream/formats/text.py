@@ -40,5 +40,5 @@ def _utf8(texts: list[str]) -> bytes:
     try:
         return "".join(texts).encode()
     except UnicodeEncodeError:
-        # Event by event: how they were batched must not change the bytes that offsets count.
+        # Event by event: offsets count bytes, which must not depend on how events were batched.
         return "".join(map(valid, texts)).encode()

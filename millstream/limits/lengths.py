@@ -29,7 +29,7 @@ ANSWERS = ("n", "best_of", "n_cmpl", "num_return_sequences")  # and their number
 TOKEN = 4  # characters that a prompt's token stands for, where it comes as a number
 NO_TEXT = frozenset(("model", "stream", "stream_options", *LENGTHS))
 CONVERSATION = ("messages", "input", "system")
-# Words of the dialects in a conversation, which are no text of the caller's.
+# The dialects' own words in a conversation; they are not the caller's text.
 NAMES = re.compile(
     "role|content|type|text|name|image_url|url|detail|input_audio|data|format|file|file_data|filename|file_id|id|index|"
     "tool_calls|tool_call_id|function|function_call|arguments|refusal|reasoning_content|"
@@ -42,7 +42,7 @@ VALUES = re.compile(
     "image|document|base64|tool_use|tool_result|thinking|redacted_thinking|ephemeral|message|reasoning|summary_text|"
     "(?:input|output)_(?:text|image|file)|(?:function|custom_tool)_call(?:_output)?|step-start"
 )
-# What is no text for the model. Not `data:text/…`, which is; and base64 has no blanks.
+# Binary data is no text for the model, except `data:text/…`. Base64 has no spaces.
 DATA = re.compile(r"(?:data:(?:image|audio|video|application/pdf)[^,\s]*;base64,)?[A-Za-z0-9+/]*={0,2}")
 BARE = ("data", "images", "signature", "encrypted_content")  # base64 without an address
 

@@ -58,7 +58,7 @@ class SqliteStorage(Base, MovingWindowSupport):
     def run(self, job: Callable[[], T]) -> T:
         if self._pool is None:
             self._pool = ThreadPool(1)  # one: the connection belongs to it, and jobs don't lock each other out
-        # Errors come back as values: gevent would print a traceback of each.
+        # Errors are returned as values: gevent would print a traceback for each.
         result, error = self._pool.spawn(self._try, job).get()
         if error is not None:
             raise error

@@ -13,7 +13,7 @@ def open_storage(url: str) -> Storage:
     Raises SettingError."""
     kind = url.partition(":")[0]
     if kind not in STORAGES:
-        # Only the first word is shown: what is behind it may hold a password.
+        # Show only the first word: the rest may hold a password.
         raise SettingError(f"limits_store begins with {kind!r}; it has to be sqlite:FILE or redis://…")
     return STORAGES[kind](url)
 

@@ -176,7 +176,7 @@ class Settings:
         "lowest level that is logged: `debug` (files of the page, too), `info` (each request), `warning`, `error`",
         check=one_of(*LEVELS),
     )
-    # Tables of the file: what has a name of its own.
+    # Tables of the settings file, one for each name.
     upstreams: tuple[UpstreamSettings, ...] = ()
     keys: tuple[KeySettings, ...] = ()
     presets: tuple[PresetSettings, ...] = ()

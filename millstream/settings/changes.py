@@ -13,7 +13,7 @@ from millstream.settings import TABLES, SettingError, Settings, config_path, loa
 from millstream.settings.keys import NUMBERS
 from millstream.settings.upstreams import LIMITS
 
-# What a running server takes up; all else is read at the start alone.
+# Settings that a running server applies; all others are read at the start only.
 CHANGEABLE = {*TABLES, *LIMITS, *NUMBERS, "requests_per_minute_address", "streams_total", "model", "currency"}
 CHANGEABLE |= {"budget", "budget_total", "keep"}
 LOOK = 0.5  # s between two looks at the settings file; a change is taken up at the second one that sees it
@@ -28,7 +28,7 @@ class Changes:
         self._path = config_path(self._environ)
         self._settings = settings
         self._seen = self._mark()
-        # Not this mark: the file may have changed since `settings` were read, which is seconds on a busy machine.
+        # Not the file's present mark: it may have changed since `settings` were read, seconds ago on a busy machine.
         self._taken: tuple[int, ...] | None = None
         self.fixed: tuple[str, ...] = ()  # what the last change would have set, and only a new start can
 

@@ -121,7 +121,7 @@ def _value(value: Any) -> str:
         return "[" + ", ".join(_value(item) for item in value) + "]"
     if isinstance(value, int):
         return str(value)
-    # A basic string of TOML; of what JSON escapes otherwise, no name of a model holds anything.
+    # JSON's escapes are valid in a basic TOML string, for all that names of models contain.
     return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 

@@ -14,7 +14,7 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 INSTALLED = (_PACKAGE / "served").is_dir()  # made by the build alone: see pyproject.toml
 ROOT = _PACKAGE.parent
 SITE = _PACKAGE / "served" if INSTALLED else ROOT  # templates/, static/ and gunicorn.conf.py
-# How the operator calls the command; deploy/Dockerfile sets the variable, as systemd and podman do.
+# The command as the operator types it. deploy/Dockerfile sets the variable, as systemd and podman do.
 IN_CONTAINER = bool(os.environ.get("container"))  # noqa: SIM112
 COMMAND = "docker exec CONTAINER python -m millstream" if IN_CONTAINER else "millstream"
 

@@ -37,7 +37,7 @@ class UpstreamSettings:
 
 
 UPSTREAM_COMMON = {item.name for item in fields(UpstreamSettings)} - {"name", "extra"}
-# What the providers' own clients read from the environment: the kind of upstream that it stands for, and its setting.
+# Variables that the providers' own clients read → the kind of upstream, and its setting.
 CONVENTIONAL = {
     "OPENAI_API_KEY": ("openai", "api_key"),
     "OPENAI_BASE_URL": ("openai", "base_url"),
@@ -48,7 +48,7 @@ CONVENTIONAL = {
     "IFLYTEK_SPARK_API_KEY": ("spark", "api_key"),
     "IFLYTEK_SPARK_API_SECRET": ("spark", "api_secret"),
 }
-# Kinds whose servers say what models they have.
+# Kinds whose servers list their models.
 LISTED = ("openai", "completions", "anthropic", "ollama", "responses")
 LIMITS = ("connect", "first_token", "silence", "total")  # s; also settings of the whole server
 SECRETS = {"api_key", "api_secret", "proxy"}  # a proxy's address may hold a password

@@ -64,7 +64,7 @@ class Client:
         gone = self.has_left()
         if gone is None:
             return
-        # Bytes mean a pipelined request: they stay readable, so the watch would spin. Writes will tell.
+        # Bytes are a pipelined request. They stay readable, so the watch would spin; a failing write tells instead.
         self.unwatch()
         if gone:
             left()

@@ -47,7 +47,7 @@ class Connector:
         try:
             if self._context is not None:
                 sock.settimeout(left(deadline))
-                # The handshake apart: so the socket is ours to close if it does not come about.
+                # A separate handshake: if it fails, the socket is still ours to close.
                 sock = self._context.wrap_socket(sock, server_hostname=self._server[0], do_handshake_on_connect=False)
                 sock.do_handshake()
             sock.settimeout(None)  # deadlines are kept elsewhere
@@ -80,7 +80,7 @@ class Connector:
         for n, (family, kind, protocol, _, address) in enumerate(addresses):
             sock = socket.socket(family, kind, protocol)
             try:
-                # Each gets its share of what is left: the first one may be an IPv6 address that leads nowhere.
+                # Each address gets its share of the remaining time: the first may be IPv6 without a route.
                 sock.settimeout(left(deadline) / (len(addresses) - n))
                 sock.connect(address)
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 from gevent.monkey import get_original
 
 MOST = 100  # connections
-# Something on the way (NAT, a firewall) forgets an idle connection without a word, after a minute and more.
+# NAT and firewalls silently forget an idle connection after a minute or more.
 IDLE = 45.0  # s
 # llama.cpp promises "Keep-Alive: timeout=5" and closes within 0.1 ms of the last chunk. A question would be lost on
 # such a connection, and it can't be told from one that is being answered.

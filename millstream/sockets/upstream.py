@@ -79,7 +79,7 @@ class Body:
         there already. Either may `close` or `release` the body, after which nothing is called."""
         self._take, self._ended = take, ended
         self._sock.settimeout(0)
-        # What came with the head, and what TLS has decrypted, make no socket readable.
+        # Bytes that came with the head, or that TLS has already decrypted, don't make the socket readable.
         while self._ended is not None and self._is_there():
             self._turn()
         if self._ended is not None:

@@ -130,7 +130,7 @@ class Connection:
     def _read(self) -> bytes:
         try:
             data = self._sock.recv(SIZE)
-            # What TLS has decrypted already makes no socket readable.
+            # Bytes that TLS has already decrypted don't make the socket readable.
             if data and isinstance(self._sock, ssl.SSLSocket) and (more := self._sock.pending()):
                 data += self._sock.recv(more)
         except OSError:  # a reset, and TLS has errors of its own: an end is an end

@@ -23,7 +23,7 @@ from millstream.stores.directory import private
 from millstream.stores.neighbours import message
 from millstream.stores.room import files
 
-# Never waits, so it has no use for gevent's wrapper, which costs more than the call itself.
+# The call never blocks, and gevent's wrapper costs more than the call.
 _Socket: type[socket.socket] = get_original("socket", "socket")
 
 SUN_PATH = 103  # bytes that fit everywhere: Linux has room for 107, macOS for 103
@@ -93,7 +93,7 @@ class Doorbell:
     def _send(self, worker: str, word: str, ids: list[str]) -> bool:
         """False: not now."""
         try:
-            # A socket for each: one shared by all would be blocked for all by one worker that stands still.
+            # A socket for each worker: on a shared one, a worker that stands still would block all.
             peer = self._peers.get(worker) or self._connect(worker)
             peer.send(message(word, self._worker, ids))
         except (ConnectionError, FileNotFoundError):

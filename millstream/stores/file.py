@@ -140,7 +140,7 @@ class FileStore:
         return FileReader(name, id, self._tails, after)
 
     def seize(self, id: str) -> bool:
-        # A stream of ours that ended in memory is whole here, though its file has no end.
+        # A stream of this worker that ended in memory is complete here, though its file has no end.
         if id in self._logs or id in self._tails:
             return False
         log = Log.seize(self._path(id))

@@ -73,7 +73,7 @@ class Log:
             return None
         log = None
         with suppress(NotFound, OSError):
-            # Between open and lock somebody may have erased it.
+            # Another worker may have erased the file between open and lock.
             if lock(fd) and os.fstat(fd).st_nlink:
                 log = cls._unended(fd)
         if log is None:

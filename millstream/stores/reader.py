@@ -35,7 +35,7 @@ class FileReader:
             if events:
                 self._after = events[-1].n
                 return events
-        # Nobody will ever ring for an erased log: without this its follower would wait for ever.
+        # An erased log sends no news: without this check its follower would wait forever.
         if not self._broken and not os.fstat(self._fd).st_nlink:
             raise NotFound
         return []

@@ -39,7 +39,7 @@ def expired(path: Path, since: float, remove: bool = False) -> bool:
         return False
     old = False
     try:
-        # Looked at again with the lock held: somebody may just have seized and ended it, or swept it.
+        # Look again with the lock held: another worker may just have seized, ended or erased the log.
         old = lock(fd) and os.fstat(fd).st_mtime < since and os.fstat(fd).st_nlink > 0
     finally:
         if old and remove:

@@ -50,7 +50,7 @@ def open_store(url: str, *, ttl: float, workers: int, size: int = 0) -> Store:
     Raises SettingError."""
     kind, _, place = url.partition(":")
     if kind not in STORES:
-        # Only the first word is shown: what is behind it may hold a password.
+        # Show only the first word: the rest may hold a password.
         raise SettingError(f"MILLSTREAM_STORE begins with {kind!r}; it has to be memory:, file:DIR or redis://…")
     return STORES[kind](place, ttl, workers, size)
 

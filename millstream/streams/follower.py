@@ -200,7 +200,7 @@ class Follower:
         self._reader.close()
         self.unwatch()
         self.gone(self)
-        # No cycles are left behind: a question of 8 MiB would wait for the garbage collector in one of them.
+        # Leave no reference cycle: it would keep a question of 8 MiB until the garbage collector runs.
         self.unwatch, self.orphaned, self.gone, self.write = _nothing, _no, _nothing, _no
         if self._live is not None:
             self._live.leave(self)

@@ -12,7 +12,7 @@ from millstream.events import TERMINAL, Event, Usage
 from millstream.stores import Reader
 from millstream.upstreams.estimate import weight
 
-# Where the pieces of an answer weigh no more, each is one token, and their number is exact; heavier ones are several.
+# Pieces up to this weight are one token each, so their number is exact; heavier pieces are several tokens.
 TOKEN = 2.0
 TURN = 0.001  # s
 

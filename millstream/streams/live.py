@@ -75,7 +75,7 @@ class Live:
         self._meter = meter
         self._cancelled: float | None = None  # when nobody wanted the rest any more
         self._heard = self.started  # when the upstream last gave an event
-        # An empty set is four times as large as an empty list, and of each there are few.
+        # Lists: an empty set is four times as large, and these stay short.
         self._local: list[Follower] = []
         self._remote: list[str] = []  # workers with followers of this stream
         self._settings = settings
@@ -84,7 +84,7 @@ class Live:
         self._alone_since: float | None = self.started
         self._asker = Asker(upstream, call, self)
 
-    # -- what the pump brings -----------------------------------------------------------------------------------
+    # -- from the upstream -----------------------------------------------------------------------------------
 
     def accept(self) -> None:
         self.accepted = True
@@ -195,7 +195,7 @@ class Live:
     def _counted(self, end: End) -> End:
         """With what it cost and how long it took."""
         use, usage = self._settings, believable(end.usage)
-        # The operator's prices may go by the name that was asked for, or by the one that the upstream says it is.
+        # Prices may be set for the requested model name, or for the name that the upstream reports.
         price = cost(use.prices, (self._model, end.model), usage)
         return replace(
             end,

@@ -79,7 +79,7 @@ class Writer:
                 )
             return False
         for row in batch:
-            # What came meanwhile may have pushed some out.
+            # Rows that came meanwhile may have pushed some of the batch out.
             if self._rows and self._rows[0] is row:
                 self._rows.popleft()
         if self._warned:

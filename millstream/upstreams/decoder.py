@@ -36,7 +36,7 @@ class Decoder:
     ) -> None:
         self._reader = reader
         self._model = call.model
-        # Not the call: a question may be large, and leaves memory while its answer comes.
+        # Don't keep the call: its question may be large, and is freed while the answer comes.
         self._prompt = call.prompt or estimate.prompt_tokens(call.question)
         self._upstream = upstream
         self._secrets = tuple(secrets)

@@ -38,7 +38,7 @@ That is all. Ask again, and the same will come.\n"""
 
 _THOUGHT = "The question is easy: whatever it is, the answer is the same. 想一想… So let me begin. "
 
-# A word with the blank before it, one CJK character, or what stands between: about as models cut.
+# A word with the space before it, one CJK character, or the signs between: roughly a model's tokens.
 _token = re.compile(r"[^\S\n]?[^\W\u2e80-\U0010ffff]+|\s+|[^\w\s]+|.", re.DOTALL)
 
 TEXT: tuple[str, ...] = tuple(_token.findall(_TEXT))

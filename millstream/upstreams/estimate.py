@@ -27,7 +27,7 @@ from millstream.question import Message, Question, Result, Text
 # From the CJK radicals on: Han, kana, Hangul, full-width forms, and the emoji above them.
 _wide = re.compile("[\u2e80-\U0010ffff]").findall
 
-# What a chat template puts around each message.
+# Tokens that a chat template adds to each message.
 MESSAGE = 4
 
 

@@ -31,13 +31,13 @@ from millstream.upstreams.openai import OpenAI
 # Set by ensure_server for this process and its children.
 URL, KEY, PIPE = "MILLSTREAM_LOCAL_URL", "MILLSTREAM_LOCAL_KEY", "MILLSTREAM_LOCAL_PIPE"
 
-# Of our environment the model's processes get this alone: keys and secrets are none of their business.
+# The model's processes get only these variables: no keys, no secrets.
 HARMLESS = re.compile(r"PATH|HOME|LANG|LC_\w+|TZ|TMPDIR|(LD|DYLD)_LIBRARY_PATH|(GGML|OMP)_\w+|VIRTUAL_ENV")
 
 MAGIC = b"GGUF"  # what such a file begins with
 AGAIN = 0.1  # s between two tries while the model is loading
 ENOUGH = 512  # tokens after which the packaged model, which has 135 million weights, goes round in circles
-# What https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct shows; llama.cpp's own 0.8 makes it ramble.
+# From https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct; llama.cpp's default 0.8 makes it ramble.
 PACKAGED = {"max_tokens": ENOUGH, "temperature": 0.2, "top_p": 0.9}
 # Its server loads no projector, and does not hold a model to a call.
 ABILITIES = structs.replace(CHAT, image=False, file=False, audio=False, forced_tool=False)
@@ -68,7 +68,7 @@ class Local(Plain):
             try:
                 return self._server().ask(call)
             except UpstreamError as error:
-                # It is loading, or was killed and is being started again. Asking again costs nothing here.
+                # The model is loading, or restarting after it was killed. A retry costs nothing here.
                 if (error.paid and error.code != "upstream_broke") or time.monotonic() > deadline:
                     raise
             time.sleep(AGAIN)

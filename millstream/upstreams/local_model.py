@@ -47,7 +47,7 @@ def serve() -> None:
     _server = xllamacpp.Server(parameters())  # it listens from here on, in threads of its own
     while os.read(0, 4096):
         pass
-    # Not an orderly end: while an answer is being made, the server's destructor waits for ever.
+    # Exit at once: the server's destructor waits forever while an answer is being made.
     os._exit(0)
 
 

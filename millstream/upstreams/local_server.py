@@ -47,7 +47,7 @@ def _died(stdout: IO[bytes] | None) -> bool:
         ready = select.select([STDIN, model], [], [])[0]
         if STDIN in ready and not os.read(STDIN, 4096):
             return False
-        # The model says nothing; that its end of the pipe closes is the sign of its death.
+        # The model writes nothing; its end of the pipe closes when it dies.
         if model in ready and not os.read(model, 4096):
             return True
 
@@ -62,9 +62,9 @@ def _end(model: subprocess.Popen[bytes]) -> None:
 
 
 if __name__ == "__main__":
-    # Listening sockets of an older server, handed down to a newer one, would stay open with us.
+    # Close inherited listening sockets of an older server: they would stay open in this process.
     os.closerange(3, 4096)
-    # Ctrl-C and a closing terminal go to everybody; the server may still have streams to finish.
+    # Ctrl-C and a closing terminal reach every process; the server may still have streams to finish.
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)
     supervise([sys.executable, "-m", "millstream.upstreams.local_model"])

@@ -66,7 +66,7 @@ def tls_context(settings: UpstreamSettings) -> ssl.SSLContext:
         raise SettingError(f"{where}.client_key needs {where}.client_cert beside it")
     if cert:
         try:
-            # With no password OpenSSL would ask for it on the terminal.
+            # Without a password OpenSSL would ask for one on the terminal.
             context.load_cert_chain(cert, key, password="")
         except (OSError, TypeError) as error:
             files = f"{cert!r}" + (f" and client_key {key!r}" if key else "")

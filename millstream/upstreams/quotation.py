@@ -10,15 +10,15 @@ from millstream.settings import Secret
 LENGTH = 300  # characters of a quotation
 HIDDEN = "[key]"
 
-# Looked at before shortening, so that no key is cut into something that no rule knows any more.
+# Runs before shortening: a key that is cut would no longer match a rule.
 _LOOKED_AT = 16_384
 # Keys that aren't ours to know (`sk-…`, also masked: `sk-ab***yz`, `sk-ab...yz`), and what follows Bearer.
 _KEYS = re.compile(r"(?i)\bbearer\s+[^\s\"'<>]+|\bsk-[\w.*…-]+")
-# Words that may have stars in them: providers quote "part of" a refused key. Each character is looked at once.
+# Words that may contain stars: providers quote a refused key in part. Each character is read once.
 _WORDS = re.compile(r"[\w*-]+")
-# U+2028, U+2029 and the marks that turn the direction of writing are control characters to a reader, too.
+# U+2028, U+2029 and the marks that change the writing direction count as control characters, too.
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
-# So many characters of our own key in a row are a part of it.
+# So many consecutive characters of our own key count as a part of it.
 _PART = 6
 
 

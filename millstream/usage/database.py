@@ -23,7 +23,7 @@ def open_engine(address: str) -> Engine:
     """Connects to nothing yet. A relative path of SQLite is in settings.BASE. Raises SettingError, which shows no
     password."""
     url = _url(address)
-    # The ledger keeps the one that it writes with, to SQLite: another database is restarted now and then.
+    # The ledger keeps its writing connection for SQLite only: other databases restart now and then.
     options: dict[str, Any] = {"poolclass": NullPool, "hide_parameters": True}
     if url.get_backend_name() == "sqlite":
         options["connect_args"] = {"timeout": PATIENCE, "check_same_thread": False}
@@ -85,7 +85,7 @@ class _DecimalSum:
 
 def _prepare_sqlite(connection: Any, record: object) -> None:
     connection.create_aggregate("decimal_sum", 1, _DecimalSum)
-    # Who reads and who writes don't wait for each other: https://sqlite.org/wal.html
+    # Readers and writers don't wait for each other: https://sqlite.org/wal.html
     connection.execute("PRAGMA journal_mode=WAL")
-    # A power cut may take the last rows; what is left of the streams' logs brings them back.
+    # A power cut may lose the last rows; the streams' logs restore them.
     connection.execute("PRAGMA synchronous=NORMAL")

@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, Select, case, func, select
 
 from millstream.usage.table import Money, usage
 
-# What sums can be made by.
+# Columns to group the sums by.
 COLUMNS = {
     "day": usage.c.day,
     "key": usage.c.caller,

@@ -10,7 +10,7 @@ import re
 
 from flask import Flask, Response, request
 
-# What a resume, a second try and a person who asks for help need of an answer.
+# Headers that a resume, a retry or a support request needs.
 EXPOSED = (
     "Accept-Post, Content-Disposition, Content-Location, Content-Range, Location, Retry-After, WWW-Authenticate, "
     "x-request-id, request-id, "
@@ -36,7 +36,7 @@ def register(app: Flask, sites: tuple[str, ...]) -> None:
         if allowed():
             response.headers["Access-Control-Allow-Methods"] = METHODS
             response.headers["Access-Control-Max-Age"] = KEPT
-            # Any: OpenAI's SDK alone sends a dozen of its own. `*` would not be for Authorization.
+            # Allow all that are asked for: OpenAI's SDK alone sends a dozen. `*` would not include Authorization.
             names = request.headers.get("Access-Control-Request-Headers", "")
             if NAMES.fullmatch(names):
                 response.headers["Access-Control-Allow-Headers"] = names

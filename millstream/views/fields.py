@@ -73,7 +73,7 @@ def _text(body: bytes, charset: str = "utf-8") -> str:
 
 
 def _form(body: bytes) -> dict[str, Any]:
-    # curl calls any body a form: `curl --data-binary @question.txt` sends the prompt itself. A form's body begins
+    # curl labels any body as a form: `curl --data-binary @question.txt` sends the prompt itself. A form's body begins
     # with a field's name and "="; prose doesn't.
     name, equals, _ = body.partition(b"=")
     if body and not (equals and FIELD_NAME.fullmatch(name)):

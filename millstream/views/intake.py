@@ -161,7 +161,7 @@ def options(id: str, padding: int, *, position: int = 0, offset: int = 0) -> Opt
 
 
 def _render_with(templates: Environment, token: str) -> Callable[[str, dict[str, Any]], str]:
-    # It is called in mid-stream, where there is no application context any more.
+    # Called in mid-stream, where the application context is gone.
     shared = {**preferred(), "token": token}
     return lambda name, values: templates.get_template(name).render({**shared, **values})
 

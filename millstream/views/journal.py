@@ -94,7 +94,7 @@ def _await(write: Write, response: Response) -> Response:
     if file and not log.isEnabledFor(logging.DEBUG):
         return response
     _blame(line, g.get("failure"))
-    # A weak one, as the response keeps this: else each waits, with its question, for the garbage collector.
+    # A weak reference: the response keeps this object, and a cycle would hold the question until garbage collection.
     over = partial(_over, write, line, g.begun, weakref.ref(response), g.get("end"))
     if response.direct_passthrough:  # a static file, whose response is not told when it is over
         over()

@@ -76,7 +76,7 @@ def leave() -> Response:
     except RequestError as error:
         if error.status != 401:
             raise
-        # Without a cookie, too: a browser keeps it from another site's form, but our answer would take it away.
+        # Check even without a cookie: another site's form sends none, but our answer would clear it.
         check_page(request.headers, request.is_secure)
         session = None  # it has ended already
     if session is not None:

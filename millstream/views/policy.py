@@ -7,22 +7,22 @@ from flask import Flask, Response, request
 
 EVERYWHERE = {
     "X-Content-Type-Options": "nosniff",
-    # Not no-referrer: that turns our own forms' Origin into `null`.
+    # Not `no-referrer`, which turns the Origin of our own forms into `null`.
     "Referrer-Policy": "same-origin",
-    # None of our answers is an image, a script or a frame of another site's page. It says nothing of CORS.
+    # Other sites can't embed our responses as image, script or frame. CORS is separate.
     "Cross-Origin-Resource-Policy": "same-origin",
     "Content-Security-Policy": "frame-ancestors 'none'",
 }
 PAGES = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
     "connect-src 'self'; manifest-src 'self'; worker-src 'self'; form-action 'self'; base-uri 'none'; "
-    # static/page/offline.js makes the one policy: it knows one address, the worker's.
+    # static/page/offline.js defines the one Trusted Types policy, for the service worker's address.
     "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types offline",
     "X-Frame-Options": "DENY",  # Internet Explorer knows no frame-ancestors
 }
-# An SVG may carry scripts, which would run where it is opened by itself.
+# An SVG may contain scripts, which would run when it is opened directly.
 LOGO = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox"}
-# Browsers ignore it where anybody on the way could have left it out, and complain of it.
+# Browsers ignore this header over plain HTTP, and log a warning.
 SECURE_PAGES = {"Cross-Origin-Opener-Policy": "same-origin"}
 # The browser client is for other sites' pages, too, also under a checksum, for which a browser asks by CORS. What an
 # operator puts beside it, pages with scripts of their own, shall work.

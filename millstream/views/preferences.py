@@ -13,7 +13,7 @@ from millstream.views.services import services
 
 LANGUAGES = {"en": "English", "zh": "简体中文", "ru": "Русский"}
 THEMES = ("auto", "light", "dark")
-# Our words that the host's own, [page], stand in for.
+# Words of the page that the settings' [page] can replace.
 OWN = {
     "name": "name",
     "hello": "greeting",

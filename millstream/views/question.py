@@ -113,7 +113,7 @@ def _string(fields: Mapping[str, Any], name: str) -> str:
 
 
 def _model(fields: Mapping[str, Any]) -> str:
-    # It is logged, kept and shown: so it must not be a text of a megabyte.
+    # The name is logged, stored and shown, so bound its length.
     model = _string(fields, "model")
     if len(model) > MODEL_MOST:
         raise RequestError("bad_field", f"model has to be a name of at most {MODEL_MOST} characters.", param="model")

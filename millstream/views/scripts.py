@@ -10,7 +10,7 @@ from flask import Blueprint, Response, current_app, request
 
 scripts = Blueprint("scripts", __name__)
 
-# Files of static/page/, each below what it uses when it is loaded. begin.js stands in the page's head.
+# Files of static/page/, in load order: a file comes after those that it uses. begin.js is in the page's head.
 ORDER = (
     *("elements", "icons", "words", "language", "store", "preferences", "speech", "scrolling", "plain", "undo"),
     *(

@@ -152,7 +152,7 @@ def _count(resumes: int) -> None:
 def _resume_text(meta: Meta, after: int, asked: dict[str, str], padding: int) -> Response:
     """Text is resumed by bytes: `Range: bytes=N-` (206, so that `curl -C -` goes on) or `?offset=N`."""
     use = services().streams
-    # RFC 9110, 14.2: Range is for GET; 13.1.5: we have no validator that an If-Range could be true of.
+    # RFC 9110, 14.2: Range is for GET. 13.1.5: If-Range never matches, because we send no validator.
     asks = request.method == "GET" and "If-Range" not in request.headers
     ranged = RANGE.fullmatch(request.headers.get("Range", "")) if asks else None
     offset = int(ranged[1]) if ranged else intake.whole_number("offset", asked.get("offset", "0"))

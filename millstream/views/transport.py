@@ -10,7 +10,7 @@ from millstream.formats.html import Html
 from millstream.formats.json import Json
 from millstream.formats.sse import Sse
 
-# What our own browser client says: `?via=`, and once `&from=` where it has stepped down. Best first.
+# Transports that millstream.js reports: `?via=`, and `&from=` after a fallback. Best first.
 LADDER = ("fetch", "eventsource", "xhr", "poll")
 TOLD = (*LADDER, "crowded")  # it polls because other streams have all the connections to this host
 
@@ -41,7 +41,7 @@ def _transport(format: str) -> str:
         return "detached"  # POST /streams: somebody will follow, or nobody
     if format == Html.NAME:
         return "page"
-    # Firefox from 90, Chromium from 76, Safari from 16.4 tell; older ones are known by the name they all have.
+    # Firefox from 90, Chromium from 76 and Safari from 16.4 send Sec-Fetch-*; older browsers say Mozilla.
     browser = "Sec-Fetch-Mode" in request.headers or request.headers.get("User-Agent", "").startswith("Mozilla/")
     if not browser:
         return "program"

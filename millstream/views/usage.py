@@ -41,7 +41,7 @@ def show() -> Response:
         parts = use.aside.run(use.ledger.sums, ("day", "model"), since, caller.name)
     except Unwritable:
         raise Unavailable("store_unavailable", "The ledger can't be read now; try again.") from None
-    # What all may spend together is the operator's business.
+    # Only operators see the budget of all keys.
     budgets = [one for one in use.limits.spent(caller.name) if one.purse.owner or intake.by_operator()]
     used = regroup(parts, 0)
     by_day = [used.get(day, Sum((day,))) for day in (str(today - timedelta(days=n)) for n in reversed(range(days)))]

@@ -102,6 +102,6 @@ def _read(head: bytes, rest: bytes) -> Head:
     headers = Headers(heard.pairs)
     said = headers.get("connection", "").lower()
     persists = "close" not in said and (parser.get_http_version() == "1.1" or "keep-alive" in said)
-    # Both is what request smuggling looks like: RFC 9112, 6.1.
+    # Both together are a sign of request smuggling: RFC 9112, 6.1.
     persists = persists and not {"content-length", "transfer-encoding"} <= headers.keys()
     return Head(parser.get_status_code(), headers, persists, rest)

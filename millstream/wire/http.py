@@ -26,7 +26,7 @@ class Body(Protocol):
         ...
 
 
-# A body's bytes are all that the parser is fed with. What comes behind the last one is an error to it.
+# The parser gets this head and then only the body. It reports bytes after the body as an error.
 _HEAD = b"HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 

@@ -10,7 +10,7 @@ import re
 DEEPEST = 100  # levels of nesting
 MOST = 200_000  # values; a conversation of a thousand messages has some 5,000
 
-# The end is optional, so that an open string is read once and not from each of its quotes again.
+# The closing quote is optional, so that an open string is read only once.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _BRACKET = re.compile(rb"[\[\]{}]")
 

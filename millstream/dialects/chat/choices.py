@@ -50,7 +50,7 @@ class Choice:
         """Its index, as a rule. Gemini gives parallel calls the index 0 each, and ids; some servers give no index."""
         at, id = piece.index, piece.id
         another = id != self._ids.get(at) if id else at is None
-        # Older vLLM makes up another id for each piece of one call; only its first one has the name.
+        # Older vLLM gives each piece of one call a new id; only the first piece has the name.
         if at not in self._places or (another and piece.function is not None and piece.function.name):
             free = at is not None and at not in self._used
             place = at if free and at is not None else max(self._used, default=-1) + 1
@@ -78,7 +78,7 @@ def corrected(payload: bytes, chunk: Chunk, said: list[bool], places: list[list[
             call["index"] = place
     if whole:
         document["object"] = "chat.completion.chunk"
-    # In ASCII: halves of a surrogate pair stay what they were, each in a chunk of its own.
+    # In ASCII, so that each half of a surrogate pair stays valid in its own chunk.
     return json.dumps(document, separators=(",", ":")).encode()
 
 

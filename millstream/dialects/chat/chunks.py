@@ -229,6 +229,6 @@ def _usage(tokens: Tokens) -> Usage | None:
         return None
     cached = tokens.prompt_tokens_details and tokens.prompt_tokens_details.cached_tokens
     thought = tokens.completion_tokens_details and tokens.completion_tokens_details.reasoning_tokens
-    # xAI counts thoughts beside what was completed, and in the total.
+    # xAI counts reasoning tokens outside completion_tokens, but in the total.
     came = max(came, total - asked)
     return Usage(asked, came, cached=min(count(cached), asked), reasoning=min(count(thought), came))

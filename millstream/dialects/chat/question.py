@@ -25,14 +25,14 @@ from millstream.question import (
 )
 
 NAME = "chat"
-# What says something about the request and not about the answer.
+# Fields about the request, not about the answer.
 ASIDE = frozenset(
     (
         *("model", "messages", "prompt", "stream", "stream_options", "user", "metadata", "store", "service_tier"),
         *("safety_identifier", "prompt_cache_key", "prompt_cache_retention"),
     )
 )
-# What a neutral question has words for.
+# Fields that a neutral Question can express.
 NEUTRAL = frozenset(
     (
         *("temperature", "top_p", "top_k", "max_tokens", "max_completion_tokens", "stop", "seed"),
@@ -40,7 +40,7 @@ NEUTRAL = frozenset(
         *("tools", "functions", "tool_choice", "function_call"),
     )
 )
-# The values that ask for what an answer is anyway. null, [] and {} do so too, whatever the field.
+# Values that change nothing, because they ask for the default. null, [] and {} change nothing in any field.
 PLAIN: dict[str, tuple[Any, ...]] = {
     "n": (1,),
     "best_of": (1,),
@@ -130,7 +130,7 @@ def wants_usage(question: Question) -> bool:
 def _is_plain(name: str, value: Any) -> bool:
     if value is None or value == [] or value == {}:
         return True
-    # In Python 0 == False and 1 == True.
+    # Compare types, too: in Python 0 == False and 1 == True.
     return any(value == plain and isinstance(value, bool) == isinstance(plain, bool) for plain in PLAIN.get(name, ()))
 
 

@@ -46,7 +46,7 @@ class Chunks(Reader):
             raise Broken(reason_in(payload), elsewhere=type == "document")
         if chunk.model:
             self.model = chunk.model
-        # Zeros on every chunk but one, or the sum so far on each: the last that says something counts.
+        # Some send zeros in all chunks but one, others the sum so far in each: the last usage that isn't zero counts.
         usage = chunk.counted()
         self.usage = usage or self.usage
         if not chunk.choices:
@@ -80,7 +80,7 @@ class Chunks(Reader):
     def whole(self) -> bool:
         if not (self.done or self._all_ended()):
             return False
-        # iFlytek's HTTP door gives no finish_reason; [DONE] says that nothing is missing.
+        # iFlytek's HTTP API sends no finish_reason; [DONE] shows that the answer is complete.
         reasons = (self._choices[n].reason for n in sorted(self._choices))
         self.finish_reason = next(reasons, None) or "stop"
         return True
@@ -117,7 +117,7 @@ class Chunks(Reader):
 
     def _events(self, delta: chunks.Delta, places: list[int], choice: int, exact: bool) -> list[Event]:
         events: list[Event] = []
-        # Some send the same thought under both names.
+        # Some servers send the same reasoning text in both fields.
         if thought := delta.reasoning_content or delta.reasoning:
             events += self._event("reasoning", thought, choice, exact)
         if delta.content:

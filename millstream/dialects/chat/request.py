@@ -17,13 +17,13 @@ Object = dict[str, Any]
 SYSTEM = "system"
 LENGTHS = ("max_tokens", "max_completion_tokens")
 
-# What a free text becomes where the upstream knows functions alone, and its schema.
+# A custom tool's free text becomes this argument where the upstream has functions only.
 INPUT = "input"
 FREE: Object = {"type": "object", "properties": {INPUT: {"type": "string"}}, "required": [INPUT]}
 
 ABILITIES = Abilities(audio=True, file_address=False, penalties=True)
 
-# From so many tokens of thinking on it is this effort.
+# A thinking budget of at least so many tokens counts as this effort.
 EFFORTS = ((8192, "high"), (2048, "medium"), (0, "low"))
 
 
@@ -91,7 +91,7 @@ def _message(message: Message) -> Iterator[Object]:
     results = [part for part in message.parts if isinstance(part, Result)]
     for result in results:
         yield {"role": "tool", "tool_call_id": result.call, "content": _said(result)}
-    # No picture in a result here: it follows in a message of the user's.
+    # A tool's result can't hold a picture here; the picture follows in a user message.
     shown = [part for result in results for part in result.parts if not isinstance(part, Text)]
     if shown:
         yield {"role": "user", "content": [_part(part) for part in shown]}

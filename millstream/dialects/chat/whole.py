@@ -16,7 +16,7 @@ from millstream.dialects.chat.writer import Chunks, tokens
 from millstream.dialects.foreign import tables
 from millstream.events import End, Event, Meta
 
-# What names a thing is not continued, however often it is said.
+# Names and ids are sent whole: a repeated one is not appended.
 NAMES = ("role", "id", "type", "name")
 GROWING = ("text", "reasoning", "reasoning_content", "logprobs")  # of what lies in a choice itself
 INSTEAD = ("tool_calls", "function_call", "refusal", "audio")  # what an answer may be that has no text

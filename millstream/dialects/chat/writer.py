@@ -104,7 +104,7 @@ class Writer(EventStream):
         return last + (b"data: [DONE]\n\n" if event.type == "done" else b"data: %b\n\n" % to_json(ending(event)))
 
     def _encode(self, chunk: bytes) -> bytes:
-        # `find`, because `in` raises and catches an error before it looks: 60 ns more.
+        # `find` is 60 ns faster than `in`, which raises and catches an error first.
         if not self._usage and chunk.find(b'"usage"') >= 0 and _has_only_usage(chunk):
             return b""
         return b"data: %b\n\n" % one_line(chunk)  # most clients take one `data:` line for the whole of it

@@ -17,7 +17,7 @@ from millstream.formats.objects import failure_of, one_line, to_json
 Object = dict[str, Any]
 
 NAME = "messages"
-# finish_reason → stop_reason; others are Anthropic's own, and pass.
+# finish_reason → stop_reason. Other values are Anthropic's own and stay unchanged.
 REASONS = {
     "stop": "end_turn",
     "cancelled": "end_turn",

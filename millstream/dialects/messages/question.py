@@ -25,7 +25,7 @@ from millstream.question import (
 )
 
 NAME = "messages"
-# Claude Code's first block of `system` says which version asks: to others than Anthropic it only spoils the cache.
+# Claude Code's first `system` block names its version. Upstreams other than Anthropic would miss their prompt cache.
 BILLING = "x-anthropic-billing-header:"
 CHOICES = {"auto": "auto", "any": "required", "none": "none", "tool": "tool"}
 

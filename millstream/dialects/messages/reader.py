@@ -14,7 +14,7 @@ from millstream.dialects.reading import Broken, Reader, count
 from millstream.dialects.reasons import is_error, reason_in
 from millstream.events import Event, Piece, Usage
 
-# stop_reason → finish_reason; others are taken as they are.
+# stop_reason → finish_reason. Other values stay unchanged.
 REASONS = {
     "end_turn": "stop",
     "stop_sequence": "stop",
@@ -23,7 +23,7 @@ REASONS = {
     "tool_use": "tool_calls",
     "refusal": "content_filter",
 }
-# The usage counts what was written to the prompt cache, and read from it, apart.
+# Tokens written to the prompt cache, and read from it, are not in input_tokens: add them.
 CACHED = "cache_read_input_tokens"
 INPUT = ("input_tokens", "cache_creation_input_tokens", CACHED)
 NOTHING = (b"[DONE]", b"null", b"{}")
@@ -92,7 +92,7 @@ class Events(Reader):
         self._count(table(message.get("usage")))
 
     def _count(self, usage: Object) -> None:
-        # The sums so far: what comes later replaces what came, and a field that doesn't come again stays.
+        # Each usage holds the sums so far: later values replace earlier ones, missing fields keep theirs.
         for name in (*INPUT, "output_tokens"):
             if value := count(usage.get(name)):
                 self._tokens[name] = value

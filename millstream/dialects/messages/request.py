@@ -19,7 +19,7 @@ Object = dict[str, Any]
 ABILITIES = Abilities(json_object=False)
 CHOICES = {"auto": "auto", "none": "none", "required": "any", "tool": "tool"}
 ABOVE = ("system", "developer")  # these go into `system`
-# Such models don't show what they think unless they are asked to.
+# These models hide their thinking unless the request asks for it.
 ADAPTIVE: Object = {"type": "adaptive", "display": "summarized"}
 LEAST_BUDGET = 1024  # tokens of thinking that the API takes
 # An effort in the API's words, in tokens for models that want a budget, and its share of the operator's budget.

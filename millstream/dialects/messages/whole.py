@@ -12,7 +12,7 @@ from millstream.events import Event, Meta
 
 Object = dict[str, Any]
 
-# A delta's field, and the block's that it continues.
+# A delta's field → the field of the block that it extends.
 TEXTS = {"text": "text", "thinking": "thinking", "signature": "signature", "partial_json": "input"}
 
 

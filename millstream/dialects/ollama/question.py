@@ -22,7 +22,7 @@ from millstream.question import (
 )
 
 CHAT, GENERATE = "ollama", "generate"
-# How the base64 of a picture begins: its type is not said.
+# Ollama sends no media type: the first base64 characters tell it.
 TYPES = {"iVBORw": "png", "/9j/": "jpeg", "R0lGOD": "gif", "UklGR": "webp"}
 CANNOT = ("logprobs", "top_logprobs")
 

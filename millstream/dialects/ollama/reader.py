@@ -38,7 +38,7 @@ class Lines(Reader):
             self.finish_reason = string(line.get("done_reason")) or "stop"
             if self._calls and self.finish_reason == "stop":
                 self.finish_reason = "tool_calls"
-            # A prompt that it still knows is not counted.
+            # Ollama doesn't count a prompt that is in its cache.
             asked, came = count(line.get("prompt_eval_count")), count(line.get("eval_count"))
             self.usage = Usage(asked, came) if asked and came else None
         return events

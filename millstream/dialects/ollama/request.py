@@ -14,7 +14,7 @@ from millstream.question import Image, Message, Question, Result, Text, Tool, To
 Object = dict[str, Any]
 
 ABILITIES = Abilities(image_address=False, file=False, forced_tool=False, penalties=True)
-# An effort in its words. A model that can't think takes the first one, too.
+# Efforts in Ollama's words. Models that can't think accept the first one, too.
 EFFORTS: dict[str, bool | str] = {"none": False, "minimal": "low", "low": "low", "medium": "medium"}
 
 

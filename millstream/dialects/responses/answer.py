@@ -21,7 +21,7 @@ Object = dict[str, Any]
 PREFIXES = {"text": "msg", "refusal": "msg", "reasoning": "rs", "redacted": "rs", "call": "fc"}
 INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
-# What a response says beside its own facts, where the request does not say it.
+# Default values of response fields that the request left out.
 UNSAID: Object = {
     "background": False,
     "instructions": None,

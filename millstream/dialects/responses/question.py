@@ -25,7 +25,7 @@ from millstream.question import (
 
 NAME = "responses"
 REDACTED = "/redacted"  # behind the origin of a thought that has no text
-# What the object of an answer says again; the rest is a constant, or belongs to the question alone.
+# Request fields that the response object repeats.
 ECHOED = (
     "background",
     "max_output_tokens",
@@ -107,7 +107,7 @@ def _input(asked: Fields) -> Iterator[Message]:
     given = asked.items("input")
     if not given:
         raise asked.wrong("input", "has to be a text, or a list that is not empty")
-    # A turn of the model comes in pieces, its thoughts, texts and calls; the results of a turn belong together, too.
+    # One model turn comes as several items (reasoning, text, calls): join them. Join a turn's results, too.
     role: Role | None = None
     gathered: list[Part] = []
     for next_, parts in (found for item in given for found in _item(item)):

@@ -116,7 +116,7 @@ def _tool(tool: Tool) -> Object:
             **({"format": tool.grammar} if tool.grammar else {}),
         }
     parameters = tool.parameters or {"type": "object", "properties": {}}
-    # Not said, it would be strict here, and schemas that OpenAI's other API takes are refused.
+    # `strict` defaults to true here, which refuses schemas that chat completions accept.
     return {
         "type": "function",
         "name": tool.name,

@@ -13,7 +13,7 @@ from millstream.formats.objects import failure_of, to_json
 
 Object = dict[str, Any]
 
-# finish_reason → one of those that the client knows; any other, and any chunk it does not know, is fatal to it.
+# finish_reason → a value that the client knows. The client fails at any other value or chunk type.
 REASONS = {
     "stop": "stop",
     "length": "length",

@@ -17,7 +17,7 @@ UI = Dialect(
     echo=echo,
     detached=lambda question: question.body.get("keep") is True,
     chat=lambda question: str(question.body.get("id") or ""),
-    # Its messages have ids: only who wants another answer sends the same ones.
+    # Messages have ids: a client that repeats them wants another answer.
     once=lambda question: bool(question.body.get("id")) and question.body.get("trigger") == "submit-message",
     headers={"x-vercel-ai-ui-message-stream": "v1"},
 )

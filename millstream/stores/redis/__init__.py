@@ -157,7 +157,7 @@ class RedisStore:
 
     def seize(self, id: str) -> bool:
         if log := self._writer.logs.get(id):
-            # A seizure of ours whose end could not be written: once more.
+            # This worker seized the stream but could not write its end: try again.
             return log.seized is not None and time.monotonic() - log.seized > VOID
         owner = self._watches.owner(id)
         if self.away or not _ID.fullmatch(id) or (owner and not self._neighbours.dead(owner)):

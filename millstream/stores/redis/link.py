@@ -139,7 +139,7 @@ class Link:
             for limit in (LIMIT, LIMIT, SILENCE):
                 made.append(self._address.connect(limit))
             writer, reader, listener = made
-            # The last one shows that Redis takes writes: a replica or a full one does not.
+            # The last call shows that Redis accepts writes; a replica or a full Redis does not.
             asked = [*(("SCRIPT", "LOAD", script.text) for script in ALL), ("SET", channel, "", "PX", 1)]
             writer.send_packed_command(writer.pack_commands(asked))
             for _ in asked:
