@@ -94,7 +94,7 @@ class Relay:
         self._items.put_nowait(None)
 
     def _take(self) -> list[Event]:
-        """All that is there, or the next item when it comes."""
+        """Take all items that are there, or wait for the next one."""
         batch: list[Event | None] = []
         try:
             batch.append(self._items.get(timeout=self._heartbeat))

@@ -141,7 +141,7 @@ class Call(Struct, frozen=True):
 
     @property
     def path(self) -> str:
-        """Of a JSON call that is passed on as it came; "" for a question."""
+        """The path of a JSON call that is passed on as it came; "" for a question."""
         return self.api if self.api.startswith("/") else ""
 
     def to(self, model: str) -> Call:

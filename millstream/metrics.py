@@ -92,7 +92,7 @@ class Metrics(Meter):
         self._lag = self._histogram("loop_lag_seconds", "How late the event loop wakes.", LATENCIES)
 
     def take(self, settings: Settings, knows: Callable[[str], bool]) -> None:
-        """From now on these are the names of keys and models."""
+        """Apply new names of keys and models."""
         self.knows = knows
         self._keys = frozenset({ANYONE, *(key.name for key in settings.keys)})
 

@@ -30,7 +30,7 @@ class Room:
         self.path = new.rename(new.with_name(PREFIX + new.name.removeprefix(".millstream-")))
 
     def join(self) -> None:
-        """In a worker, after the fork: the lock that it has inherited is the master's."""
+        """Join in a worker, after the fork: the inherited lock is the master's."""
         inherited, self._lock = self._lock, _shared(self.path)
         os.close(inherited)
 

@@ -99,7 +99,7 @@ class StreamWorker(GeventWorker):  # type: ignore[misc]
                 gevent.spawn(self._changes.take_up, self._services.change, self._say)
 
     def _say(self, level: int, message: str, *words: object) -> None:
-        """One of the workers speaks for all: the one that gets the lock, which ends with it."""
+        """Let one worker log for all: the one that holds the lock."""
         with suppress(OSError, KeyError):
             if self._voice is None:
                 self._voice = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"], "voice").open("w")  # noqa: SIM115

@@ -1,4 +1,4 @@
-"""For gunicorn and `flask run`: patches first, for a stream waits without holding the others up."""
+"""The application for gunicorn and `flask run`. Patches first, so that waiting streams don't block each other."""
 
 import logging
 import sys

@@ -67,7 +67,7 @@ class Sessions:
         return session
 
     def end(self, session: Session) -> None:
-        """From now on its word is worth nothing, on every worker."""
+        """End the session on every worker, from now on."""
         self._marks.put(_ended(session.id), max(1, ceil(session.ends - self._now())))
 
     def _sign(self, *parts: str) -> str:
@@ -78,7 +78,7 @@ class Sessions:
 
 
 def is_same(given: str, own: str) -> bool:
-    """In constant time."""
+    """Compare in constant time."""
     return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), own.encode())
 
 

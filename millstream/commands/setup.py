@@ -61,7 +61,7 @@ def _choose(found: list[Candidate], yes: bool) -> Candidate:
 
 
 def _model(chosen: Candidate, yes: bool) -> str:
-    """The one that answers where a request names none; "" where nobody says what there is."""
+    """The model for requests that name none; "" where nobody says what there is."""
     if yes or len(chosen.models) < 2:
         return next(iter(chosen.models), "")
     more = f", and {len(chosen.models) - SHOWN} more" if len(chosen.models) > SHOWN else ""

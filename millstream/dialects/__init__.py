@@ -45,7 +45,7 @@ class Whole(Protocol):
 
 
 def of_blocks(write: Callable[[Meta, Blocks, Event], Object]) -> Whole:
-    """For who wants the blocks, and the last event."""
+    """Write an answer from its blocks and its last event."""
     return lambda meta, events: write(meta, Blocks(meta.id).whole(events), events[-1])
 
 

@@ -70,7 +70,7 @@ def cannot(question: Question, field: str) -> RequestError:
 
 
 def wanted(question: Question) -> Iterator[tuple[str, str]]:
-    """Each ability that the question needs, and the field that it stands in."""
+    """Give each ability that the question needs, and the field that needs it."""
     use, choice = question.options, question.choice.mode
     if question.tools and choice != "none":
         yield "tools", "tools"

@@ -75,7 +75,7 @@ class Blocks:
         yield from self._end()
 
     def add(self, events: Iterable[Event]) -> Blocks:
-        """For who wants the blocks alone."""
+        """Add a batch without writing it, for callers that want the blocks alone."""
         for event in events:
             for _ in self.feed(event):
                 pass
@@ -185,7 +185,7 @@ class Steps:
 
 
 def whole(call: Block) -> bool:
-    """Whether the arguments are a whole JSON document: what has come so far may be all."""
+    """Check that the arguments are a whole JSON document: nothing more may come."""
     return loads(call.text) is not None
 
 

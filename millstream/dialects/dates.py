@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def rfc3339(seconds: float) -> str:
-    """In UTC, to the second."""
+    """Format a Unix time in UTC, to the second."""
     days, rest = divmod(int(seconds), 86400)
     # http://howardhinnant.github.io/date_algorithms.html#civil_from_days
     era, day = divmod(days + 719468, 146097)

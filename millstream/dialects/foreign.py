@@ -12,7 +12,7 @@ Object = dict[str, Any]
 
 
 def loads(payload: bytes | str, constant: Callable[[str], Any] | None = None) -> Any:
-    """Also with half surrogates, invalid UTF-8, NaN (`constant` stands for it). Raises ValueError."""
+    """Decode JSON, also with half surrogates, invalid UTF-8, NaN (`constant` stands for it). Raises ValueError."""
     try:
         text = payload if isinstance(payload, str) else payload.decode("utf-8", "replace")
         return json.loads(text, parse_constant=constant)
@@ -44,7 +44,7 @@ def tables(value: object) -> list[Object]:
 
 
 def whole(value: object) -> int | None:
-    """Also where it came as text."""
+    """Read a whole number, also from text."""
     try:
         return int(value) if isinstance(value, int | float | str) and abs(int(value)) < 2**53 else None
     except (ValueError, OverflowError):

@@ -42,7 +42,7 @@ class Model(Struct, frozen=True):
 
 
 def read(body: bytes) -> list[Model]:
-    """In the list's order, each name once. Raises ValueError."""
+    """Read the models in the list's order, each name once. Raises ValueError."""
     document = loads(body)
     lists = [document]
     if isinstance(document, dict):  # llama.cpp has both, and says more in `models`

@@ -19,5 +19,5 @@ def untagged(kept: str, door: str) -> tuple[str, str]:
 
 
 def is_foreign(kept: object) -> bool:
-    """Whether another dialect made it, or nobody: an upstream refuses what it has not signed itself."""
+    """True if another dialect made the signature, or nobody: an upstream refuses signatures of others."""
     return not isinstance(kept, str) or not kept or kept.startswith(TAG)

@@ -30,7 +30,7 @@ class Plan(Struct, frozen=True, forbid_unknown_fields=True):
         return self.number if self.silence else self.number - 1
 
     def due(self, n: int) -> float:
-        """When mark n is written, in s after the beginning."""
+        """The time at which mark n is written, in s after the beginning."""
         return self.lead + min(n, self.number - 1) * self.every + (self.silence if n == self.number else 0.0)
 
     def check(self) -> None:

@@ -115,7 +115,7 @@ def _answer(times: list[float], reads: list[list[Event]]) -> list[Verdict]:
 
 
 def _clock(table: UpstreamSettings, address: str) -> Verdict:
-    """By the Date of whatever the upstream's host answers. Asked with no key."""
+    """Compare the clock with the Date header of the upstream's host. Sends no key."""
     url = address.replace("ws://", "http://", 1).replace("wss://", "https://", 1)
     proxy = proxy_address(table)
     session = requests.Session()

@@ -68,7 +68,7 @@ def encoded(value: Any) -> bytes:
 
 
 def lines(texts: list[str]) -> list[str]:
-    """Of each text what `encoded` gives, all at once."""
+    """Encode many texts at once, each as `encoded` does."""
     try:
         return _ENCODER.encode_lines(texts).decode().split("\n")[:-1]
     except UnicodeEncodeError:

@@ -64,7 +64,7 @@ class Limits:
         self.take(settings)
 
     def take(self, settings: Settings) -> None:
-        """From now on these are the limits. What runs keeps the places it has."""
+        """Apply new limits. Running answers keep their places."""
         self._keys = {key.name: bounds(settings, key) for key in settings.keys}
         self._others = bounds(settings, None)
         self._by_address = settings.requests_per_minute_address
@@ -211,8 +211,8 @@ class Limits:
         return max(1, floor(reset - time()) + 1)  # what is exactly a minute old still counts
 
     def _headers(self, may: Bounds, windows: list[Window], today: int, spent: list[Spent]) -> dict[str, str]:
-        """As OpenAI's API has them; of two windows the one with less left. What all may spend together is no caller's
-        business."""
+        """The headers of OpenAI's API; of two windows the one with less left. No caller sees what all may spend
+        together."""
         found: dict[str, str] = {}
         if windows:
             stats = [(self._windows.get_window_stats(window.item, window.who), window.item) for window in windows]

@@ -27,7 +27,7 @@ Ids = dict[str, list[str]]
 
 
 class Book:
-    """One a worker; its greenlet begins with the first entry."""
+    """The worker's book. Its greenlet starts with the first entry."""
 
     def __init__(self, storage: Storage) -> None:
         self.held: dict[str, tuple[str, ...]] = {}  # the names that each lease of this worker has a place of

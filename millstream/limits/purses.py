@@ -49,7 +49,7 @@ class Purse(Struct, frozen=True):
 
 
 class Spent(Struct, frozen=True):
-    """How much of a purse is gone."""
+    """The amount spent from a purse."""
 
     purse: Purse
     amount: Decimal
@@ -92,7 +92,7 @@ class Purses:
             self._filled.add(purse.key)
 
     def read(self, purses: Iterable[Purse]) -> list[Spent]:
-        """In a job of the storage."""
+        """Read the amounts, in a job of the storage."""
         return [Spent(purse, self._storage.get(purse.key) * UNIT) for purse in purses]
 
     def pay(self, purses: Iterable[Purse], cost: str) -> None:

@@ -76,7 +76,7 @@ class RedisStorage(Base):
 
     @contextmanager
     def atomic(self) -> Iterator[None]:
-        """Each call for itself is; together they are not."""
+        """Each call is atomic by itself; several together are not."""
         yield
 
     def lease(self, id: str, most: Mapping[str, int], seconds: float) -> str | None:

@@ -69,7 +69,7 @@ def headers(
 
 
 def duration(seconds: float) -> str:
-    """As Go writes it, and OpenAI: 5h3m20s, 1m0s, 12s."""
+    """Format a duration as Go and OpenAI do: 5h3m20s, 1m0s, 12s."""
     minutes, rest = divmod(max(0, ceil(seconds)), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

@@ -37,7 +37,7 @@ CREATE TABLE IF NOT EXISTS leases (name TEXT, id TEXT, expires REAL NOT NULL, PR
 
 
 class SqliteStorage(Base, MovingWindowSupport):
-    """Nothing is opened before the first job, so that it may be made before a fork."""
+    """Opens nothing before the first job, so that it can be created before a fork."""
 
     STORAGE_SCHEME = None
 

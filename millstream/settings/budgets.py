@@ -46,6 +46,6 @@ def as_budget(name: str, value: Any) -> str:
 
 
 def parse(text: str) -> Budget | None:
-    """Of what `as_budget` has checked."""
+    """Parse a text that `as_budget` has checked."""
     match = BUDGET.fullmatch(text)
     return Budget(Decimal(match[1]), match[2]) if match else None

@@ -64,7 +64,7 @@ def remove_key(path: Path, name: str) -> None:
 
 
 def list_keys(path: Path) -> tuple[KeySettings, ...]:
-    """Those of the file; whatever else is wrong in it. Raises SettingError."""
+    """List the file's keys, even if other parts of the file are wrong. Raises SettingError."""
     return read_keys(_read(path)[1].get("keys", {}))
 
 
@@ -127,7 +127,7 @@ def _value(value: Any) -> str:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """One at a time changes the file. The folder is locked: the file itself becomes another one."""
+    """Let one process at a time change the file. Locks the folder, since the file itself is replaced."""
     try:
         import fcntl
     except ImportError:  # Windows, where a folder can't be locked

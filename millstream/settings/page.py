@@ -17,7 +17,7 @@ LOGOS = {".svg": "image/svg+xml", ".png": "image/png", ".webp": "image/webp", ".
 
 @dataclass(frozen=True)
 class PageSettings:
-    """What is left out is the page's own."""
+    """Settings of the page. Values that are left out keep the page's defaults."""
 
     words: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # key of TEXTS → language → text
     examples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # language → questions

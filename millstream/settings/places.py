@@ -27,14 +27,14 @@ def _user_folder(environ: Mapping[str, str], variable: str, usual: str) -> Path:
 
 
 def state_folder(environ: Mapping[str, str]) -> Path:
-    """Where everything is written, unless the setting `state` says otherwise."""
+    """The folder for everything that is written, unless `state` is set."""
     if given := environ.get("STATE_DIRECTORY"):  # systemd's; there may be several
         return Path(given.partition(":")[0])
     return _user_folder(environ, "XDG_STATE_HOME", ".local/state") if INSTALLED else ROOT / "instance"
 
 
 def config_path(environ: Mapping[str, str]) -> Path:
-    """Where the settings file is, or would be."""
+    """The path of the settings file, which need not exist."""
     if given := environ.get("MILLSTREAM_CONFIG"):
         return Path(given)
     if given := environ.get("CONFIGURATION_DIRECTORY"):  # systemd's

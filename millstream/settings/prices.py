@@ -19,7 +19,7 @@ CURRENCY = re.compile(r"[A-Z]{3}")  # ISO 4217
 
 @dataclass(frozen=True)
 class Price:
-    """Of one model, for a million tokens of prompt and of answer."""
+    """The price of one model, for a million tokens of prompt and of answer."""
 
     model: str
     input: Decimal

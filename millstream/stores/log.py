@@ -90,7 +90,7 @@ class Log:
         return cls(fd, start + size, events[-1].n if events else 0)
 
     def append(self, batch: list[Event]) -> int:
-        """One write. Gives the position after it. What the disk does not take goes into `tail`."""
+        """Append in one write and return the position after it. Bytes that the disk refuses go into `tail`."""
         if batch and batch[0].n <= self.last:
             batch = [event for event in batch if event.n > self.last]
         if batch:

@@ -19,7 +19,7 @@ def worker_name() -> str:
 
 
 def size(event: Event) -> int:
-    """In bytes, about."""
+    """The approximate size in bytes."""
     return len(event.text) + (sum(map(len, event.frames)) if event.frames else 0)
 
 
@@ -54,7 +54,7 @@ class _Log:
 
 
 class MemoryStore:
-    """One worker owns everything, so nobody has to be told, and nothing can be seized."""
+    """A store for one worker, which owns everything: nobody has to be told, and nothing can be seized."""
 
     belated = 0.0
 
@@ -77,7 +77,7 @@ class MemoryStore:
 
     @property
     def away(self) -> bool:
-        """It is full, and nothing that has ended is left to go."""
+        """True if the store is full and has no ended stream to erase."""
         return self._used >= self._limit and not self._make_room()
 
     def _make_room(self) -> bool:

@@ -22,7 +22,7 @@ PROBE = 4096  # bytes with which it is tried whether the disk takes something ag
 
 
 def files(directory: Path, suffix: str) -> Iterator[os.DirEntry[str]]:
-    """In turns. A file may be gone when it is given."""
+    """Yield the files in turns. A file may be gone when it is yielded."""
     with os.scandir(directory) as found:
         for entry in in_turns(found):
             if entry.name.endswith(suffix):

@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 def in_turns(items: Iterable[T], step: int = STEP) -> Iterator[T]:
-    """What is given may be gone by then."""
+    """An item may be gone when it is yielded."""
     for count, item in enumerate(items, 1):
         if count % step == 0:
             gevent.sleep(TURN)

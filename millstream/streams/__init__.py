@@ -166,7 +166,8 @@ class Streams:
         return meta
 
     def follow(self, meta: Meta, after: int = 0, peer: Client | None = None) -> Follower:
-        """From the event after `after` on. Raises NotFound; what `missing` gives, if the log has not come so far."""
+        """Follow the stream from the event after `after` on. Raises NotFound, or the error of `missing` if the log
+        has not come so far."""
         if after and self.at(meta.id, after) is None:
             raise self.missing(meta, f"event {after}")
         live = self.live.get(meta.id)
@@ -214,7 +215,7 @@ class Streams:
         return RequestError("bad_position", says)
 
     def history(self, id: str) -> History:
-        """All that is logged of the stream so far. Raises NotFound."""
+        """Give all that is logged of the stream so far. Raises NotFound."""
         return history(self._store.reader(id))
 
     def state(self, meta: Meta, last: Event | None) -> Literal["pending", "running", "done", "failed"]:

@@ -27,7 +27,7 @@ class Aside:
 
 
 def _kept(work: Callable[..., Given], args: tuple[object, ...], named: dict[str, object]) -> tuple[object, object]:
-    """As values: gevent's pool writes a traceback for whatever is raised in it."""
+    """Return errors as values: gevent's pool prints a traceback for each one raised."""
     try:
         return work(*args, **named), None
     except Exception as error:

@@ -20,7 +20,7 @@ class Former:
         self._store = store
 
     def name(self, name: str, id: str) -> None:
-        """From now on this stream is found by the name."""
+        """Let the stream be found by this name."""
         with suppress(Unavailable, OSError):
             if name:
                 self._store.point(name, id)
@@ -37,7 +37,7 @@ class Former:
             self._store.release(id)
 
     def events(self, id: str) -> Iterator[Event]:
-        """All that is logged of the stream so far. Raises NotFound."""
+        """Give all that is logged of the stream so far. Raises NotFound."""
         reader = self._store.reader(id)
         try:
             while batch := reader.read():

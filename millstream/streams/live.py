@@ -130,7 +130,7 @@ class Live:
             self._logged(batch, StoreLost(str(error)))
 
     def _logged(self, batch: list[Event], position: int | StoreLost) -> None:
-        """In the order in which it was appended."""
+        """Called for each batch in the order of the log."""
         if isinstance(position, StoreLost):
             self._lose(position)
             return
@@ -145,7 +145,7 @@ class Live:
             self._finish(batch[-1])
 
     def _lose(self, why: StoreLost) -> None:
-        """Nothing can be logged any more: those who listen hear the end all the same."""
+        """The log is lost: followers hear the end all the same."""
         if self.terminal is None:
             self.fail(LOST)
         elif self.unlogged is None:
@@ -193,7 +193,7 @@ class Live:
             self.end(Event("done", end=self._facts(finish_reason="cancelled")))
 
     def _counted(self, end: End) -> End:
-        """With what it cost and how long it took."""
+        """Add cost and duration to the end."""
         use, usage = self._settings, believable(end.usage)
         # Prices may be set for the requested model name, or for the name that the upstream reports.
         price = cost(use.prices, (self._model, end.model), usage)

@@ -18,7 +18,7 @@ class Meter:
         """One read brought so many events, `gap` s after the one before it; None: it was the first."""
 
     def cancelled(self, upstream: str, seconds: float) -> None:
-        """So long after somebody stopped a stream, or nobody listened any more, its upstream was closed."""
+        """The upstream was closed so long after a stop, or after the last follower left."""
 
     def tick(self, late: float, running: Iterable[str]) -> None:
         """Four times a second: how late the event loop is, in seconds; the upstreams of the streams that run."""

@@ -39,7 +39,7 @@ class Pushed(Protocol):
     """An answer that its upstream has accepted."""
 
     def begin(self, sink: Sink) -> None:
-        """From now on the event loop calls the sink; the first time perhaps before this returns."""
+        """Start to call the sink from the event loop, perhaps before this returns."""
         ...
 
     def close(self) -> None:
@@ -95,7 +95,7 @@ def questioned(call: Call) -> Question:
 
 
 class Plain:
-    """Of an upstream that is asked once."""
+    """An upstream that is asked once."""
 
     def again(self, error: MillstreamError, heard: bool) -> MillstreamError | None:
         return error

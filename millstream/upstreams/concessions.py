@@ -37,7 +37,7 @@ class Concession(NamedTuple):
 
 
 class Concessions:
-    """Those of one upstream's models."""
+    """The concessions to one upstream's models."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

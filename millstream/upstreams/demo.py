@@ -79,7 +79,7 @@ class Demo(Plain):
         return Blocking(self._answer(asked, End(model, self.name, "stop", usage)))
 
     def _answer(self, asked: Parameters, end: End) -> Iterator[list[Event]]:
-        """One token each time, by the clock: a late one is not waited for again."""
+        """Send tokens by the clock: after a late one the next comes on time."""
         time.sleep(asked.hold)
         begun = time.monotonic()
         total = asked.reasoning + _length(asked)

@@ -52,12 +52,12 @@ def prompt_tokens(question: Question) -> int:
 
 
 def _said(message: Message, around: int) -> float:
-    """Each result is a message of its own."""
+    """Weigh one message; each tool result counts as one of its own."""
     results = [part for part in message.parts if isinstance(part, Result)]
     texts = [inner.text for one in results for inner in one.parts if isinstance(inner, Text)]
     return max(1, len(results)) * around + sum(map(weight, (message.text, *texts)))
 
 
 def _numbers(prompt: object) -> int:
-    """How many tokens came as such."""
+    """The number of tokens that came as numbers."""
     return sum(map(_numbers, prompt)) if isinstance(prompt, list) else int(isinstance(prompt, int))

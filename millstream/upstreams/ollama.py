@@ -27,7 +27,7 @@ class Ollama(Kind):
     doors = frozenset({CHAT})
 
     def listed(self) -> list[Model]:
-        """Its list doesn't say what a model can; each model's own page does."""
+        """Ask /api/show for each model, since the list has no capabilities."""
         found = super().listed()
         with suppress(UpstreamError, ValueError):  # an older one, or a slow one: then it is not known
             for place, model in enumerate(found[:SHOWN]):

@@ -27,7 +27,7 @@ def connector(settings: UpstreamSettings, base_url: str, *, tunnels: bool = Fals
 
 
 def authority(parts: SplitResult) -> str:
-    """As the Host header has it (RFC 9110, 7.2)."""
+    """Format host and port for the Host header (RFC 9110, 7.2)."""
     host = parts.netloc.rpartition("@")[2]
     return host if host.isascii() else host.encode("idna").decode()
 
@@ -51,7 +51,7 @@ def unreached(name: str, url: str, limit: float, error: Exception) -> UpstreamEr
 
 
 def tls_context(settings: UpstreamSettings) -> ssl.SSLContext:
-    """Whom to believe, and who we are. Raises SettingError."""
+    """The certificates to trust, and our own. Raises SettingError."""
     where = f"upstreams.{settings.name}"
     extra = settings.extra
     try:

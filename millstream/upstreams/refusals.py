@@ -42,7 +42,7 @@ def failure(name: str, why: Reason, secrets: Iterable[Secret], elsewhere: bool =
 def refusal(
     name: str, status: int, headers: Mapping[str, str], body: bytes, secrets: Iterable[Secret]
 ) -> UpstreamError:
-    """For a status other than 200."""
+    """The error for a status other than 200."""
     error = _refusal(name, status, headers, body, secrets)
     error.answered(status)
     return error

@@ -44,7 +44,7 @@ class Routed(Upstream, Protocol):
     models: tuple[str, ...]
 
     def known(self, model: str) -> Model:
-        """What the kind says of one of them."""
+        """What the kind knows about one model."""
         ...
 
 

@@ -96,7 +96,7 @@ class Ledger:
             connection.close()
 
     def _inode(self) -> int:
-        """Of SQLite's file; 0: there is none, or it is another database."""
+        """The inode of SQLite's file; 0 if there is none, or for another database."""
         if self._engine.dialect.name != "sqlite":
             return 0
         try:
@@ -127,7 +127,7 @@ class Ledger:
 
 
 class _OneRow(Exception):
-    """It may be the fault of one row of several."""
+    """One row of several may be the cause."""
 
 
 @contextmanager

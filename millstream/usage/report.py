@@ -46,7 +46,7 @@ def to_text(parts: Sequence[Sum], by: Sequence[str]) -> str:
 
 
 def to_object(part: Sum) -> dict[str, Any]:
-    """For JSON: amounts are decimals as text, by currency."""
+    """The sums for JSON. Amounts are decimals as text, by currency."""
     return {
         **{name: getattr(part, name) for name in NUMBERS},
         "cost": {currency: plain(amount) for currency, amount in part.costs.items()},

@@ -64,7 +64,7 @@ def query(by: Sequence[str], since: str, caller: str | None, exact_sum: str) -> 
 
 
 def sums(found: Sequence[Any], by: Sequence[str]) -> list[Sum]:
-    """From the query's rows, in their order; amounts in several currencies stay apart."""
+    """Sum the query's rows, in their order; amounts in several currencies stay apart."""
     groups: dict[tuple[str, ...], Sum] = {}
     for row in found:
         costs = {row.currency: row.cost} if row.currency else {}
@@ -75,7 +75,7 @@ def sums(found: Sequence[Any], by: Sequence[str]) -> list[Sum]:
 
 
 def total(parts: Iterable[Sum]) -> Sum:
-    """All of them."""
+    """Add up all parts."""
     whole = Sum(())
     for part in parts:
         whole.add(part)
@@ -83,7 +83,7 @@ def total(parts: Iterable[Sum]) -> Sum:
 
 
 def regroup(parts: Iterable[Sum], place: int) -> dict[str, Sum]:
-    """By one alone of what they are by."""
+    """Group the sums by one of their columns alone."""
     groups: dict[str, Sum] = {}
     for part in parts:
         name = part.by[place]

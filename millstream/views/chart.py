@@ -31,7 +31,7 @@ class Chart(NamedTuple):
 
 
 def bars(days: list[tuple[str, int, int]]) -> Chart:
-    """Of (day, tokens of prompts, tokens of answers), in order."""
+    """Make bars from (day, tokens of prompts, tokens of answers), in order."""
     most = max((input + output for _, input, output in days), default=0)
     place = WIDTH / max(len(days), 1)
     return Chart(WIDTH, HEIGHT, most, [_bar(n * place, place, most, *day) for n, day in enumerate(days)])

@@ -25,7 +25,7 @@ OWN_PAGES = ("/login", "/logout")  # what foreign pages have no business with
 
 
 def register(app: Flask, sites: tuple[str, ...]) -> None:
-    """To be registered before all others whose headers it exposes: Flask calls the first one last."""
+    """Register first: Flask calls the first after_request handler last, and this one exposes the others' headers."""
     if not sites:
         return
 

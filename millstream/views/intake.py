@@ -167,7 +167,7 @@ def _render_with(templates: Environment, token: str) -> Callable[[str, dict[str,
 
 
 def padding(asked: dict[str, str]) -> int:
-    """In bytes. Raises RequestError (bad_field)."""
+    """The padding in bytes. Raises RequestError (bad_field)."""
     value = asked.get("padding", "false")
     if value in ("true", "false"):
         return PADDING_DEFAULT if value == "true" else 0
@@ -268,7 +268,7 @@ def models(caller: Caller) -> list[str]:
 
 
 def default_model(caller: Caller) -> str:
-    """The one that answers where a request names none."""
+    """The model for requests that name none."""
     default = services().models.default
     return default if may_ask(caller, default) else models(caller)[0]
 

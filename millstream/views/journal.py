@@ -151,7 +151,7 @@ def _json(line: Line) -> None:
 
 
 def _text(line: Line) -> None:
-    """For people; a field that is not known is not there."""
+    """The line for people, without fields that are not known."""
     tokens = "" if line.output is None else f"{line.input}+{line.output} tokens"
     said = (
         line.time,

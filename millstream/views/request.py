@@ -27,6 +27,6 @@ class _Headers(EnvironHeaders):
 
 @lru_cache(200)
 def _name(header: str) -> str:
-    """In the environ (PEP 3333)."""
+    """The header's name in the environ (PEP 3333)."""
     name = header.upper().replace("-", "_")
     return name if name in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{name}"

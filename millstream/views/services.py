@@ -33,7 +33,7 @@ class Models(Protocol):
     def models(self) -> list[str]: ...
 
     def model(self, name: str) -> Model | None:
-        """What its upstream says of it."""
+        """What the upstream knows about the model."""
         ...
 
 
@@ -60,5 +60,5 @@ class Services:
 
 
 def services() -> Services:
-    """Those of the application that serves this request."""
+    """The services of the application that serves this request."""
     return cast(Services, current_app.extensions["millstream"])

@@ -75,7 +75,7 @@ class Reader:
 
 
 class _Pairs:
-    """What the parser calls."""
+    """The parser's callbacks."""
 
     def __init__(self) -> None:
         self.pairs: list[tuple[str, str]] = []

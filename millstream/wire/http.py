@@ -31,7 +31,7 @@ _HEAD = b"HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n
 
 
 class _Heard:
-    """What the parser calls. It knows no parser: no cycle comes about."""
+    """The parser's callbacks. It knows no parser: no cycle comes about."""
 
     __slots__ = ("done", "on_body", "parts")
 

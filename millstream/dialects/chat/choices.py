@@ -47,7 +47,7 @@ class Choice:
         return delta, places
 
     def _place(self, piece: CallPiece) -> int:
-        """Its index, as a rule. Gemini gives parallel calls the index 0 each, and ids; some servers give no index."""
+        """The call's index. Gemini gives each parallel call the index 0, and an id; some servers give no index."""
         at, id = piece.index, piece.id
         another = id != self._ids.get(at) if id else at is None
         # Older vLLM gives each piece of one call a new id; only the first piece has the name.

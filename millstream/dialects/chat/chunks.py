@@ -140,7 +140,7 @@ def read(payload: bytes) -> Chunk:
 
 
 def _tolerate(payload: bytes) -> Chunk:
-    """For what the strict decoder refuses: half surrogates, invalid UTF-8, NaN, fields of another type."""
+    """Decode what the strict decoder refuses: half surrogates, invalid UTF-8, NaN, fields of another type."""
     unlike: list[str] = []
     document = loads(payload, unlike.append)
     if not isinstance(document, dict):

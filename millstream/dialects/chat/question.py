@@ -118,12 +118,12 @@ def question(
 
 
 def offers_functions(question: Question) -> bool:
-    """Whether the answer's calls are to be written in the words before `tools`."""
+    """True if the answer's calls use the fields from before `tools`."""
     return bool(question.body.get("functions")) and not question.body.get("tools")
 
 
 def wants_usage(question: Question) -> bool:
-    """Whether the stream is to end with a chunk for it."""
+    """True if the stream has to end with a usage chunk."""
     return bool((question.body.get("stream_options") or {}).get("include_usage"))
 
 

@@ -156,7 +156,7 @@ class Chunks(Reader):
 
 
 def _two(thought: str, answer: str) -> list[Event]:
-    """With thoughts told from the answer."""
+    """Split a text into reasoning and answer."""
     events = [Event("reasoning", thought)] if thought else []
     return [*events, Event("message", answer)] if answer else events
 
@@ -170,7 +170,7 @@ def _look(payload: bytes, type: str, chunk: chunks.Chunk) -> None:
 
 
 def answers_asked(body: dict[str, object]) -> int:
-    """How many choices have to come to their end."""
+    """The number of choices that have to end."""
     n, prompt = body.get("n"), body.get("prompt")
     asked = max(n, 1) if isinstance(n, int) else 1
     if not isinstance(prompt, list) or not prompt or all(isinstance(item, int) for item in prompt):

@@ -34,7 +34,7 @@ def whole(meta: Meta, events: Iterable[Event], chat: bool = True) -> dict[str, A
 
 
 def assemble(frames: Iterable[bytes], meta: Meta, end: End, chat: bool = True) -> dict[str, Any]:
-    """One object out of all frames of an answer. What no frame says is taken from `meta` and `end`."""
+    """Assemble one object from all frames of an answer. What no frame says is taken from `meta` and `end`."""
     chunks = [_object(frame) for frame in frames]
     choices = _by_index(chain.from_iterable(map(_choices, chunks)))
     ours = {

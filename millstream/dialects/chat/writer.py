@@ -111,7 +111,7 @@ class Writer(EventStream):
 
 
 def tokens(usage: Usage) -> dict[str, Any]:
-    """In OpenAI's words."""
+    """The usage in OpenAI's fields."""
     said: dict[str, Any] = {
         "prompt_tokens": usage.input,
         "completion_tokens": usage.output,

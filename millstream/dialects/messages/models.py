@@ -13,6 +13,6 @@ def model(name: str) -> dict[str, Any]:
 
 
 def models(names: Sequence[str]) -> dict[str, Any]:
-    """All of them on one page."""
+    """List all models on one page."""
     ends = {"first_id": names[0] if names else None, "last_id": names[-1] if names else None}
     return {"data": [model(name) for name in names], "has_more": False, **ends}

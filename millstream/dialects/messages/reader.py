@@ -102,7 +102,7 @@ class Events(Reader):
             self.usage = Usage(asked, came, cached=self._tokens.get(CACHED, 0))
 
     def _block(self, number: object, block: Object) -> list[Event]:
-        """Of a block or a piece of one. Citations, and tools that Anthropic runs itself, say nothing here."""
+        """Read a block, or a piece of one. Citations, and tools that Anthropic runs itself, say nothing here."""
         kind = block.get("type")
         if kind == "tool_use":
             return self._call(number, block)

@@ -24,7 +24,7 @@ def whole(meta: Meta, events: Sequence[Event]) -> Object:
 
 
 def assemble(events: Iterable[Object]) -> Object:
-    """One object out of all events of an answer."""
+    """Assemble one object from all events of an answer."""
     message: Object = {}
     blocks: dict[Any, Object] = {}
     for event in events:

@@ -28,7 +28,7 @@ CANNOT = ("logprobs", "top_logprobs")
 
 
 def read(body: Object) -> Question:
-    """Of POST /api/chat. Options that other servers don't have are passed over."""
+    """Read POST /api/chat. Ignore options that other servers don't have."""
     asked = Fields(body)
     turns = asked.items("messages")
     if not turns:
@@ -40,7 +40,7 @@ def read(body: Object) -> Question:
 
 
 def read_generate(body: Object) -> Question:
-    """Of POST /api/generate."""
+    """Read POST /api/generate."""
     asked = Fields(body)
     asked.refuse(("context", "raw", "template", "suffix"))
     system = asked.text("system", "")

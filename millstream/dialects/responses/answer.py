@@ -63,7 +63,7 @@ class Writer(Steps):
 
     @property
     def count(self) -> int:
-        """How many events it has written, or skipped."""
+        """The number of events written or skipped so far."""
         return self._next
 
     @property
@@ -230,7 +230,7 @@ def response(meta: Meta, status: str, output: list[Object]) -> Object:
 
 
 def item(meta: Meta, block: Block, status: str) -> Object:
-    """As it is added (`in_progress`), or when nothing more comes to it."""
+    """The item when it is added (`in_progress`), or when it is complete."""
     begun = status == "in_progress"
     found: Object = {"id": item_id(meta, block)}
     if block.kind in ("reasoning", "redacted"):
@@ -269,6 +269,6 @@ def _usage(usage: Usage | None) -> Object | None:
 
 
 def _code(failure: Failure) -> str:
-    """One of the codes that the API has."""
+    """Map a code to one that the API has."""
     status = CODES.get(failure.code, (500, ""))[0]
     return "rate_limit_exceeded" if status == 429 else "server_error" if status >= 500 else "invalid_prompt"

@@ -68,7 +68,7 @@ def read(message: str | bytes) -> Frame:
 
 
 def _tolerate(message: str | bytes) -> Frame:
-    """For what the strict decoder refuses: half surrogates, invalid UTF-8, fields of another type."""
+    """Decode what the strict decoder refuses: half surrogates, invalid UTF-8, fields of another type."""
     document = table(loads(message))
     header, payload = table(document.get("header")), table(document.get("payload"))
     if not header:

@@ -50,7 +50,7 @@ BETWEEN = "\n\n"  # messages that are joined
 
 
 def write(question: Question, model: Model, app_id: str, caller: str) -> str:
-    """The one message that is sent. Raises RequestError (bad_field) for what the model can't do."""
+    """Build the one message that is sent. Raises RequestError (bad_field) for what the model can't do."""
     check(question, abilities(model))
     header = {"app_id": app_id}
     if caller:

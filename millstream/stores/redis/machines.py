@@ -98,13 +98,13 @@ class Machines(Neighbours):
         self._suspects[worker] = monotonic() + FORGET
 
     def gone(self, workers: Iterable[str]) -> set[str]:
-        """Those of them that said good-bye, or died long ago. Raises Away."""
+        """The workers among these that said good-bye, or died long ago. Raises Away."""
         found = self.look(workers)
         return {worker for worker, connected, beat in found if self.settled and not connected and beat is None}
 
     @property
     def settled(self) -> bool:
-        """Who is not connected now would be if it lived."""
+        """True if every living worker has had the time to connect again."""
         return self._owners.settled(monotonic())
 
     def look(self, workers: Iterable[str]) -> list[tuple[str, bool, bytes | None]]:

@@ -14,7 +14,7 @@ def log(id: str) -> str:
 
 
 def grave(id: str) -> str:
-    """Of a stream that must not be made any more."""
+    """The key that forbids to create this stream."""
     return f"{PREFIX}undone:{id}"
 
 
@@ -29,7 +29,7 @@ class Channels:
         self._words = f"{PREFIX}{database}:words:"
 
     def news(self, id: str) -> str:
-        """Each entry of the stream as it is added; an empty message when it is gone."""
+        """The channel of a stream's new entries; an empty message says that the stream is erased."""
         return self._news + id
 
     def words(self, worker: str) -> str:

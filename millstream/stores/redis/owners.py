@@ -34,7 +34,7 @@ class Owners:
         return worker in self._dead
 
     def all_dead(self) -> tuple[str, ...]:
-        """As of the last look: one may just have come back."""
+        """The dead workers at the last look; one may just have come back."""
         return tuple(self._dead)
 
     def silent(self, found: Iterable[tuple[str, bool, bytes | None]]) -> tuple[str, ...]:
@@ -48,7 +48,7 @@ class Owners:
         self._settled = now + (SETTLE if again else 0)
 
     def settled(self, now: float) -> bool:
-        """Who is not connected now would be if it lived."""
+        """True if every living worker has had the time to connect again."""
         return now >= self._settled
 
     def look(self, now: float, found: Iterable[tuple[str, bool, bytes | None]]) -> set[str]:

@@ -53,7 +53,7 @@ class Writer:
         self._try(self._count)
 
     def undo(self, meta: Meta) -> None:
-        """For a stream that was refused, although Redis may have made it, or be about to."""
+        """Undo a refused stream that Redis may have created, or may still create."""
         id = meta.id
         end = Entry(0, [Event("failed", end=End(meta.model, "", failure=Away().failure()), n=1)]).data
         keys = [names.log(id), names.SIGNS, names.grave(id)]
