@@ -4,6 +4,7 @@ https://docs.pylonsproject.org/projects/waitress/en/stable/arguments.html
 """
 
 import os
+import signal
 import sys
 
 try:
@@ -13,6 +14,7 @@ except ImportError:
 
 monkey.patch_all()
 
+import gevent  # noqa: E402
 import waitress  # noqa: E402
 
 from millstream.settings import SettingError, Settings, load  # noqa: E402
@@ -39,6 +41,9 @@ def serve() -> None:
         if line:
             print(f"Millstream: {line}", flush=True)  # noqa: T201
     follow(app)
+    # Python would raise KeyboardInterrupt in any greenlet, which prints a traceback; Ctrl+C ends the main one.
+    stop = gevent.get_hub().handle_system_error
+    gevent.signal_handler(signal.SIGINT, stop, KeyboardInterrupt, KeyboardInterrupt())
     try:
         # Proxy headers have to reach the application, which decides which proxies to trust.
         waitress.serve(

@@ -50,7 +50,7 @@ def reach(server: Server, worker: int) -> HTTPConnection:
                 others[pid] = psutil.Process(pid)
                 others[pid].suspend()
             stopped = [others[pid].status() == psutil.STATUS_STOPPED for pid in now if pid != worker]
-            return len(now) == server.workers and all(stopped)
+            return len(now) >= server.workers and all(stopped)
         return False
 
     try:
