@@ -11,11 +11,11 @@ from threading import Thread
 
 from flask import Response, jsonify, request, send_file
 
-from millstream.errors import MillstreamError, RequestError, body
+from millstream.errors import MillstreamError, body
 from millstream.events import TERMINAL, End, Event, Meta, number
 from millstream.formats import Options
 from millstream.formats.table import BY_MEDIA_TYPE
-from millstream.negotiation import negotiate
+from millstream.negotiation import negotiate, not_acceptable
 from millstream.responses import jitter, stream_response
 from millstream.settings.places import SITE
 from millstream.sockets.client import Client
@@ -57,7 +57,7 @@ def client_js() -> Response:
 def _refused(source: Iterable[str | Event]) -> Response:
     """Other applications have no handler for our errors: raised, it would be their 500."""
     _close(source)
-    error = RequestError("not_acceptable", f"Accept matches none of the types offered: {', '.join(OFFERED)}.")
+    error = not_acceptable(OFFERED)
     response = jsonify(body(error.failure()))
     response.status_code = error.status
     response.headers["Vary"] = "Accept"

@@ -171,6 +171,11 @@ class Unavailable(MillstreamError):
         super().__init__(code, message, headers={"Retry-After": str(retry_after)})
 
 
+def unforeseen() -> MillstreamError:
+    """A fault of our own, which the log tells of."""
+    return MillstreamError("internal", "The server failed unexpectedly; its log says more.")
+
+
 def body(failure: Failure) -> dict[str, Any]:
     """The one shape of an error, as JSON: `{"error": {"message", "type", "code", "param"}}`."""
     return {"error": {"message": failure.message, "type": failure.type, "code": failure.code, "param": failure.param}}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
+
+from millstream.errors import RequestError
 
 # In the server's order, which decides if the client has no preference.
 OFFERED = ("text/plain", "text/event-stream", "application/x-ndjson", "text/html", "application/json")
@@ -29,6 +31,11 @@ def negotiate(accept: str | None, offered: tuple[str, ...] = OFFERED) -> str | N
         if rank[0] > 0 and rank > best:
             best, chosen = rank, media_type
     return chosen
+
+
+def not_acceptable(offered: Iterable[str] = OFFERED) -> RequestError:
+    """The 406 for a header that takes none of them."""
+    return RequestError("not_acceptable", f"Accept matches none of the types offered: {', '.join(offered)}.")
 
 
 def named(accept: str | None, media_type: str) -> bool:

@@ -7,9 +7,9 @@ from typing import Protocol
 
 import gevent
 
-from millstream.errors import MillstreamError
+from millstream.errors import MillstreamError, unforeseen
 from millstream.events import Call
-from millstream.streams.bridge import Bridge, unforeseen
+from millstream.streams.bridge import Bridge
 from millstream.upstreams import Blocking, Pushed, Sink, Upstream
 
 log = logging.getLogger("millstream")

@@ -6,7 +6,7 @@ import logging
 
 import gevent
 
-from millstream.errors import MillstreamError, UpstreamError
+from millstream.errors import MillstreamError, UpstreamError, unforeseen
 from millstream.events import TERMINAL
 from millstream.upstreams import Blocking, Sink
 
@@ -54,7 +54,3 @@ class Bridge:
         if self._sink is not None:
             self.close()
             sink.over(error)
-
-
-def unforeseen() -> MillstreamError:
-    return MillstreamError("internal", "The server failed unexpectedly; its log says more.")

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import msgspec
 
-from millstream.errors import MillstreamError, UpstreamError
+from millstream.errors import MillstreamError, UpstreamError, unforeseen
 from millstream.events import Event
 from millstream.sockets.upstream import Body
 from millstream.upstreams import Sink
@@ -146,8 +146,7 @@ class Answer:
         if isinstance(error, ValueError):
             return self._close([], self._decoder.unreadable(error))
         log.error("upstream %s failed unexpectedly", self._name, exc_info=error)
-        says = "The server failed unexpectedly; its log says more."
-        return self._close([], MillstreamError("internal", says))
+        return self._close([], unforeseen())
 
     def _decode(self, data: bytes) -> list[Event]:
         """The events in what a read brought; b"" is the end."""

@@ -9,7 +9,7 @@ from typing import cast
 from flask import Flask, Response, current_app, g, jsonify, redirect, render_template, request, url_for
 from werkzeug.exceptions import HTTPException
 
-from millstream.errors import MillstreamError, RequestError, body
+from millstream.errors import MillstreamError, RequestError, body, unforeseen
 from millstream.negotiation import negotiate
 from millstream.sockets.client import Aborted
 from millstream.views import intake
@@ -100,4 +100,4 @@ def _unforeseen(error: Exception) -> Response:
     if isinstance(error, Aborted):
         raise error
     log.exception("unexpected error in %s %r", request.method, request.path)
-    return _render(MillstreamError("internal", "The server failed unexpectedly; its log says more."))
+    return _render(unforeseen())

@@ -18,7 +18,7 @@ from millstream.events import Call, Meta
 from millstream.formats import Format, Options
 from millstream.formats.html import Html
 from millstream.formats.table import BY_MEDIA_TYPE, FORMATS
-from millstream.negotiation import OFFERED, negotiate
+from millstream.negotiation import negotiate, not_acceptable
 from millstream.responses import jitter
 from millstream.sockets.client import BodyTimeout, deadline
 from millstream.upstreams import Upstream
@@ -142,7 +142,7 @@ def _format(name: str | None) -> type[Format]:
         return FORMATS[name]
     media_type = negotiate(request.headers.get("Accept"))
     if media_type is None:
-        raise RequestError("not_acceptable", f"Accept matches none of the types offered: {', '.join(OFFERED)}.")
+        raise not_acceptable()
     return BY_MEDIA_TYPE[media_type]
 
 

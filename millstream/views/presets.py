@@ -7,8 +7,7 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, render_template, request
 
 from millstream.access import Caller
-from millstream.errors import RequestError
-from millstream.negotiation import negotiate
+from millstream.negotiation import negotiate, not_acceptable
 from millstream.views import intake
 from millstream.views.services import services
 
@@ -32,9 +31,7 @@ def index() -> Response:
     elif media_type:
         response = jsonify(presets=found)
     else:
-        raise RequestError(
-            "not_acceptable", f"Accept matches none of the types offered: {', '.join(OFFERED.values())}."
-        )
+        raise not_acceptable(OFFERED.values())
     response.headers["Cache-Control"] = "no-cache"
     response.headers["Vary"] = "Accept"
     return response

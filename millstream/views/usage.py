@@ -10,7 +10,7 @@ from flask import Blueprint, Response, jsonify, render_template, request
 
 from millstream.errors import RequestError, Unavailable
 from millstream.limits.purses import Spent
-from millstream.negotiation import negotiate
+from millstream.negotiation import negotiate, not_acceptable
 from millstream.settings.prices import plain
 from millstream.usage import Sum, Unwritable
 from millstream.usage.report import cost_of, to_object, to_text
@@ -92,7 +92,7 @@ def _media_type() -> str:
         raise RequestError("bad_field", f"format has to be one of {', '.join(BY_NAME)}.", param="format")
     found = BY_NAME[name] if name else negotiate(request.headers.get("Accept"), OFFERED)
     if found is None:
-        raise RequestError("not_acceptable", f"Accept matches none of the types offered: {', '.join(OFFERED)}.")
+        raise not_acceptable(OFFERED)
     return found
 
 

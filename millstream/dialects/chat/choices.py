@@ -6,7 +6,7 @@ import json
 
 from millstream.dialects.chat.chunks import CallPiece, Chunk, Delta
 from millstream.dialects.chat.chunks import Choice as Came
-from millstream.dialects.foreign import tables
+from millstream.dialects.foreign import loads, tables
 
 
 class Choice:
@@ -69,7 +69,7 @@ def corrected(payload: bytes, chunk: Chunk, said: list[bool], places: list[list[
     whole = any(choice.message is not None for choice in choices)
     if not whole and all(map(_in_place, choices, places)):
         return chunk.valid or payload
-    document = json.loads((chunk.valid or payload).decode("utf-8", "replace"))
+    document = loads(chunk.valid or payload)
     for choice, before, order in zip(tables(document.get("choices")), said, places, strict=False):
         message = choice.pop("message", None)
         if not isinstance(choice.get("delta"), dict):

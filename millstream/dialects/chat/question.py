@@ -139,7 +139,7 @@ def _messages(turn: Fields) -> Iterator[Message]:
     if isinstance(content, str) and role in SPEAKERS and len(turn.values) == 2:  # nearly all
         yield Message(role, (Text(content),))
         return
-    if turn.get("role") in ("tool", "function"):
+    if role in ("tool", "function"):
         name = turn.text("name", "")
         texts = [part for part in _content(turn) if isinstance(part, Text | Image | File)]
         yield Message("tool", (Result(turn.text("tool_call_id", name), tuple(texts), name=name),))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 from millstream.dialects.chat import chunks
 from millstream.dialects.chat.choices import Choice, corrected
 from millstream.dialects.chat.thinking import Thinking
+from millstream.dialects.foreign import loads
 from millstream.dialects.reading import Broken, Reader
 from millstream.dialects.reasons import is_error, reason_in
 from millstream.events import Event, EventType, Piece
@@ -165,7 +164,7 @@ def _look(payload: bytes, type: str, chunk: chunks.Chunk) -> None:
     """Raises Broken where a chunk without choices is an error in words of the server's own."""
     if type != "document" and (chunk.choices is not None or chunk.usage is not None):
         return
-    if type == "document" or is_error(json.loads(payload.decode("utf-8", "replace"))):
+    if type == "document" or is_error(loads(payload)):
         raise Broken(reason_in(payload), elsewhere=True)
 
 

@@ -5,7 +5,6 @@ https://platform.openai.com/docs/api-reference/chat/object, https://platform.ope
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import msgspec
 
 from millstream.dialects.chat.writer import Chunks, tokens
-from millstream.dialects.foreign import tables
+from millstream.dialects.foreign import loads, table, tables
 from millstream.events import End, Event, Meta
 
 # Names and ids are sent whole: a repeated one is not appended.
@@ -154,5 +153,5 @@ def _object(frame: bytes) -> dict[str, Any]:
     try:
         document = msgspec.json.decode(frame)
     except ValueError:  # invalid UTF-8, half of a surrogate pair: upstreams send them, decoders let them through
-        document = json.loads(frame.decode("utf-8", "replace"))
-    return document if isinstance(document, dict) else {}
+        document = loads(frame)
+    return table(document)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from millstream.dialects.blocks import Blocks, loads
+from millstream.dialects import of_blocks
+from millstream.dialects.blocks import loads
 from millstream.dialects.foreign import read, table
 from millstream.dialects.messages import answer
 from millstream.events import Event, Meta
@@ -20,7 +21,7 @@ def whole(meta: Meta, events: Sequence[Event]) -> Object:
     """Where Anthropic itself answers, it is its own message, with all that is unknown here."""
     if events[-1].frames:
         return assemble(read(frame) for event in events for frame in event.frames)
-    return answer.whole(meta, Blocks(meta.id).whole(events), events[-1])
+    return of_blocks(answer.whole)(meta, events)
 
 
 def assemble(events: Iterable[Object]) -> Object:

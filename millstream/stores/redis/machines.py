@@ -100,7 +100,8 @@ class Machines(Neighbours):
     def gone(self, workers: Iterable[str]) -> set[str]:
         """The workers among these that said good-bye, or died long ago. Raises Away."""
         found = self.look(workers)
-        return {worker for worker, connected, beat in found if self.settled and not connected and beat is None}
+        settled = self.settled
+        return {worker for worker, connected, beat in found if settled and not connected and beat is None}
 
     @property
     def settled(self) -> bool:
