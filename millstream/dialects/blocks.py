@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
@@ -50,10 +51,12 @@ class Block(Struct):
 
 class Blocks:
     """One answer's. At most one block is open; a call that begins while the arguments of the one before are not yet
-    whole waits for them. A call without an id gets one out of `id`, the stream's."""
+    whole waits for them. A call without an id gets one out of `id`, the stream's. `frames` are those of the upstream
+    itself, where events were added."""
 
     def __init__(self, id: str) -> None:
         self.blocks: list[Block] = []
+        self.frames: list[bytes] = []
         self._id = id
         self._open: Block | None = None
         self._calls: dict[int, Block] = {}
@@ -77,6 +80,7 @@ class Blocks:
     def add(self, events: Iterable[Event]) -> Blocks:
         """Add a batch without writing it, for callers that want the blocks alone."""
         for event in events:
+            self.frames += event.frames
             for _ in self.feed(event):
                 pass
         return self
@@ -170,7 +174,7 @@ class Steps:
         """An upstream of the same dialect gives frames, which pass as they came."""
         if event.frames or self._passing:
             self._passing = True
-            self._blocks.add([event])
+            deque(self._blocks.feed(event), 0)
             return b"".join(map(self._pass, event.frames))
         return b"".join([self._step(*step) for step in self._blocks.feed(event)])
 

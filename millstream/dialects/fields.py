@@ -49,12 +49,14 @@ def decode(body: bytes, known: Collection[str] | None = None) -> Object:
 
 
 class Fields:
-    """Every method raises RequestError (bad_field). `path` is where the object stands in the body."""
+    """Every method raises RequestError (bad_field). `path` is where the object stands in the body, `left` are the
+    fields of all of it that a neutral question has no words for."""
 
-    __slots__ = ("path", "values")
+    __slots__ = ("left", "path", "values")
 
-    def __init__(self, values: Any, path: str = "") -> None:
+    def __init__(self, values: Any, path: str = "", left: list[str] | None = None) -> None:
         self.path = path
+        self.left: list[str] = [] if left is None else left
         if not isinstance(values, dict):
             raise wrong(path or "body", "has to be an object")
         self.values: Object = values
@@ -123,7 +125,7 @@ class Fields:
 
     def object(self, name: str) -> Fields | None:
         value = self.values.get(name)
-        return None if value is None else Fields(value, self.at(name))
+        return None if value is None else Fields(value, self.at(name), self.left)
 
     def plain(self, name: str) -> Object | None:
         """An object that is passed on as it is."""
@@ -137,7 +139,7 @@ class Fields:
             return []
         if not isinstance(value, list):
             raise self.wrong(name, "has to be a list")
-        return [Fields(item, f"{self.at(name)}[{n}]") for n, item in enumerate(value)]
+        return [Fields(item, f"{self.at(name)}[{n}]", self.left) for n, item in enumerate(value)]
 
     def texts(self, name: str) -> tuple[str, ...]:
         """A text, or a list of texts; () where there is none."""
@@ -166,11 +168,10 @@ class Fields:
             raise self.beyond(name, "has to be an http(s) address, or data: with base64")
         return url
 
-    def refuse(self, names: Collection[str], says: str = "is not supported here; leave it out") -> None:
-        """Refuse a field that would change the answer and isn't supported: 400 if it is there and not empty."""
-        for name in names:
-            if self.values.get(name) not in (None, False, "", [], {}):
-                raise self.wrong(name, says)
+    def leave(self, *names: str) -> None:
+        """Note these fields, where they say something, as `left`: only an upstream of the same dialect can be asked
+        for them."""
+        self.left += [self.at(name) for name in names if self.values.get(name) not in (None, False, "", [], {})]
 
 
 def wrong(path: str, says: str) -> RequestError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from millstream.dialects.responses.question import NAME
 from millstream.dialects.responses.reader import Events
 from millstream.dialects.responses.request import write
 from millstream.events import Call
@@ -11,9 +12,10 @@ from millstream.upstreams.kind import Kind
 
 
 class Responses(Kind):
-    """The kind "responses". Its answers get ids of ours, so that they can be resumed: no frame passes as it came."""
+    """The kind "responses"."""
 
     example = "https://api.openai.com/v1"
+    doors = frozenset({NAME})
 
     def path(self, call: Call) -> str:
         return "/responses"

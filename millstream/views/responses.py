@@ -10,7 +10,7 @@ from millstream.dialects import Object
 from millstream.dialects.fields import decode
 from millstream.dialects.responses.answer import Writer, response, whole
 from millstream.dialects.responses.door import RESPONSES
-from millstream.dialects.responses.memory import stream_id
+from millstream.dialects.responses.ids import stream_id
 from millstream.errors import RequestError
 from millstream.events import TERMINAL, Meta
 from millstream.sockets.client import Client

@@ -53,17 +53,27 @@ def test_a_rich_request_says_all():
         ({"messages": 5}, "messages"),
         ({"messages": [{"role": "user"}]}, "messages[0].content"),
         ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].role"),
-        ({"messages": [{"role": "user", "content": [{"type": "tool_use"}]}]}, "messages[0].content[0].type"),
         ({"messages": [{"role": "user", "content": [{"type": "image"}]}]}, "messages[0].content[0].source"),
-        ({"mcp_servers": [{}]}, "mcp_servers"),
-        ({"tools": [{"type": "web_search_1", "name": "web"}], "tool_choice": {"type": "any"}}, "tool_choice.type"),
-        ({"tool_choice": {"type": "tool", "name": "x"}}, "tool_choice.name"),
     ],
 )
 def test_what_cannot_be_read_is_named(more, param):
     with pytest.raises(RequestError) as caught:
         read(HI | more)
     assert caught.value.param == param
+
+
+@pytest.mark.parametrize(
+    ("more", "param"),
+    [
+        ({"messages": [{"role": "user", "content": [{"type": "tool_use"}]}]}, "messages[0].content[0].type"),
+        ({"mcp_servers": [{}]}, "mcp_servers"),
+        ({"tools": [{"type": "web_search_1", "name": "web"}], "tool_choice": {"type": "any"}}, "tool_choice.type"),
+        ({"tool_choice": {"type": "tool", "name": "x"}}, "tool_choice.name"),
+    ],
+)
+def test_what_only_anthropic_can_read_goes_there_alone(more, param):
+    question = read(HI | more)
+    assert (question.beyond[0], to_anthropic(question, 9, None)) == (param, {**HI, **more, "stream": True})
 
 
 def test_counting_needs_no_max_tokens_and_choices_are_translated():

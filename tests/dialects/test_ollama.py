@@ -7,6 +7,7 @@ import json
 import pytest
 from msgspec.structs import replace
 
+from millstream.dialects.abilities import check_beyond
 from millstream.dialects.blocks import Blocks
 from millstream.dialects.dates import rfc3339
 from millstream.dialects.models import Model
@@ -31,7 +32,7 @@ def test_recorded_requests_are_read_or_name_what_is_wrong(name):
     body = RECORDED[name]
     if name in REFUSED_REQUESTS:
         with pytest.raises(RequestError) as caught:
-            read(body)
+            check_beyond(read(body))
         assert caught.value.param == REFUSED_REQUESTS[name]
         return
     question = read(body)
@@ -90,8 +91,7 @@ def test_generate_is_read_and_what_asks_nothing_is_settled():
     for _, body in requests("generate"):
         if body.get("prompt") and "suffix" not in body:
             assert read_generate(body | {"system": "s"}).messages[-1].text == body["prompt"]
-    with pytest.raises(RequestError):
-        read_generate({"model": "m", "prompt": "x", "suffix": "y"})
+    assert read_generate({"model": "m", "prompt": "x", "suffix": "y"}).beyond == ("suffix",)
     assert settled("ollama", HI, 0) is None
     assert settled("ollama", {"model": "m"}, 0)["done_reason"] == "load"
     assert settled("generate", {"model": "m", "keep_alive": 0}, 0)["done_reason"] == "unload"

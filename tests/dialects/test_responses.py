@@ -11,12 +11,16 @@ from millstream.dialects.chat import request as chat
 from millstream.dialects.responses.answer import Writer, whole
 from millstream.dialects.responses.memory import expand, kept
 from millstream.dialects.responses.question import echo, read
+from millstream.dialects.responses.reader import Events
 from millstream.dialects.responses.request import write as to_upstream
 from millstream.errors import RequestError
 from millstream.events import Event, Piece
 from millstream.question import Image, Result, Shape, Text, Thought, ToolCall, ToolChoice
+from millstream.upstreams.decoder import Decoder
+from millstream.wire.sse import Decoder as ServerEvents
 from tests.dialects.answers import CALLS, FAILED, LENGTH, META, MIXED, REFUSED, TEXT, THOUGHT, done, sse, write
 from tests.dialects.recordings import requests
+from tests.upstreams.recorded import CALL, WIRE
 
 HI = {"model": "m", "input": "Hi"}
 RECORDED = dict(requests("responses"))
@@ -63,12 +67,8 @@ def test_codex_tools_of_other_types_are_left_out():
         ({"input": 1}, "input"),
         ({"input": None}, "input"),
         ({"input": [{"role": "user"}]}, "input[0].content"),
-        ({"input": [{"type": "computer_call"}]}, "input[0].type"),
-        ({"input": [{"role": "user", "content": [{"type": "input_audio"}]}]}, "input[0].content[0].type"),
         ({"text": {"format": {"type": "json_schema", "name": "a"}}}, "text.format.schema"),
         ({"text": {"format": {"type": "xml"}}}, "text.format.type"),
-        ({"tool_choice": "required"}, "tool_choice"),
-        ({"tool_choice": {"type": "web_search"}}, "tool_choice.type"),
         ({"conversation": "conv_1"}, "conversation"),
         ({"background": True, "store": False}, "store"),
         ({"max_output_tokens": 0}, "max_output_tokens"),
@@ -78,6 +78,25 @@ def test_what_cannot_be_read_is_named(more, param):
     with pytest.raises(RequestError) as caught:
         read(HI | more)
     assert caught.value.param == param
+
+
+@pytest.mark.parametrize(
+    ("more", "param"),
+    [
+        ({"input": [{"type": "computer_call"}]}, "input[0].type"),
+        ({"input": [{"role": "user", "content": [{"type": "input_audio"}]}]}, "input[0].content[0].type"),
+        ({"tool_choice": "required"}, "tool_choice"),
+        ({"tool_choice": {"type": "web_search"}}, "tool_choice.type"),
+        (
+            {"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "f"}]}]},
+            "input[0].content[0].file_id",
+        ),
+        ({"prompt": {"id": "p"}}, "prompt"),
+    ],
+)
+def test_what_only_openai_can_read_goes_there_alone(more, param):
+    question = read(HI | more)
+    assert (question.beyond[0], to_upstream(question)) == (param, {**HI, **more, "stream": True, "store": False})
 
 
 def test_formats_and_allowed_tools():
@@ -259,3 +278,38 @@ def test_the_upstream_gets_no_thoughts_of_others():
     thoughts = [{"type": "reasoning", "id": f"rs_{n}", "summary": [], **more} for n, more in enumerate(SIGNED)]
     hi = {"role": "user", "content": "Hi"}
     assert to_upstream(read({"model": "m", "input": [*thoughts, hi]}))["input"] == [thoughts[0], hi]
+
+
+# -- over an upstream of the same dialect -----------------------------------------------------------------------
+
+
+def came(name, count=None):
+    """The events of a recorded answer, which bring the upstream's own."""
+    decoder = Decoder(Events(), CALL, "up", passing=True)
+    frames = [one.data for one in ServerEvents().feed((WIRE / "responses" / f"{name}.sse").read_bytes())]
+    events = [event for frame in frames[:count] for event in decoder.feed(frame)]
+    return [*events, *(decoder.close() if count is None else [])]
+
+
+def test_a_former_answer_goes_back_with_the_ids_of_its_upstream():
+    events, meta = came("reasoning"), replace(META, kept=[{"role": "user", "content": "Hi"}])
+    output = whole(meta, Blocks(meta.id).whole(events), events[-1])["output"]
+    assert all(meta.id in item["id"] for item in output)
+    recall = {meta.id: Recalled(meta, Blocks(meta.id).whole(events), events[-1])}.get
+    sent = to_upstream(read(expand(HI | {"previous_response_id": f"resp_{meta.id}"}, recall)))["input"]
+    assert [item.get("id") for item in sent[1:-1]] == ["rs_0", "msg_1"]
+    reference = {"type": "item_reference", "id": output[1]["id"]}
+    assert expand(HI | {"input": [reference]}, recall)["input"] == [output[1]]
+    ours = {"id": f"msg_{meta.id}_1", "role": "assistant", "content": "x"}
+    assert to_upstream(read(HI | {"input": [ours]}))["input"] == [{"role": "assistant", "content": "x"}]
+
+
+@pytest.mark.parametrize("end", [done("cancelled"), FAILED[-1]])
+def test_what_is_stopped_while_it_passes_has_what_came_of_it(end):
+    events = [*came("reasoning", 12), end]
+    written_ = written(events)
+    assert [data["sequence_number"] for data in written_] == [*range(len(written_))]
+    last = written_[-1]["response"]
+    assert last == whole(META, Blocks(META.id).whole(events), end)
+    assert [item["id"] for item in last["output"]] == [f"rs_{META.id}_0_0", f"msg_{META.id}_1_1"]
+    assert (last["output"][1]["content"][0]["text"], last["output"][1]["status"]) == ("Hello", "incomplete")

@@ -9,7 +9,8 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from itertools import islice
 from typing import Any
 
 import agents
@@ -44,8 +45,22 @@ def upstream() -> Iterator[Obedient]:
 
 @pytest.fixture(scope="module")
 def server(upstream: Obedient) -> Iterator[Server]:
-    with Server({"up": upstream.table, "demo": {"kind": "demo", "models": ["demo"]}}, workers=2) as server:
+    with both(upstream) as server:
         yield server
+
+
+@contextmanager
+def both(upstream: Obedient) -> Iterator[Server]:
+    """Models ending in -r are behind another server's Responses API, whose events pass."""
+    names = ["plain-r", "thinks-r", "slow-r"]
+    with Server({"up": upstream.table | {"models": names}}) as behind:
+        through = {"kind": "responses", "base_url": f"{behind.url}/v1", "models": names}
+        demo = {"kind": "demo", "models": ["demo"]}
+        with Server({"up": upstream.table, "through": through, "demo": demo}, workers=2) as server:
+            yield server
+
+
+through = pytest.mark.parametrize("to", ["", "-r"])
 
 
 # -- OpenAI's Responses -------------------------------------------------------------------------------------------
@@ -59,27 +74,31 @@ def sdk(server: Server) -> Iterator[openai.OpenAI]:
         yield client
 
 
-def test_responses_are_created_streamed_and_parsed(sdk):
+@through
+def test_responses_are_created_streamed_and_parsed(sdk, to):
     class Weather(BaseModel):
         city: str
 
-    answer = sdk.responses.create(model="thinks", input="Hi")
+    answer = sdk.responses.create(model=f"thinks{to}", input="Hi")
     assert (answer.output_text, answer.status, answer.usage.input_tokens_details.cached_tokens) == (
         TEXT,
         "completed",
         4,
     )
-    with sdk.responses.stream(model="thinks", input="Hi", tools=[TOOL]) as stream:
+    with sdk.responses.stream(model=f"thinks{to}", input="Hi", tools=[TOOL]) as stream:
         types = [event.type for event in stream]
         reasoning, call = stream.get_final_response().output
     assert types[0] == "response.created" and types[-1] == "response.completed"
     assert (reasoning.summary[0].text, call.parsed_arguments) == ("Let me ", {"city": "Paris"})
-    assert sdk.responses.parse(model="plain", input="Hi", text_format=Weather).output_parsed == Weather(city="Paris")
+    assert sdk.responses.parse(model=f"plain{to}", input="Hi", text_format=Weather).output_parsed == Weather(
+        city="Paris"
+    )
 
 
-def test_a_background_response_is_followed_again_after_a_cut(sdk):
+@through
+def test_a_background_response_is_followed_again_after_a_cut(sdk, to):
     seen = []
-    for event in sdk.responses.create(model="slow", input="Hi", background=True, stream=True):
+    for event in sdk.responses.create(model=f"slow{to}", input="Hi", background=True, stream=True):
         seen.append(event.to_dict())
         if len(seen) == 7:
             break
@@ -92,22 +111,29 @@ def test_a_background_response_is_followed_again_after_a_cut(sdk):
     assert sdk.responses.retrieve(id).output_text == TEXT
 
 
-def test_what_came_of_a_background_response_survives_its_workers_death():
-    with Obedient(pace=0.3) as upstream, Server({"up": upstream.table}, workers=2) as server:
+def test_what_came_of_a_background_response_survives_its_workers_death_and_a_restart():
+    with Obedient(pace=0.3) as upstream, both(upstream) as server:
         with openai.OpenAI(base_url=f"{server.url}/v1", api_key="x", max_retries=5, timeout=DEADLINE) as sdk:
-            seen = []
-            for event in sdk.responses.create(model="slow", input="Hi", background=True, stream=True):
-                seen.append(event)
-                if len(seen) == 7:
-                    break
+            streams = [
+                sdk.responses.create(model=name, input="Hi", background=True, stream=True)
+                for name in ("slow", "slow-r")
+            ]
+            seen = [[*islice(stream, 7)] for stream in streams]
             for pid in server.worker_pids():
                 os.kill(pid, signal.SIGKILL)
-            with pytest.raises(openai.APIError):
-                for event in sdk.responses.retrieve(seen[0].response.id, stream=True, starting_after=6):
-                    seen.append(event)
-            assert [event.sequence_number for event in seen] == [*range(len(seen))]
-            assert sdk.responses.retrieve(seen[0].response.id).status == "failed"
-        assert len(upstream.asked) == 1
+            for events in seen:
+                with pytest.raises(openai.APIError):
+                    for event in sdk.responses.retrieve(events[0].response.id, stream=True, starting_after=6):
+                        events.append(event)
+                assert [event.sequence_number for event in events] == [*range(len(events))]
+                assert sdk.responses.retrieve(events[0].response.id).status == "failed"
+        urls = [f"/v1/responses/{events[0].response.id}?stream=true" for events in seen]
+        told = [server.get(url) for url in urls]
+        server.process.send_signal(signal.SIGINT)
+        server.process.wait(DEADLINE)
+        server.start()
+        assert [server.get(url) for url in urls] == told
+        assert len(upstream.asked) == 2
 
 
 def corked(port: int, body: bytes) -> None:
@@ -164,13 +190,14 @@ def test_a_background_response_is_cancelled_listed_and_erased(sdk):
         sdk.responses.retrieve(begun.id)
 
 
-def test_a_stored_response_goes_on(sdk, upstream):
-    first = sdk.responses.create(model="plain", input="Hi", store=True)
-    second = sdk.responses.create(model="plain", input="and?", previous_response_id=first.id)
+@through
+def test_a_stored_response_goes_on(sdk, upstream, to):
+    first = sdk.responses.create(model=f"plain{to}", input="Hi", store=True)
+    second = sdk.responses.create(model=f"plain{to}", input="and?", previous_response_id=first.id)
     assert [message["content"] for message in upstream.asked[-1]["messages"]] == ["Hi", TEXT, "and?"]
     assert second.previous_response_id == first.id
     with pytest.raises(openai.BadRequestError, match="not found"):
-        sdk.responses.create(model="plain", input="and?", previous_response_id="resp_none")
+        sdk.responses.create(model=f"plain{to}", input="and?", previous_response_id="resp_none")
 
 
 def test_failures_and_limits_are_told(sdk):

@@ -1,6 +1,8 @@
 """Recorded answers, decoded: `tests/wire/KIND/NAME.sse` means what `NAME.json` says, however it is cut."""
 
+import json
 import re
+from itertools import chain
 
 import pytest
 
@@ -11,9 +13,11 @@ from millstream.dialects.messages.reader import Events
 from millstream.dialects.messages.whole import whole as assembled
 from millstream.dialects.ollama import answer as ollama
 from millstream.dialects.ollama.reader import Lines
+from millstream.dialects.responses import answer as written
 from millstream.dialects.responses import reader as responses
+from millstream.dialects.responses.ids import theirs
 from millstream.upstreams.decoder import Decoder
-from tests.dialects.answers import META, write
+from tests.dialects.answers import META, sse, write
 from tests.upstreams.recorded import CALL, SOURCES, cases, decode, seen, wanted
 
 READERS = {
@@ -24,7 +28,7 @@ READERS = {
     "ollama": Lines,
     "responses": responses.Events,
 }
-LEAST = {"openai": 50, "azure": 8, "legacy": 8, "anthropic": 38, "ollama": 7, "responses": 16}
+LEAST = {"openai": 50, "azure": 8, "legacy": 8, "anthropic": 38, "ollama": 7, "responses": 17}
 CASES = {f"{kind}-{case.stem}": (kind, case) for kind in READERS for case in cases(kind)}
 LAST = {"anthropic": b'data: {"type":"message_stop"}'}
 ENDED = {
@@ -45,7 +49,7 @@ def check(kind, case, *pieces):
 
 @pytest.mark.parametrize(
     ("kind", "least"),
-    [("openai", 50), ("azure", 8), ("legacy", 8), ("anthropic", 38), ("ollama", 7), ("responses", 16)],
+    [("openai", 50), ("azure", 8), ("legacy", 8), ("anthropic", 38), ("ollama", 7), ("responses", 17)],
 )
 def test_there_are_cases(kind, least):
     assert len(cases(kind)) >= least
@@ -96,6 +100,13 @@ def test_frames_pass_with_all_that_is_unknown_in_them(kind, case):
     events = [event for batch in batches for event in batch]
     assert error is None and b"x_new" in data
     assert write(PASSED[kind](META), events) == data
+    if kind == "ollama":
+        lines = [json.loads(line) for line in data.splitlines()]
+        whole = ollama.whole(META, Blocks(META.id).whole(events), events[-1])
+        assert whole == {**lines[-1], "message": whole["message"]}
+        for field, empty in (("content", ""), ("thinking", ""), ("tool_calls", [])):
+            pieces = chain.from_iterable(line["message"].get(field, empty) for line in lines)
+            assert [*whole["message"].get(field, empty)] == [*pieces]
 
 
 @pytest.mark.parametrize("case", [case for kind, case in WHOLE if kind == "anthropic"], ids=lambda case: case.stem)
@@ -105,7 +116,7 @@ def test_a_message_of_anthropics_is_whole_with_all_that_is_unknown_in_it(case):
     batches, _ = decode([data], Decoder(Events(), CALL, "test", passing=True))
     events = [event for batch in batches for event in batch]
     own = Blocks(META.id).whole(events)
-    said, neutral = assembled(META, events), messages.whole(META, own, events[-1])
+    said, neutral = assembled(META, own, events[-1]), messages.whole(META, own, events[-1])
     assert (said["x_new"], said["usage"]["z"], said["stop_reason"]) == ([1.5], 3, neutral["stop_reason"])
     known = [
         {name: block[name] for name in other}
@@ -115,3 +126,42 @@ def test_a_message_of_anthropics_is_whole_with_all_that_is_unknown_in_it(case):
     assert [block.get("citations") for block in said["content"]] == [
         CITED if case.stem == "citations" else None
     ] * len(known)
+
+
+FROM_US = ("id", "created_at", *written.OURS)
+
+
+def as_it_was(value):
+    """With the upstream's own ids, and without what a response has from us."""
+    if isinstance(value, list):
+        return [as_it_was(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    left = FROM_US if value.get("object") == "response" else ()
+    return {
+        name: theirs(item) if name in ("id", "item_id") else as_it_was(item)
+        for name, item in value.items()
+        if name not in left and name != "sequence_number"
+    }
+
+
+@pytest.mark.parametrize("case", ["text", "tools2", "reasoning", "rawreasoning", "refusal", "length", "unknown"])
+def test_events_of_the_responses_api_pass_with_our_ids_and_numbers_alone(case):
+    path = next(one for one in cases("responses") if one.stem == case)
+    data = re.sub(rb'"(model|output_index)":', rb'"x_new": [1.5, "\\ud83d\\ude00"], "\1":', path.read_bytes())
+    events = passing(data)
+    whole = write(written.Writer(META), events)
+    assert write(written.Writer(META), passing(*(data[at : at + 1] for at in range(len(data))))) == whole
+    came, ours = ([one for _, one in sse(all_)] for all_ in (data, whole))
+    assert [one["sequence_number"] for one in ours] == [*range(len(ours))]
+    assert as_it_was(ours[2:]) == as_it_was([one for one in came[2:] if one["type"] != "keepalive"])
+    last = ours[-1]["response"]
+    assert written.whole(META, Blocks(META.id).whole(events), events[-1]) == last
+    assert (last["id"], last["instructions"], last["store"]) == (f"resp_{META.id}", None, True)
+
+
+def passing(*pieces):
+    """The events that bring the upstream's own."""
+    batches, error = decode(list(pieces), Decoder(responses.Events(), CALL, "test", passing=True))
+    assert error is None
+    return [event for batch in batches for event in batch]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from millstream.dialects import Dialect
+from millstream.dialects import Dialect, of_blocks
 from millstream.dialects.messages.answer import NAME, Writer
 from millstream.dialects.messages.failure import refuse
 from millstream.dialects.messages.question import read
@@ -14,7 +14,7 @@ MESSAGES = Dialect(
     under=("/v1/messages",),
     read=read,
     write=Writer,
-    whole=whole,
+    whole=of_blocks(whole),
     refuse=refuse,
     id_headers=("request-id",),
     passed_headers=("anthropic-version", "anthropic-beta"),

@@ -45,16 +45,17 @@ def read_count(body: Object) -> Question:
 
 
 def _question(asked: Fields, most: int | None) -> Question:
-    asked.refuse(("mcp_servers", "container"))
+    asked.leave("mcp_servers", "container")
     tools = tuple(_tool(tool) for tool in asked.items("tools") if tool.get("type") in (None, "custom"))
     choice, parallel = _choice(asked.object("tool_choice"), tools)
     thinking, output = asked.object("thinking"), asked.object("output_config")
     turns = asked.items("messages")
     if not turns:
         raise asked.wrong("messages", "has to be a list that is not empty")
+    messages = (*_system(asked), *(message for turn in turns for message in _turn(turn)))
     return Question(
         model=asked.model(),
-        messages=(*_system(asked), *(message for turn in turns for message in _turn(turn))),
+        messages=messages,
         options=Options(
             temperature=asked.number("temperature", 0),
             top_p=asked.number("top_p", 0, 1),
@@ -71,6 +72,7 @@ def _question(asked: Fields, most: int | None) -> Question:
         stream=bool(asked.flag("stream")),
         dialect=NAME,
         body=asked.values,
+        beyond=tuple(asked.left),
     )
 
 
@@ -112,7 +114,7 @@ def _parts(block: Fields, role: str) -> Iterator[Part]:
     elif kind == "redacted_thinking" and role == "assistant":
         yield Thought("", *untagged(block.text("data"), NAME), redacted=True)
     else:
-        raise block.wrong("type", f"can't be {kind[:40]!r} in a message of the {role}")
+        block.leave("type")
 
 
 def _medium(block: Fields, kind: str) -> Text | Image | File:
@@ -149,7 +151,7 @@ def _tool(tool: Fields) -> Tool:
 
 
 def _choice(choice: Fields | None, tools: tuple[Tool, ...]) -> tuple[ToolChoice, bool | None]:
-    """Tools that Anthropic runs itself were left out: they can't be demanded."""
+    """Tools that Anthropic runs itself were left out: only there can they be demanded."""
     if choice is None:
         return ToolChoice(), None
     kind = choice.text("type")
@@ -157,7 +159,7 @@ def _choice(choice: Fields | None, tools: tuple[Tool, ...]) -> tuple[ToolChoice,
         raise choice.wrong("type", f"has to be one of {', '.join(CHOICES)}")
     name = choice.text("name") if kind == "tool" else ""
     if (kind == "any" and not tools) or (name and name not in [tool.name for tool in tools]):
-        raise choice.wrong("name" if name else "type", "demands a tool that is not supported here")
+        choice.leave("name" if name else "type")
     parallel = False if choice.flag("disable_parallel_tool_use") else None
     return ToolChoice(CHOICES[kind], name), parallel  # type: ignore[arg-type]
 

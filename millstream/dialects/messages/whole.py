@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
-from millstream.dialects import of_blocks
-from millstream.dialects.blocks import loads
+from millstream.dialects.blocks import Blocks, loads
 from millstream.dialects.foreign import read, table
 from millstream.dialects.messages import answer
 from millstream.events import Event, Meta
@@ -17,11 +16,9 @@ Object = dict[str, Any]
 TEXTS = {"text": "text", "thinking": "thinking", "signature": "signature", "partial_json": "input"}
 
 
-def whole(meta: Meta, events: Sequence[Event]) -> Object:
+def whole(meta: Meta, blocks: Blocks, event: Event) -> Object:
     """Where Anthropic itself answers, it is its own message, with all that is unknown here."""
-    if events[-1].frames:
-        return assemble(read(frame) for event in events for frame in event.frames)
-    return of_blocks(answer.whole)(meta, events)
+    return assemble(map(read, blocks.frames)) if event.frames else answer.whole(meta, blocks, event)
 
 
 def assemble(events: Iterable[Object]) -> Object:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from millstream.dialects.blocks import Block, Blocks, Steps
 from millstream.dialects.dates import rfc3339
 from millstream.dialects.fields import MODEL_MOST
+from millstream.dialects.foreign import read, table
 from millstream.dialects.ollama.question import CHAT
 from millstream.events import End, Event, Meta, Usage
 from millstream.formats import Abort
@@ -59,7 +60,9 @@ class Writer(Steps):
 
 
 def whole(meta: Meta, blocks: Blocks, event: Event) -> Object:
-    """The answer in one object."""
+    """The answer in one object. Where Ollama itself answers, it is its last line, with what all lines say."""
+    if blocks.frames:
+        return assemble([read(frame) for frame in blocks.frames])
     said: dict[str, str] = {"call": "", "redacted": "", "reasoning": "", "text": "", "refusal": ""}
     for block in blocks.blocks:
         said[block.kind] += block.text
@@ -70,6 +73,16 @@ def whole(meta: Meta, blocks: Blocks, event: Event) -> Object:
     if calls:
         says["calls"] = [_call(block, number) for number, block in enumerate(calls)]
     return piece(meta, says) | _ending(blocks, event)
+
+
+def assemble(lines: list[Object]) -> Object:
+    messages = [table(line.get("message")) for line in lines]
+    message: Object = {}
+    for name, value in (pair for said in messages for pair in said.items()):
+        before = message.get(name)
+        grows = name != "role" and isinstance(value, str | list) and isinstance(before, type(value))
+        message[name] = before + value if grows else value
+    return {**{name: value for line in lines for name, value in line.items()}, "message": message}
 
 
 def settled(api: str, body: Object, now: float) -> Object | None:

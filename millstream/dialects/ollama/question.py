@@ -24,7 +24,6 @@ from millstream.question import (
 CHAT, GENERATE = "ollama", "generate"
 # Ollama sends no media type: the first base64 characters tell it.
 TYPES = {"iVBORw": "png", "/9j/": "jpeg", "R0lGOD": "gif", "UklGR": "webp"}
-CANNOT = ("logprobs", "top_logprobs")
 
 
 def read(body: Object) -> Question:
@@ -42,7 +41,7 @@ def read(body: Object) -> Question:
 def read_generate(body: Object) -> Question:
     """Read POST /api/generate."""
     asked = Fields(body)
-    asked.refuse(("context", "raw", "template", "suffix"))
+    asked.leave("context", "raw", "template", "suffix")
     system = asked.text("system", "")
     said: tuple[Part, ...] = (Text(asked.text("prompt", "")), *_images(asked))
     messages = (*([Message("system", (Text(system),))] if system else []), Message("user", said))
@@ -52,7 +51,7 @@ def read_generate(body: Object) -> Question:
 def _question(
     asked: Fields, dialect: str, messages: tuple[Message, ...], tools: tuple[Tool, ...], choice: ToolChoice
 ) -> Question:
-    asked.refuse(CANNOT)
+    asked.leave("logprobs", "top_logprobs")
     use = asked.object("options") or Fields({})
     most = use.whole("num_predict", -2)
     flag = asked.flag("stream")
@@ -77,6 +76,7 @@ def _question(
         stream=flag is not False,
         dialect=dialect,
         body=asked.values,
+        beyond=tuple(asked.left),
     )
 
 

@@ -5,11 +5,13 @@ https://platform.openai.com/docs/api-reference/responses-streaming
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from millstream.dialects.blocks import Block, Blocks, Steps, loads
 from millstream.dialects.chat.request import INPUT
-from millstream.dialects.responses.question import NAME, REDACTED
+from millstream.dialects.responses.passing import Passed
+from millstream.dialects.responses.question import NAME, OF_THE_QUESTION, REDACTED
 from millstream.dialects.signatures import tagged
 from millstream.errors import CODES
 from millstream.events import End, Event, Failure, Meta, Usage
@@ -48,8 +50,11 @@ UNSAID: Object = {
 }
 
 
+OURS = ("background", "previous_response_id", "store", *OF_THE_QUESTION)  # an upstream was asked otherwise
+
+
 class Writer(Steps):
-    """Numbers its own events, `sequence_number` 0, 1 …; those up to `skip` the client has."""
+    """Numbers its events, `sequence_number` 0, 1 …; those up to `skip` the client has."""
 
     NAME: ClassVar[str] = NAME
     MEDIA_TYPE: ClassVar[str] = EventStream.MEDIA_TYPE
@@ -60,6 +65,7 @@ class Writer(Steps):
         self._skip = skip
         self._next = 0
         self._status = "completed"  # of the items that are closed
+        self._passed = passed(meta)
 
     @property
     def count(self) -> int:
@@ -77,26 +83,32 @@ class Writer(Steps):
         return self._event("response.created", response=begun) + self._event("response.in_progress", response=begun)
 
     def closing(self, event: Event) -> bytes | Abort:
+        came = self._encode(event) if event.frames else b""
+        if self._passed.response is not None:
+            return came
         status, _ = ended(self._blocks, event)
         if status == "failed":
-            error = self._error(failure_of(event))
-            return error + self._event("response.failed", response=whole(self._meta, self._blocks, event))
-        self._status = "completed" if status == "completed" else "incomplete"
-        rest = self._rest()
-        last = whole(self._meta, self._blocks, event)
-        name = "response.completed" if status == "completed" else "response.incomplete"
-        return rest + self._event(name, response=last)
+            came += self._error(failure_of(event))
+        elif not self._passing:
+            self._status = "completed" if status == "completed" else "incomplete"
+            came += self._rest()
+        name = status if status in ("completed", "failed") else "incomplete"
+        return came + self._event(f"response.{name}", response=last(self._meta, self._blocks, event, self._passed))
 
     # -- one event ----------------------------------------------------------------------------------------------
 
     def _event(self, type: str, **says: Any) -> bytes:
+        return self._numbered({"type": type, "sequence_number": 0, **says})
+
+    def _pass(self, frame: bytes) -> bytes:
+        return self._numbered(self._passed.take(frame))
+
+    def _numbered(self, event: Object) -> bytes:
         number, self._next = self._next, self._next + 1
         if number <= self._skip:
             return b""
-        return b"event: %b\ndata: %b\n\n" % (
-            type.encode(),
-            to_json({"type": type, "sequence_number": number, **says}),
-        )
+        event["sequence_number"] = number
+        return b"event: %b\ndata: %b\n\n" % (str(event["type"]).encode(), to_json(event))
 
     def _error(self, failure: Failure) -> bytes:
         """Nested for those who look for `error`, flat for the others."""
@@ -191,13 +203,41 @@ def ended(blocks: Blocks, event: Event) -> tuple[str, str | None]:
     return ("incomplete", INCOMPLETE[reason]) if reason in INCOMPLETE else ("completed", None)
 
 
+def passed(meta: Meta, frames: Iterable[bytes] = ()) -> Passed:
+    """What an upstream's own response says of the question is about how we asked it."""
+    said = {name: meta.echo.get(name, UNSAID[name]) for name in OURS}
+    return Passed(meta.id, {"id": response_id(meta), "created_at": int(meta.created), **said}, frames)
+
+
 def whole(meta: Meta, blocks: Blocks, event: Event) -> Object:
     """The response at its end."""
+    came = passed(meta, blocks.frames)
+    return came.response or last(meta, blocks, event, came)
+
+
+def output(meta: Meta, blocks: Blocks, cut: str = "completed") -> list[Object]:
+    """The items of an answer, with `cut` as the status of the last one."""
+    return _items(meta, blocks, cut, passed(meta, blocks.frames))
+
+
+def _items(meta: Meta, blocks: Blocks, cut: str, came: Passed) -> list[Object]:
+    if came.response is not None:
+        return list(came.response["output"])
+    end = len(blocks.blocks) - 1
+    ours = [item(meta, block, "completed" if block.index < end else cut) for block in blocks.blocks]
+    if not came.items:
+        return ours
+    found = [one for place, one in sorted(came.items.items()) if place in came.over]
+    place, begun = list(came.items.items())[-1]
+    if place not in came.over and ours and ours[-1]["type"] == begun.get("type"):
+        found.append({**ours[-1], "id": begun.get("id")})
+    return found
+
+
+def last(meta: Meta, blocks: Blocks, event: Event, came: Passed) -> Object:
+    """The response where no upstream of the same dialect has said it."""
     status, why = ended(blocks, event)
-    cut = "completed" if status == "completed" else "incomplete"
-    last = len(blocks.blocks) - 1
-    output = [item(meta, block, "completed" if block.index < last else cut) for block in blocks.blocks]
-    found = response(meta, status, output)
+    found = response(meta, status, _items(meta, blocks, "completed" if status == "completed" else "incomplete", came))
     end = event.end or End("", "")
     found["usage"] = _usage(end.usage)
     if why:

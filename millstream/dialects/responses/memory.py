@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from millstream.dialects import Recall
 from millstream.dialects.fields import Object
-from millstream.dialects.responses.answer import item
+from millstream.dialects.responses.answer import output
+from millstream.dialects.responses.ids import stream_id
 from millstream.dialects.responses.question import items, keeps
 from millstream.errors import RequestError
 from millstream.question import Question
 
-ID = 22  # characters of a stream's id
 REFERENCE = "item_reference"
 
 
@@ -31,12 +31,6 @@ def kept(question: Question) -> list[Object] | None:
     return items(question.body) if keeps(question) else None
 
 
-def stream_id(id: str, prefix: str = "resp") -> str:
-    """Out of the id of a response, or of an item; "" where it is none of ours."""
-    kind, _, rest = id.partition("_")
-    return rest[:ID] if kind == prefix and len(rest) >= ID else ""
-
-
 def _former(id: object, recall: Recall) -> list[Object]:
     former = recall(stream_id(id)) if isinstance(id, str) else None
     if former is None or former.meta.kept is None or former.event is None:
@@ -51,7 +45,7 @@ def _former(id: object, recall: Recall) -> list[Object]:
             f"Previous response with id {str(id)[:60]!r} not found: it {says}.",
             "previous_response_id",
         )
-    return [*former.meta.kept, *(item(former.meta, block, "completed") for block in former.blocks.blocks)]
+    return [*former.meta.kept, *output(former.meta, former.blocks)]
 
 
 def _refers(item_: object) -> bool:
@@ -65,8 +59,7 @@ def _resolved(item_: Object, recall: Recall) -> Iterator[Object]:
         return
     kind = id.partition("_")[0]
     former = recall(stream_id(id, kind))
-    number = id.rpartition("_")[2]
-    if former and number.isascii() and number.isdigit() and int(number) < len(former.blocks.blocks):
-        yield item(former.meta, former.blocks.blocks[int(number)], "completed")
-    elif kind != "rs":  # a thought may be missing, anything else would be a hole
+    found = [one for one in output(former.meta, former.blocks) if one.get("id") == id] if former else []
+    if not found and kind != "rs":  # a thought may be missing, anything else would be a hole
         raise RequestError("bad_field", f"Item with id {id[:60]!r} not found.", "input")
+    yield from found

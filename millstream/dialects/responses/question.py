@@ -50,7 +50,9 @@ OF_THE_QUESTION = ("instructions", "tools")  # said again only where the questio
 def read(body: Object) -> Question:
     """Read a question. Fields that don't change the answer are ignored. References have to be resolved already."""
     asked = Fields(body)
-    asked.refuse(("conversation", "prompt", "top_logprobs"))
+    if asked.get("conversation"):
+        raise asked.wrong("conversation", "is not supported here: no upstream may keep one")
+    asked.leave("prompt", "top_logprobs")
     if asked.flag("background") and asked.flag("store") is False:
         raise asked.wrong("store", "can't be false with background: the answer has to be kept")
     tools = tuple(_tool(tool) for tool in asked.items("tools") if tool.text("type") in ("function", "custom"))
@@ -58,9 +60,10 @@ def read(body: Object) -> Question:
     reasoning, text = asked.object("reasoning"), asked.object("text")
     instructions = asked.text("instructions", "")
     asked.object("metadata")
+    messages = (*([Message("system", (Text(instructions),))] if instructions else []), *_input(asked))
     return Question(
         model=asked.model(),
-        messages=(*([Message("system", (Text(instructions),))] if instructions else []), *_input(asked)),
+        messages=messages,
         options=Options(
             temperature=asked.number("temperature", 0),
             top_p=asked.number("top_p", 0, 1),
@@ -74,6 +77,7 @@ def read(body: Object) -> Question:
         stream=bool(asked.flag("stream")),
         dialect=NAME,
         body=body,
+        beyond=tuple(asked.left),
     )
 
 
@@ -131,14 +135,14 @@ def _item(item: Fields) -> Iterator[tuple[Role, list[Part]]]:
         yield "assistant", [ToolCall(item.text("call_id"), item.text("name"), item.text("input"), custom=True)]
     elif kind in ("function_call_output", "custom_tool_call_output"):
         output = item.get("output")
-        parts = [Text(output)] if isinstance(output, str) else [_shown(part) for part in item.items("output")]
+        parts = [Text(output)] if isinstance(output, str) else [*_shown(item.items("output"))]
         yield "tool", [Result(item.text("call_id"), tuple(parts))]
     elif kind == "reasoning":
         thought = _thought(item)
         if thought.text or thought.signature:
             yield "assistant", [thought]
     elif kind != "item_reference":  # one that is not here any more: only a thought is left out so
-        raise item.wrong("type", f"can't be {kind[:40]!r} here")
+        item.leave("type")
 
 
 def _thought(item: Fields) -> Thought:
@@ -152,23 +156,25 @@ def _content(item: Fields) -> list[Part]:
         return [Text(item.text("content"))]
     if item.get("content") is None:
         raise item.wrong("content", "is missing")
-    return [_shown(part) for part in item.items("content")]
+    return [*_shown(item.items("content"))]
 
 
-def _shown(part: Fields) -> Text | Image | File:
-    kind = part.text("type")
-    if kind in ("input_text", "output_text", "text"):
-        return Text(part.text("text"))
-    if kind == "refusal":
-        return Text(part.text("refusal"))
-    if kind == "input_image":
-        part.refuse(("file_id",))
-        return Image(part.url("image_url"), part.text("detail", "") or None)
-    if kind == "input_file":
-        part.refuse(("file_id",))
-        url = part.url("file_url" if part.get("file_url") else "file_data")
-        return File(url, part.text("filename", ""))
-    raise part.wrong("type", f"can't be {kind[:40]!r} here")
+def _shown(parts: list[Fields]) -> Iterator[Text | Image | File]:
+    for part in parts:
+        kind = part.text("type")
+        if kind in ("input_text", "output_text", "text"):
+            yield Text(part.text("text"))
+        elif kind == "refusal":
+            yield Text(part.text("refusal"))
+        elif part.get("file_id"):
+            part.leave("file_id")
+        elif kind == "input_image":
+            yield Image(part.url("image_url"), part.text("detail", "") or None)
+        elif kind == "input_file":
+            url = part.url("file_url" if part.get("file_url") else "file_data")
+            yield File(url, part.text("filename", ""))
+        else:
+            part.leave("type")
 
 
 # -- tools --------------------------------------------------------------------------------------------------------
@@ -182,29 +188,26 @@ def _tool(tool: Fields) -> Tool:
 
 
 def _choice(asked: Fields, tools: tuple[Tool, ...]) -> tuple[ToolChoice, tuple[Tool, ...]]:
-    """Tools that OpenAI runs itself were left out: they can't be demanded."""
+    """Tools that OpenAI runs itself were left out: only there can they be demanded."""
     wanted = asked.get("tool_choice")
     if wanted is None or wanted in ("auto", "none"):
         return ToolChoice(wanted or "auto"), tools
-    if wanted == "required":
-        return _required(asked, tools)
-    choice = asked.object("tool_choice")
-    if isinstance(wanted, str) or choice is None:
+    if isinstance(wanted, str) and wanted != "required":
         raise asked.wrong("tool_choice", "has to be auto, none, required, or an object that names a tool")
-    if choice.text("type") == "allowed_tools":
+    choice = None if isinstance(wanted, str) else asked.object("tool_choice")
+    if choice and choice.text("type") == "allowed_tools":
         allowed = [tool.text("name", "") for tool in choice.items("tools")]
         tools = tuple(tool for tool in tools if tool.name in allowed)
-        return _required(asked, tools) if choice.text("mode", "auto") == "required" else (ToolChoice(), tools)
+        wanted = choice.text("mode", "auto")
+        choice = None
+    if choice is None:
+        if wanted == "required" and not tools:
+            asked.leave("tool_choice")
+        return ToolChoice("required" if wanted == "required" else "auto"), tools
     name = choice.text("name", "")
     if choice.text("type") not in ("function", "custom") or name not in [tool.name for tool in tools]:
-        raise choice.wrong("name" if name else "type", "demands a tool that is not supported here")
+        choice.leave("name" if name else "type")
     return ToolChoice("tool", name), tools
-
-
-def _required(asked: Fields, tools: tuple[Tool, ...]) -> tuple[ToolChoice, tuple[Tool, ...]]:
-    if not tools:
-        raise asked.wrong("tool_choice", "demands a tool, but none of them is supported here")
-    return ToolChoice("required"), tools
 
 
 def _shape(format: Fields | None) -> Shape | None:

@@ -9,6 +9,7 @@ from millstream.dialects.foreign import Object, read, string, table, tables
 from millstream.dialects.messages.reader import NOTHING
 from millstream.dialects.reading import Broken, Reader, count
 from millstream.dialects.reasons import Reason, is_error, reason, reason_in
+from millstream.dialects.responses.passing import ENDS, frame
 from millstream.dialects.responses.question import NAME
 from millstream.events import Event, EventType, Piece, Usage
 
@@ -23,14 +24,13 @@ ARGUMENTS = {
     "response.custom_tool_call_input": "input",
 }
 CALLS = {"function_call": "arguments", "custom_tool_call": "input"}
-ENDS = ("response.completed", "response.incomplete", "response.failed")
 REASONS = {"max_output_tokens": "length", "content_filter": "content_filter"}
 BETWEEN = "\n\n"  # parts of a summary
 
 
 class Events(Reader):
     """An answer without one of ENDS was cut. Some servers tell of a thing only when it is whole, or only at the end:
-    what has been told is not told again."""
+    what has been told is not told again. Events pass only of a server that numbers them: clients fail at others."""
 
     says = "an event of the Responses API"
 
@@ -39,12 +39,18 @@ class Events(Reader):
         self._calls: dict[str, Piece] = {}  # by the id of their items
         self._said: set[str] = set()  # ids of items, and kinds, of which something came
         self._signed: set[str] = set()
+        self._passes = False
 
     def feed(self, payload: bytes, type: str = "message") -> list[Event]:
+        self.frame = None
         if payload in (*NOTHING, b""):
             return []
         event = read(payload)
         kind = str(event.get("type", type))
+        if kind == "response.created":
+            self._passes = isinstance(event.get("sequence_number"), int)
+        if self._passes:
+            self.frame = frame(payload, kind, event)
         if kind == "error" or event.get("error") or (kind == type and is_error(event)):
             raise Broken(reason_in(payload), elsewhere=type == "document")
         if event.get("object") == "response":

@@ -7,6 +7,7 @@ from typing import Any
 
 from millstream.dialects.abilities import Abilities, check
 from millstream.dialects.chat.request import effort
+from millstream.dialects.responses.ids import theirs
 from millstream.dialects.responses.question import NAME
 from millstream.dialects.signatures import is_foreign
 from millstream.question import File, Image, Message, Part, Question, Result, Shape, Text, Thought, Tool, ToolCall
@@ -25,7 +26,7 @@ def write(question: Question) -> Object:
     if question.dialect == NAME:
         body = {name: value for name, value in question.body.items() if name not in OURS}
         if isinstance(body.get("input"), list):
-            body["input"] = [item for item in body["input"] if not _is_foreign(item)]
+            body["input"] = [_returned(item) for item in body["input"] if not _is_foreign(item)]
         return {**body, **kept, **({} if most is None else {"max_output_tokens": most})}
     check(question, ABILITIES)
     use = question.options
@@ -51,6 +52,13 @@ def _is_foreign(item: Any) -> bool:
     """A thought without this API's own signature: it is not known there by its id."""
     thought = isinstance(item, dict) and item.get("type") == "reasoning"
     return thought and is_foreign(item.get("encrypted_content"))
+
+
+def _returned(item: Object) -> Object:
+    """With the id that it had there, or without one."""
+    if not isinstance(id := item.get("id"), str) or (own := theirs(id)) == id:
+        return item
+    return {name: own if name == "id" else value for name, value in item.items() if own or name != "id"}
 
 
 def _items(message: Message) -> Iterator[Object]:
