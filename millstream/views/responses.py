@@ -8,9 +8,10 @@ from flask import Blueprint, Response, request
 
 from millstream.dialects import Object
 from millstream.dialects.fields import decode
-from millstream.dialects.responses.answer import Writer, response, whole
+from millstream.dialects.responses.answer import Writer
 from millstream.dialects.responses.door import RESPONSES
 from millstream.dialects.responses.ids import stream_id
+from millstream.dialects.responses.response import response, whole
 from millstream.errors import RequestError
 from millstream.events import TERMINAL, Meta
 from millstream.sockets.client import Client

@@ -8,11 +8,12 @@ from msgspec.structs import replace
 from millstream.dialects import Recalled
 from millstream.dialects.blocks import Blocks
 from millstream.dialects.chat import request as chat
-from millstream.dialects.responses.answer import Writer, whole
+from millstream.dialects.responses.answer import Writer
 from millstream.dialects.responses.memory import expand, kept
 from millstream.dialects.responses.question import echo, read
 from millstream.dialects.responses.reader import Events
 from millstream.dialects.responses.request import write as to_upstream
+from millstream.dialects.responses.response import whole
 from millstream.errors import RequestError
 from millstream.events import Event, Piece
 from millstream.question import Image, Result, Shape, Text, Thought, ToolCall, ToolChoice

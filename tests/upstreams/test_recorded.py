@@ -13,8 +13,9 @@ from millstream.dialects.messages.reader import Events
 from millstream.dialects.messages.whole import whole as assembled
 from millstream.dialects.ollama import answer as ollama
 from millstream.dialects.ollama.reader import Lines
-from millstream.dialects.responses import answer as written
 from millstream.dialects.responses import reader as responses
+from millstream.dialects.responses import response as written
+from millstream.dialects.responses.answer import Writer as ResponsesWriter
 from millstream.dialects.responses.ids import theirs
 from millstream.upstreams.decoder import Decoder
 from tests.dialects.answers import META, sse, write
@@ -150,8 +151,8 @@ def test_events_of_the_responses_api_pass_with_our_ids_and_numbers_alone(case):
     path = next(one for one in cases("responses") if one.stem == case)
     data = re.sub(rb'"(model|output_index)":', rb'"x_new": [1.5, "\\ud83d\\ude00"], "\1":', path.read_bytes())
     events = passing(data)
-    whole = write(written.Writer(META), events)
-    assert write(written.Writer(META), passing(*(data[at : at + 1] for at in range(len(data))))) == whole
+    whole = write(ResponsesWriter(META), events)
+    assert write(ResponsesWriter(META), passing(*(data[at : at + 1] for at in range(len(data))))) == whole
     came, ours = ([one for _, one in sse(all_)] for all_ in (data, whole))
     assert [one["sequence_number"] for one in ours] == [*range(len(ours))]
     assert as_it_was(ours[2:]) == as_it_was([one for one in came[2:] if one["type"] != "keepalive"])

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from millstream.dialects import Dialect, of_blocks
 from millstream.dialects.chat.failure import refuse
-from millstream.dialects.responses.answer import Writer, response, whole
+from millstream.dialects.responses.answer import Writer
 from millstream.dialects.responses.memory import expand, kept
 from millstream.dialects.responses.question import NAME, echo, read
+from millstream.dialects.responses.response import response, whole
 
 RESPONSES = Dialect(
     name=NAME,

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from millstream.dialects import Recall
 from millstream.dialects.fields import Object
-from millstream.dialects.responses.answer import output
 from millstream.dialects.responses.ids import stream_id
 from millstream.dialects.responses.question import items, keeps
+from millstream.dialects.responses.response import output
 from millstream.errors import RequestError
 from millstream.question import Question
 
