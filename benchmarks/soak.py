@@ -49,7 +49,7 @@ class Size:
     """Of one server at rest."""
 
     memory: int  # bytes, its own: what it shares with others changes with their number
-    descriptors: int  # but those of connections that wait for the next question: as many as were asked at once
+    descriptors: int  # but connections and files that wait for the next question: as many as were asked at once
     kinds: Counter[str]  # of descriptors
 
     @classmethod
@@ -61,8 +61,9 @@ class Size:
             found = [psutil.Process(pid) for pid in (server.process.pid, *server.worker_pids())]
             connections = [where for one in found for where in one.net_connections() if where.raddr]
             waiting = sum(where.raddr[1:] == (upstream,) for where in connections)
-            descriptors = sum(one.num_fds() for one in found) - waiting
             kinds = Counter(kind for one in found for kind in kinds_of(one.pid))
+            spare = sum(count for kind, count in kinds.items() if kind.endswith(".spare"))
+            descriptors = sum(one.num_fds() for one in found) - waiting - spare
             sizes.append(cls(sum(one.memory_full_info().uss for one in found), descriptors, kinds))
         return sizes[-1]
 

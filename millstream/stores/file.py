@@ -24,7 +24,8 @@ from millstream.stores.log import Log, Tail, header
 from millstream.stores.memory import worker_name
 from millstream.stores.neighbours import Neighbours
 from millstream.stores.reader import FileReader
-from millstream.stores.room import Room, expired, files, not_later
+from millstream.stores.room import FRESH, Room, expired, files, not_later
+from millstream.stores.spares import Spares
 from millstream.stores.turns import in_turns
 
 TICK = 0.5  # s; a dead owner is noticed within two of them
@@ -45,6 +46,7 @@ class FileStore:
         self._directory = directory.resolve()  # all workers must agree on one name for it
         self._prefix = f"{self._directory}/"  # a Path for each log costs more than opening its file
         self._ttl = ttl
+        self._spares = Spares(f"{self._prefix}{self.worker}")
         self._logs, self._tails = dict[str, Log](), dict[str, Tail]()  # of what is owned and runs
         self._room = Room(self._directory, size, partial(expired, remove=True))
         self._claims = Claims(self._directory / "claims", self._holder)
@@ -60,6 +62,7 @@ class FileStore:
     def start(self, inbox: Inbox) -> None:
         if not self.worker.startswith(f"{os.getpid()}-"):  # made before the fork: the siblings have the same name
             self.worker = worker_name()
+        self._spares = Spares(f"{self._prefix}{self.worker}")
         self._neighbours.start(self.worker, inbox)
         if hasattr(socket, "AF_UNIX"):  # where it lacks there is one process alone
             self._bell = Doorbell(self._directory, self.worker, self._neighbours.heard, self._neighbours.died)
@@ -74,6 +77,7 @@ class FileStore:
             self._bell.close()
             self._bell = None
         self._neighbours.close()
+        self._spares.close()
         while self._logs:
             self._logs.popitem()[1].close()
 
@@ -88,18 +92,18 @@ class FileStore:
         if self._room.full:
             raise _no_room()
         try:
-            log = Log.create(name, meta)
+            log = Log.create(name, meta, self._spares)
             try:
                 older = self._claims.take(meta.claim, meta.id) if meta.claim is not None else None
             except OSError:
-                _discard(log, Path(name))
+                erase(Path(name), log.fd)
                 raise
         except OSError as error:
             _logger.warning("a stream could not be created in %s: %s", self._directory, error)
             self._room.refuse()
             raise _no_room() from error
         if older:
-            _discard(log, Path(name))
+            erase(Path(name), log.fd)
             return older
         self._logs[meta.id] = log
         return meta
@@ -185,6 +189,8 @@ class FileStore:
         for entry in files(self._directory, ".log"):
             not_later(entry, now)
             erased += expired(Path(entry.path), since, remove=True)
+        for entry in files(self._directory, ".spare"):  # a dead worker's
+            expired(Path(entry.path), now - FRESH, remove=True)
         self._room.look()
         for id in [id for id in self._tails if not self._path(id).exists()]:
             del self._tails[id]
@@ -204,6 +210,7 @@ class FileStore:
 
     def _tick(self) -> None:
         while True:
+            self._spares.fill()
             gevent.sleep(TICK)
             self._look()
             if self._room.crowded:
@@ -257,10 +264,6 @@ class FileStore:
 
 def _no_room() -> Unavailable:
     return Unavailable("store_unavailable", "There is no room for a new stream now; try again.")
-
-
-def _discard(log: Log, path: Path) -> None:
-    erase(path, log.fd)
 
 
 def _size(name: str) -> int | None:

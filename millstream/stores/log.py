@@ -14,7 +14,8 @@ import msgspec
 
 from millstream.errors import MillstreamError, NotFound
 from millstream.events import TERMINAL, End, Event, Meta
-from millstream.stores.disk import OWN, lock, pread
+from millstream.stores.disk import OWN, erase, lock, pread
+from millstream.stores.spares import Spares
 
 VERSION = b"1"
 LEAP = 1 << 14  # bytes
@@ -49,19 +50,13 @@ class Log:
         self.error: OSError | None = None  # why there is a tail
 
     @classmethod
-    def create(cls, path: str, meta: Meta) -> Log:
+    def create(cls, path: str, meta: Meta, spares: Spares) -> Log:
         """Raises OSError; then there is no file."""
-        fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | OWN, 0o600)
-        log = cls(fd, 0, 0)
-        try:
-            lock(fd)
-            line = VERSION + _encode(meta) + b"\n"
-            if log._write(line) < len(line):
-                raise log.error or OSError("the disk took only a part")
-        except OSError:
-            os.close(fd)
-            Path(path).unlink(missing_ok=True)
-            raise
+        log = cls(spares.take(path), 0, 0)
+        line = VERSION + _encode(meta) + b"\n"
+        if log._write(line) < len(line):
+            erase(Path(path), log.fd)
+            raise log.error or OSError("the disk took only a part")
         return log
 
     @classmethod

@@ -15,6 +15,7 @@ import pytest
 from millstream.errors import NotFound
 from millstream.settings import SettingError
 from millstream.stores.file import FileStore
+from millstream.stores.spares import LEAST
 from tests.stores.samples import ID, TTL, abandoned, done, log, message, meta, path_of, until
 
 
@@ -54,6 +55,28 @@ def test_a_relative_directory_stays_where_it_was(tmp_path, monkeypatch):
     store.create(meta(store))
     assert path_of(tmp_path / "streams").exists()
     store.close()
+
+
+@pytest.mark.parametrize("cleared", [False, True])
+def test_a_stream_takes_a_file_that_was_made_before(files, directory, monkeypatch, cleared):
+    until(lambda: len(list(directory.glob(f"{files.one.worker}-*.spare"))) == LEAST)
+    made, opened = [], os.open
+    monkeypatch.setattr(os, "open", lambda path, *how: made.append(path) or opened(path, *how))
+    for spare in directory.glob("*.spare") if cleared else ():
+        spare.unlink()
+    files.one.create(meta(files.one))
+    assert made == ([str(path_of(directory.resolve()))] if cleared else [])
+    files.one.append(ID, [message(1)])
+    assert log(files.two) == [message(1)]
+    assert files.two.seize(ID) is False
+
+
+def test_what_is_taken_at_once_is_there_the_next_time(files, directory):
+    for n in range(3 * LEAST):
+        files.one.create(meta(files.one, f"{n:022d}"))
+    until(lambda: len(list(directory.glob(f"{files.one.worker}-*.spare"))) == 6 * LEAST)
+    files.one.close()
+    assert not list(directory.glob(f"{files.one.worker}*"))
 
 
 def test_a_log_is_a_version_byte_and_json_lines(files, directory):

@@ -19,9 +19,11 @@ def test_sweeping_removes_what_dead_workers_left(files, directory, process):
     dead.kill()
     (directory / "claims" / ("0" * 64)).symlink_to("z" * 22)
     assert (directory / f"{dead.name}.sock").exists()
+    assert list(directory.glob(f"{dead.name}-*.spare"))
     assert files.one.sweep(time.time() + TTL - 60) == 0
     assert files.one.sweep(time.time() + TTL + 60) == 1
-    left = {path.name for path in directory.rglob("*")}
+    assert not list(directory.glob(f"{dead.name}*"))
+    left = {path.name for path in directory.rglob("*") if path.suffix != ".spare"}
     assert left == {"claims", "lock", f"{files.one.worker}.sock", f"{files.two.worker}.sock"}
 
 
