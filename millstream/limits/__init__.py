@@ -7,13 +7,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from math import floor
-from time import time
-from typing import Protocol, TypeVar, cast
+from secrets import token_hex
+from typing import Protocol, TypeVar
 
 import gevent
-from limits import RateLimitItemPerSecond
-from limits.storage import Storage as Countable
-from limits.strategies import MovingWindowRateLimiter
 
 from millstream.errors import MillstreamError, Unavailable
 from millstream.events import Call
@@ -22,7 +19,7 @@ from millstream.limits.book import LEASE, Book
 from millstream.limits.bounds import Bounds, bounds, network
 from millstream.limits.purses import Purse, Purses, Spent, nothing
 from millstream.limits.refusals import Window
-from millstream.limits.storage import Storage, StorageDown
+from millstream.limits.storage import Places, Storage, StorageDown
 from millstream.settings import Settings
 from millstream.settings.prices import plain
 from millstream.streams import Row
@@ -57,7 +54,6 @@ class Limits:
     ) -> None:
         """`spent` gives what the ledger has of a caller ("" of all) since a day. Raises Unavailable."""
         self._storage = storage
-        self._windows = MovingWindowRateLimiter(cast(Countable, storage))
         self._book = Book(storage)
         self._purses = Purses(storage, self._book, spent)
         self._down = False
@@ -90,18 +86,13 @@ class Limits:
 
     # -- any try that may be made so often only -----------------------------------------------------------------
 
-    def hit(self, what: str, who: str, most: int, seconds: int = MINUTE) -> int:
-        """Counts one try of `who`. 0: it passes; else the whole seconds to wait, and it is not counted.
+    def hit(self, name: str, most: int, seconds: int = MINUTE) -> int:
+        """Counts one try. 0: it passes; else the whole seconds to wait, and it is not counted.
 
         At most `most` pass within any `seconds`, over all workers. Raises Unavailable.
         """
-        window = Window(RateLimitItemPerSecond(most, seconds, what), who, "")
-        return self._run(lambda: 0 if self._windows.hit(window.item, who) else self._wait(window))
-
-    def forget(self, what: str, who: str, most: int, seconds: int = MINUTE) -> None:
-        """Takes back all tries of `who`, with the same numbers as for `hit`. Raises Unavailable."""
-        item = RateLimitItemPerSecond(most, seconds, what)
-        self._run(lambda: self._windows.clear(item, who))
+        names = {name: Places(most, seconds)}
+        return self._run(lambda: self._wait(name, seconds) if self._storage.lease(token_hex(), names) else 0)
 
     # -- questions ----------------------------------------------------------------------------------------------
 
@@ -162,11 +153,11 @@ class Limits:
     def _windows_of(self, caller: Caller, may: Bounds) -> list[Window]:
         found = []
         if may.requests_per_minute:
-            item = RateLimitItemPerSecond(may.requests_per_minute, MINUTE, "key")
-            found.append(Window(item, caller.name, "with this key" if caller.name in self._keys else "here"))
+            says = "with this key" if caller.name in self._keys else "here"
+            found.append(Window(f"requests/key/{caller.name}", may.requests_per_minute, says))
         if self._by_address:
-            item = RateLimitItemPerSecond(self._by_address, MINUTE, "address")
-            found.append(Window(item, network(caller.address), "from your address"))
+            name = f"requests/address/{network(caller.address)}"
+            found.append(Window(name, self._by_address, "from your address"))
         return found
 
     def _places(self, name: str, may: Bounds) -> dict[str, int]:
@@ -190,34 +181,29 @@ class Limits:
             for one in spent:
                 if not one.remaining:
                     raise refusals.budget(one, self._purses.currency, headers())
-            for window in windows:  # before anything is taken, for not all storages take it back
-                if not self._windows.test(window.item, window.who):
-                    raise self._too_many(window, headers())
-            if places and (full := self._storage.lease(id, places, LEASE)):
-                if full == EVERYBODY:
-                    raise Unavailable("full", f"The server is full ({self._total} answers run). Try again.")
-                raise refusals.streams(may.streams, headers())
+            names = {window.name: Places(window.most, MINUTE) for window in windows}
+            names |= {place: Places(most, LEASE) for place, most in places.items()}
+            full = self._storage.lease(id, names) if names else None
+            if full is None:
+                return headers()
             for window in windows:
-                if not self._windows.hit(window.item, window.who):  # somebody else came between, in Redis
-                    self._storage.end({place: [id] for place in places})
-                    raise self._too_many(window, headers())
-            return headers()
+                if window.name == full:
+                    raise refusals.requests(window, self._wait(full, MINUTE), headers())
+            if full == EVERYBODY:
+                raise Unavailable("full", f"The server is full ({self._total} answers run). Try again.")
+            raise refusals.streams(may.streams, headers())
 
-    def _too_many(self, window: Window, headers: dict[str, str]) -> MillstreamError:
-        return refusals.requests(window, self._wait(window), headers)
-
-    def _wait(self, window: Window) -> int:
-        reset = self._windows.get_window_stats(window.item, window.who).reset_time
-        return max(1, floor(reset - time()) + 1)  # what is exactly a minute old still counts
+    def _wait(self, name: str, seconds: int) -> int:
+        return floor(self._storage.taken(name, seconds)[1]) + 1
 
     def _headers(self, may: Bounds, windows: list[Window], today: int, spent: list[Spent]) -> dict[str, str]:
         """The headers of OpenAI's API; of two windows the one with less left. No caller sees what all may spend
         together."""
         found: dict[str, str] = {}
         if windows:
-            stats = [(self._windows.get_window_stats(window.item, window.who), window.item) for window in windows]
-            least, item = min(stats, key=lambda both: both[0].remaining)
-            found |= refusals.headers("requests", item.amount, least.remaining, least.reset_time - time())
+            taken = [(window.most, *self._storage.taken(window.name, MINUTE)) for window in windows]
+            most, count, reset = min(taken, key=lambda one: one[0] - one[1])
+            found |= refusals.headers("requests", most, max(0, most - count), reset)
         if may.tokens_per_day:
             left = max(0, may.tokens_per_day - today)
             found |= refusals.headers("tokens", may.tokens_per_day, left, _to_midnight())

@@ -8,7 +8,6 @@ from __future__ import annotations
 from math import ceil
 from typing import Literal
 
-from limits import RateLimitItem
 from msgspec import Struct
 
 from millstream.errors import RequestError
@@ -19,18 +18,16 @@ WHEN_ONE_ENDS = 5  # s; nobody knows when that is
 
 
 class Window(Struct, frozen=True):
-    """So many answers in a minute: of whom, and in words."""
+    """So many answers in a minute; `says` is whose, in words."""
 
-    item: RateLimitItem
-    who: str
+    name: str
+    most: int
     says: str
 
 
 def requests(window: Window, wait: int, headers: dict[str, str]) -> RequestError:
-    most = window.item.amount
-    return _refusal(
-        "requests", f"{_count(most)} a minute can be started {window.says}. Try again in {wait} s.", wait, headers
-    )
+    says = f"{_count(window.most)} a minute can be started {window.says}. Try again in {wait} s."
+    return _refusal("requests", says, wait, headers)
 
 
 def tokens(most: int, seconds: float, headers: dict[str, str]) -> RequestError:

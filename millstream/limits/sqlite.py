@@ -1,4 +1,4 @@
-"""A small SQLite storage for the `limits` library: one file, all workers of one machine.
+"""Counters and leases in a small SQLite file: for all workers of one machine.
 
 Every job runs in a thread, for SQLite waits for a lock without letting the event loop go on. Measured: 0.3 ms for all
 that a new answer needs, and 0.05 ms for the way to the thread and back.
@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, time
 from typing import TypeVar
 
 from gevent.threadpool import ThreadPool
-from limits.storage import MovingWindowSupport
-from limits.storage import Storage as Base
 
-from millstream.limits.storage import StorageDown
+from millstream.limits.storage import Places, StorageDown
 
 T = TypeVar("T")
 
@@ -29,29 +27,20 @@ SLEW = 1.0  # s; what is later than now was counted before the clock was set bac
 PAUSE = 1.0  # s after a failure in which jobs fail at once: they must not queue up behind each other's waits
 
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS entries (key TEXT NOT NULL, at REAL NOT NULL, expires REAL NOT NULL);
-CREATE INDEX IF NOT EXISTS entries_by_key ON entries (key, at);
 CREATE TABLE IF NOT EXISTS counters (key TEXT PRIMARY KEY, value INTEGER NOT NULL, expires REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS leases (name TEXT, id TEXT, expires REAL NOT NULL, PRIMARY KEY (name, id)) WITHOUT ROWID;
 """
 
 
-class SqliteStorage(Base, MovingWindowSupport):
+class SqliteStorage:
     """Opens nothing before the first job, so that it can be created before a fork."""
 
-    STORAGE_SCHEME = None
-
     def __init__(self, path: Path) -> None:
-        super().__init__()
         self._path = path
         self._pool: ThreadPool | None = None
         self._connection: sqlite3.Connection | None = None
         self._down_until = 0.0
         self._trouble = ""
-
-    @property
-    def base_exceptions(self) -> type[Exception]:
-        return sqlite3.Error
 
     # -- jobs ---------------------------------------------------------------------------------------------------
 
@@ -141,66 +130,35 @@ class SqliteStorage(Base, MovingWindowSupport):
         row = self._open().execute("SELECT value FROM counters WHERE key = ? AND expires > ?", (key, time()))
         return int((row.fetchone() or (0,))[0])
 
-    def get_expiry(self, key: str) -> float:
-        row = self._open().execute("SELECT expires FROM counters WHERE key = ? AND expires > ?", (key, time()))
-        return float((row.fetchone() or (time(),))[0])
-
-    def clear(self, key: str) -> None:
-        with self.atomic():
-            self._open().execute("DELETE FROM counters WHERE key = ?", (key,))
-            self._open().execute("DELETE FROM entries WHERE key = ?", (key,))
-
-    def check(self) -> bool:
-        return bool(self._open().execute("SELECT 1").fetchone())
-
-    def reset(self) -> int | None:
-        with self.atomic():
-            tables = ("entries", "counters", "leases")
-            return sum(self._open().execute(f"DELETE FROM {table}").rowcount for table in tables)
-
-    # -- the moving window --------------------------------------------------------------------------------------
-
-    def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
-        with self.atomic():
-            now = time()  # after the lock has come: of two workers the later one has the later time
-            _, count = self._window(key, now, expiry)
-            if count + amount > limit:
-                return False
-            gone = "DELETE FROM entries WHERE key = ? AND NOT at BETWEEN ? AND ?"
-            self._open().execute(gone, (key, now - expiry, now + SLEW))
-            self._open().executemany("INSERT INTO entries VALUES (?, ?, ?)", [(key, now, now + expiry)] * amount)
-            return True
-
-    def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
-        now = time()
-        first, count = self._window(key, now, expiry)
-        return (now if first is None else first), count
-
-    def _window(self, key: str, now: float, expiry: int) -> tuple[float | None, int]:
-        asked = "SELECT min(at), count(*) FROM entries WHERE key = ? AND at BETWEEN ? AND ?"
-        first, count = self._open().execute(asked, (key, now - expiry, now + SLEW)).fetchone()
-        return first, int(count)
-
     # -- leases -------------------------------------------------------------------------------------------------
 
-    def lease(self, id: str, most: Mapping[str, int], seconds: float) -> str | None:
+    def lease(self, id: str, names: Mapping[str, Places]) -> str | None:
         with self.atomic():
             now = time()
-            for name, places in most.items():
-                self._open().execute("DELETE FROM leases WHERE name = ? AND expires <= ?", (name, now))
-                counted = "SELECT count(*) FROM leases WHERE name = ? AND expires <= ?"
-                (taken,) = self._open().execute(counted, (name, now + seconds + SLEW)).fetchone()
-                if taken >= places:
+            self._open().executemany(
+                "DELETE FROM leases WHERE name = ? AND expires <= ?", [(name, now) for name in names]
+            )
+            for name, (most, seconds) in names.items():
+                if self._count(name, now, seconds)[0] >= most:
                     return name
-            self._hold({name: [id] for name in most}, now + seconds)
+            self._hold((name, id, now + places.seconds) for name, places in names.items())
         return None
+
+    def taken(self, name: str, seconds: float) -> tuple[int, float]:
+        now = time()
+        count, first = self._count(name, now, seconds)
+        return count, seconds if first is None else first - now
+
+    def _count(self, name: str, now: float, seconds: float) -> tuple[int, float | None]:
+        asked = "SELECT count(*), min(expires) FROM leases WHERE name = ? AND expires > ? AND expires <= ?"
+        count, first = self._open().execute(asked, (name, now, now + seconds + SLEW)).fetchone()
+        return int(count), first
 
     def renew(self, ids: Mapping[str, Sequence[str]], seconds: float) -> None:
         with self.atomic():
-            self._hold(ids, time() + seconds)
+            self._hold((name, id, time() + seconds) for name in ids for id in ids[name])
 
-    def _hold(self, ids: Mapping[str, Sequence[str]], expires: float) -> None:
-        rows = [(name, id, expires) for name in ids for id in ids[name]]
+    def _hold(self, rows: Iterable[tuple[str, str, float]]) -> None:
         self._open().executemany("INSERT OR REPLACE INTO leases VALUES (?, ?, ?)", rows)
 
     def end(self, ids: Mapping[str, Sequence[str]]) -> None:
@@ -210,5 +168,5 @@ class SqliteStorage(Base, MovingWindowSupport):
 
     def sweep(self) -> None:
         with self.atomic():
-            for table in ("entries", "counters", "leases"):
+            for table in ("counters", "leases"):
                 self._open().execute(f"DELETE FROM {table} WHERE expires <= ?", (time(),))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -13,11 +13,19 @@ class StorageDown(Exception):
     """The storage can't count at the moment: locked, full, broken, away."""
 
 
+class Places(NamedTuple):
+    """The places that a name has, and the seconds for which each is taken. Places that are renewed are answers that
+    run; those that nobody renews or ends are a moving window: so many tries within any so many seconds."""
+
+    most: int
+    seconds: float
+
+
 class Storage(Protocol):
     """Counts for all workers. Its methods block: call them in a job, `storage.run(job)`. All raise StorageDown.
 
-    The first five are the `limits` library's (https://limits.readthedocs.io/en/stable/api.html), whose strategies
-    work on it. Times are in seconds. A lease is one place of each of several names, held under an id.
+    Times are in seconds. A counter lasts for `expiry` after its first `incr`. A lease is one place of each of several
+    names, held under an id.
     """
 
     def run(self, job: Callable[[], T]) -> T:
@@ -30,13 +38,13 @@ class Storage(Protocol):
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int: ...
     def get(self, key: str) -> int: ...
-    def clear(self, key: str) -> None: ...
-    def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool: ...
-    def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]: ...
 
-    def lease(self, id: str, most: Mapping[str, int], seconds: float) -> str | None:
-        """Takes a place of each name, all or none; `most` says how many each name has. Gives the name that has none
-        left, else None. A lease ends after `seconds` unless it is renewed."""
+    def lease(self, id: str, names: Mapping[str, Places]) -> str | None:
+        """Takes a place of each name, all or none. Gives the first name that has none left, else None."""
+        ...
+
+    def taken(self, name: str, seconds: float) -> tuple[int, float]:
+        """How many places of a name are taken, each for `seconds`; and in how many the first one is free again."""
         ...
 
     def renew(self, ids: Mapping[str, Sequence[str]], seconds: float) -> None:

@@ -88,7 +88,7 @@ def leave() -> Response:
 def _check_attempts() -> None:
     """Every attempt counts, also one that succeeds: who knows one key may still be guessing others."""
     most = services().settings.login_attempts
-    if wait := services().limits.hit("login", network(request.remote_addr or ""), most):
+    if wait := services().limits.hit(f"login/{network(request.remote_addr or '')}", most):
         raise RequestError(
             "login",
             f"There were {most} attempts to log in from this address within a minute. Try again in {wait} s.",

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from millstream.limits.storage import Places
 from tests.system.redis_server import REDISES
 
 
@@ -33,16 +34,19 @@ def test_a_counter_counts_for_all_workers(storage, other):
 
 
 def test_a_moving_window_has_so_many_places_for_all_workers(storage, other):
-    takes = [one.run(lambda one=one: one.acquire_entry("a", 3, 60)) for one in (storage, other) * 3]
-    assert takes == [True, True, True, False, False, False]
-    first, count = other.run(lambda: other.get_moving_window("a", 3, 60))
-    assert (count, 0 <= time.time() - first < 30) == (3, True)
-    assert other.run(lambda: other.get_moving_window("b", 3, 60))[1] == 0
+    takes = [
+        one.run(lambda one=one, id=id: one.lease(id, {"a": Places(3, 60)}))
+        for id, one in zip("123456", (storage, other) * 3, strict=True)
+    ]
+    assert takes == [None, None, None, "a", "a", "a"]
+    count, left = other.run(lambda: other.taken("a", 60))
+    assert (count, 30 < left <= 60) == (3, True)
+    assert other.run(lambda: other.taken("b", 60)) == (0, 60)
 
 
 def test_counters_and_places_in_a_window_expire(storage):
     def take() -> bool:
-        return storage.run(lambda: storage.acquire_entry("window", 1, 1))
+        return storage.run(lambda: storage.lease(str(time.monotonic()), {"window": Places(1, 1)})) is None
 
     storage.run(lambda: storage.incr("counter", 1))
     assert [take(), take()] == [True, False]
@@ -51,15 +55,9 @@ def test_counters_and_places_in_a_window_expire(storage):
     assert storage.run(lambda: storage.incr("counter", 60)) == 1
 
 
-def test_what_is_cleared_begins_anew(storage):
-    storage.run(lambda: storage.acquire_entry("a", 1, 60))
-    storage.run(lambda: storage.clear("a"))
-    assert storage.run(lambda: storage.acquire_entry("a", 1, 60))
-
-
 def test_a_lease_takes_a_place_of_each_name_or_none(storage, other):
     def take(one, id, **most):
-        return one.run(lambda: one.lease(id, most, 60))
+        return one.run(lambda: one.lease(id, {name: Places(number, 60) for name, number in most.items()}))
 
     assert take(storage, "1", team=1, all=2) is None
     assert take(other, "2", team=1, all=2) == "team"
@@ -71,18 +69,18 @@ def test_a_lease_takes_a_place_of_each_name_or_none(storage, other):
 
 
 def test_a_lease_ends_by_itself_unless_it_is_renewed(storage, other):
-    storage.run(lambda: storage.lease("1", {"a": 1}, 0.2))
+    storage.run(lambda: storage.lease("1", {"a": Places(1, 0.2)}))
     storage.run(lambda: storage.renew({"a": ["1"]}, 60))
-    storage.run(lambda: storage.lease("2", {"b": 1}, 0.2))
-    wait_for(lambda: other.run(lambda: other.lease("3", {"b": 1}, 60)) is None)
-    assert other.run(lambda: other.lease("4", {"a": 1}, 60)) == "a"
+    storage.run(lambda: storage.lease("2", {"b": Places(1, 0.2)}))
+    wait_for(lambda: other.run(lambda: other.lease("3", {"b": Places(1, 60)})) is None)
+    assert other.run(lambda: other.lease("4", {"a": Places(1, 60)})) == "a"
 
 
 def test_renewing_brings_back_what_a_storage_has_lost(storage):
     storage.run(lambda: storage.renew({"a": [str(n) for n in range(2500)]}, 60))
-    assert storage.run(lambda: storage.lease("x", {"a": 2500}, 60)) == "a"
+    assert storage.run(lambda: storage.lease("x", {"a": Places(2500, 60)})) == "a"
     storage.run(lambda: storage.end({"a": [str(n) for n in range(2500)]}))
-    assert storage.run(lambda: storage.lease("x", {"a": 1}, 60)) is None
+    assert storage.run(lambda: storage.lease("x", {"a": Places(1, 60)})) is None
 
 
 def test_an_error_in_a_job_comes_out_of_it(storage):

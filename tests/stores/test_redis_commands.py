@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from millstream.limits.storage import Places
 from millstream.limits.table import open_storage
 from millstream.stores.table import open_store
 from tests.stores.conftest import Workers
@@ -45,13 +46,11 @@ def use_a_store(url: str) -> None:
 
 def use_limits(url: str) -> None:
     storage = open_storage(url)
-    assert storage.lease("1", {"a": 1}, 60) is None
+    assert storage.lease("1", {"a": Places(1, 60)}) is None
+    assert storage.taken("a", 60)[0] == 1
     storage.renew({"a": ["1"]}, 60)
     storage.end({"a": ["1"]})
     assert storage.incr("b", 60) == storage.get("b") == 1
-    assert storage.acquire_entry("c", 3, 60)
-    assert storage.get_moving_window("c", 3, 60)[1] == 1
-    storage.clear("c")
     storage.close()
 
 
