@@ -118,8 +118,9 @@ class Call(Struct, frozen=True):
     """One question, checked and ready to ask. `caller` owns the stream; `grace` is in seconds; `via` is the
     format and the transport that it was asked through, for the operator's figures.
 
-    `preset` is the name of the question's, "none" if it wants none, "" where there are none; `hidden` are the
-    characters of it that a preset put there. `prompt` is an estimate of its tokens, 0 before there is one. `headers`
+    `passing`: the client takes the frames of an upstream that speaks its dialect. `preset` is the name of the
+    question's, "none" if it wants none, "" where there are none; `hidden` are the characters of it that a preset put
+    there. `prompt` is an estimate of its tokens, 0 before there is one. `headers`
     came with it, for an upstream of the same dialect. `echo` and `kept` go into the Meta.
     """
 
@@ -131,6 +132,7 @@ class Call(Struct, frozen=True):
     preset: str = ""
     prompt: int = 0
     via: tuple[str, str] = ("", "")
+    passing: bool = False
     headers: dict[str, str] = {}
     echo: dict[str, Any] = {}
     kept: list[dict[str, Any]] | None = None

@@ -139,3 +139,7 @@ class Question(Struct, frozen=True):
     body: dict[str, Any] = {}
     beyond: tuple[str, ...] = ()
     bare: bool = False
+
+    def is_in(self, *dialects: str) -> bool:
+        """Return True if the body is written in one of these dialects, so that it may go on as it came."""
+        return self.dialect in dialects

@@ -15,7 +15,7 @@ def calling(
 ) -> Call:
     options = dict(options)
     if api == "completions":
-        return Call(completions.read({"model": model, **options}), caller, api=api, **more)
+        return Call(completions.read({"model": model, **options}), caller, api=api, passing=True, **more)
     body = {"model": model, "messages": list(messages), **options}
     question = chat.read(body) if messages else chat.question(Fields(body), chat.NAME, (), [])
-    return Call(question, caller, api=api, **more)
+    return Call(question, caller, api=api, passing=api != "chat", **more)

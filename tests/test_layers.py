@@ -36,6 +36,17 @@ def test_one_prompts_way_opens_the_files_that_are_listed() -> None:
     assert len(set(found)) == int(count) <= 30
 
 
+COMPARED = re.compile(
+    r"^(?!.*\bfor\b).*(?:\b(?:api|dialect) (?:==|!=|in|not in) |(?:==|!=) [\w.]*\b(?:api|dialect)\b)"
+)
+
+
+def test_dialects_are_told_apart_in_one_place_alone() -> None:
+    """A question is asked which dialect it is in; all else is a property in a dialect's line of the table."""
+    lines = [line for path in PACKAGE for line in path.read_text("utf-8").splitlines()]
+    assert [line.strip() for line in lines if COMPARED.match(line)] == ["return self.dialect in dialects"]
+
+
 # As they are written, since we have parts of these names ourselves.
 PRIVATE = (', "_sock"', "_socket._sock", "do_read", "handle_hup", "._buckets")
 

@@ -72,6 +72,7 @@ class Dialect(Struct, frozen=True, kw_only=True):
     - `once`: the same question in that conversation can only be a repeat, which gets the same answer;
     - `detached`: it goes on though nobody follows it, and unstreamed is answered with what `begun` gives;
     - `aliases`: other names of a model;
+    - `known_as`: the id by which its clients ask for an answer again;
     - `known`: the only fields of a body that are decoded;
     - `repeats`: whoever asks the same again after a cut gets the same answer; else an answer ends with its client,
       unless that can come back with an Idempotency-Key;
@@ -94,6 +95,7 @@ class Dialect(Struct, frozen=True, kw_only=True):
     once: Callable[[Question], bool] = lambda question: False
     detached: Callable[[Question], bool] = lambda question: False
     begun: Callable[[Meta], Object] = lambda meta: {}
+    known_as: Callable[[Meta], str] = lambda meta: ""
     aliases: Callable[[str], Sequence[str]] = lambda name: (name,)
     headers: Mapping[str, str] = {}
     id_headers: Sequence[str] = ("x-request-id",)

@@ -12,3 +12,4 @@ from millstream.dialects.ui.door import UI
 
 # The first ones also serve all other addresses below /v1.
 DOORS: tuple[Dialect, ...] = (OPENAI, COMPLETIONS, MESSAGES, RESPONSES, OLLAMA, GENERATE, UI)
+NAMED = {dialect.name: dialect for dialect in DOORS}

@@ -31,7 +31,7 @@ class Anthropic(Kind):
     own = frozenset({*SETTINGS, "max_tokens", "thinking"})
     example = BASE_URL
     models_path = "/v1/models?limit=1000"
-    doors = frozenset({NAME})
+    speaks = frozenset({NAME})
 
     def __init__(self, settings: UpstreamSettings) -> None:
         super().__init__(replace(settings, base_url=(settings.base_url or BASE_URL).removesuffix("/v1")))

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from millstream.dialects.models import Model
 from millstream.dialects.reading import Reader
 from millstream.errors import UpstreamError
-from millstream.events import Api, Call
+from millstream.events import Call
 from millstream.settings import UpstreamSettings
 from millstream.upstreams import Deadlines, Plain, questioned, table
 from millstream.upstreams.answers import Answer, Payloads
@@ -20,14 +20,14 @@ from millstream.upstreams.refusals import Refused, refusal
 class Kind(Plain):
     """One `[upstreams.NAME]`. What a kind adds to this: `path`, `request` and `reader`.
 
-    `own` are its settings, `example` is one of a base_url; at `models_path` it says which models it has. Through
-    `doors`, those of its own dialect, question and frames pass as they came.
+    `own` are its settings, `example` is one of a base_url; at `models_path` it says which models it has. Questions in
+    its own dialects, `speaks`, pass as they came, and so do its frames.
     """
 
     own: ClassVar[frozenset[str]] = frozenset(SETTINGS)
     example: ClassVar[str]
     models_path: ClassVar[str] = "/models"
-    doors: frozenset[Api] = frozenset()
+    speaks: frozenset[str] = frozenset()
 
     def __init__(self, settings: UpstreamSettings) -> None:
         table.check(settings, self.own, self.example)
@@ -50,7 +50,7 @@ class Kind(Plain):
 
     def passes(self, call: Call) -> bool:
         """Return True if the question and its frames are passed through unchanged."""
-        return call.api in self.doors
+        return call.passing and call.question.is_in(*self.speaks)
 
     def takes(self, call: Call) -> bool:
         """Return True if this is a JSON call of its API, named by its path, which is passed through unchanged."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
+from millstream.dialects.completions.question import NAME
 from millstream.dialects.completions.request import write
 from millstream.dialects.models import Model
 from millstream.events import Call
@@ -25,7 +26,7 @@ class Legacy(OpenAI):
 
     def __init__(self, settings: UpstreamSettings) -> None:
         super().__init__(settings)
-        self.doors = frozenset({"completions"})
+        self.speaks = frozenset({NAME})
         self._max_tokens = table.count(settings, "max_tokens", MAX_TOKENS)
         self._engine = table.text(settings, "engine")
 

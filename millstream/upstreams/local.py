@@ -81,7 +81,7 @@ class Local(Plain):
         question = call.question
         if call.path:
             return question
-        passes = question.dialect in OWN
+        passes = question.is_in(*OWN)
         check(structs.replace(question, beyond=()) if passes else question, ABILITIES)
         unsaid = {name: value for name, value in self._defaults.items() if getattr(question.options, name) is None}
         body = {**unsaid, **question.body} if passes else question.body

@@ -24,7 +24,7 @@ class Ollama(Kind):
 
     example = "http://127.0.0.1:11434"
     models_path = "/api/tags"
-    doors = frozenset({CHAT})
+    speaks = frozenset({CHAT})
 
     def listed(self) -> list[Model]:
         """Ask /api/show for each model, since the list has no capabilities."""

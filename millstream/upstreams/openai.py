@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from millstream.dialects.chat import request as chat
+from millstream.dialects.chat.question import NAME as CHAT
 from millstream.dialects.chat.reader import Chunks, answers_asked
 from millstream.dialects.completions.question import NAME as COMPLETIONS
 from millstream.dialects.document import Document
@@ -32,9 +33,9 @@ class OpenAI(Kind):
 
     def __init__(self, settings: UpstreamSettings) -> None:
         super().__init__(settings)
-        self.doors = frozenset({"openai"})
+        self.speaks = frozenset({CHAT})
         if table.flag(settings, "completions", True):
-            self.doors |= {COMPLETIONS}
+            self.speaks |= {COMPLETIONS}
         self._think = table.flag(settings, "think", False)
 
     def passes(self, call: Call) -> bool:
@@ -65,4 +66,4 @@ class OpenAI(Kind):
         return Chunks(answers_asked(call.question.body) if self.passes(call) else 1, self._think)
 
     def _is_legacy(self, call: Call) -> bool:
-        return call.question.dialect == COMPLETIONS and self.passes(call)
+        return call.question.is_in(COMPLETIONS) and self.passes(call)

@@ -15,7 +15,7 @@ class Responses(Kind):
     """The kind "responses"."""
 
     example = "https://api.openai.com/v1"
-    doors = frozenset({NAME})
+    speaks = frozenset({NAME})
 
     def path(self, call: Call) -> str:
         return "/responses"

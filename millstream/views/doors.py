@@ -114,6 +114,7 @@ def _begin(caller: Caller, dialect: Dialect, question: Question, claim: str | No
         caller=caller.name,
         grace=inf if dialect.detached(question) and intake.may_keep(caller) else grace,
         api=dialect.name,
+        passing=True,
         headers={name: request.headers[name] for name in dialect.passed_headers if name in request.headers},
         echo=dialect.echo(question),
         kept=dialect.kept(question),

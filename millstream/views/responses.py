@@ -12,6 +12,7 @@ from millstream.dialects.responses.answer import Writer
 from millstream.dialects.responses.door import RESPONSES
 from millstream.dialects.responses.ids import stream_id
 from millstream.dialects.responses.response import response, whole
+from millstream.dialects.table import NAMED
 from millstream.errors import RequestError
 from millstream.events import TERMINAL, Meta
 from millstream.sockets.client import Client
@@ -92,7 +93,8 @@ def _meta(id: str, *, starts: bool) -> Meta:
     """Raises RequestError (not_found): for streams of other doors, too."""
     caller = intake.caller(starts=starts)
     found = doors.recall(caller)(stream_id(id))
-    if found is None or found.meta.api != RESPONSES.name:
+    door = NAMED.get(found.meta.api) if found else None
+    if found is None or door is None or door.known_as(found.meta) != id:
         raise RequestError("not_found", f"Response with id {id[:60]!r} not found.")
     return found.meta
 

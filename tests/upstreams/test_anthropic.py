@@ -161,7 +161,7 @@ def test_through_its_own_door_everything_passes_as_it_came(fake):
     server = fake(REPLY)
     body = {"model": "alias", "max_tokens": 50, "messages": [user("a")], "metadata": {"user_id": "x"}, "new": [1.0]}
     headers = {"anthropic-version": "2026-10-21", "anthropic-beta": "context-1"}
-    call = Call(structs.replace(read(body), model="m"), api="messages", headers=headers)
+    call = Call(structs.replace(read(body), model="m"), passing=True, headers=headers)
     *came, done = events(anthropic(server), call)
     head = server.requests[0].partition(b"\r\n\r\n")[0].decode()
     said = dict(line.split(": ") for line in head.split("\r\n") if line.startswith("anthropic"))

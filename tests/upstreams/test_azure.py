@@ -55,7 +55,7 @@ def test_the_request(fake, extra, model, api, address):
 
 def test_frames_are_passed_on_as_they_come(fake):
     data = (WIRE / "azure" / "asynchronous_filter.sse").read_bytes()
-    *frames, done = events(azure(fake(CHUNKED + chunk(data) + LAST)), structs.replace(CALL, api="openai"))
+    *frames, done = events(azure(fake(CHUNKED + chunk(data) + LAST)), structs.replace(CALL, passing=True))
     passed = [frame for event in (*frames, done) for frame in event.frames]
     assert b"".join(b"data: %s\n\n" % frame for frame in passed) + b"data: [DONE]\n\n" == data
     assert (done.end.finish_reason, done.end.usage.output) == ("stop", 3)

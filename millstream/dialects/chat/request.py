@@ -29,7 +29,7 @@ EFFORTS = ((8192, "high"), (2048, "medium"), (0, "low"))
 
 def write(question: Question) -> Object:
     """Every field but model and stream. Raises RequestError (bad_field)."""
-    if question.dialect == NAME:
+    if question.is_in(NAME):
         return as_it_came(question)
     check(question, ABILITIES)
     return {"messages": messages(question), **options(question)}

@@ -19,7 +19,7 @@ MOST_STOPS = 4  # that the API takes
 
 def write(question: Question, max_tokens: int) -> Object:
     """Every field but model and stream."""
-    if question.dialect == NAME:
+    if question.is_in(NAME):
         return as_it_came(question)
     check(question, ABILITIES)
     use = question.options

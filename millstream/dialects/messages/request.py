@@ -36,7 +36,7 @@ EFFORTS = {
 def write(question: Question, max_tokens: int, thinking: Object | None) -> Object:
     """`max_tokens` where nobody asked for another number; `thinking` is the operator's, None for as the client says.
     Raises RequestError (bad_field)."""
-    if question.dialect == NAME:
+    if question.is_in(NAME):
         most = question.options.max_tokens
         return {**_own(question), "model": question.model, "stream": True, **({"max_tokens": most} if most else {})}
     check(question, ABILITIES)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from millstream.dialects.blocks import Block, Blocks, Steps
 from millstream.dialects.dates import rfc3339
 from millstream.dialects.fields import MODEL_MOST
 from millstream.dialects.foreign import read, table
-from millstream.dialects.ollama.question import CHAT
+from millstream.dialects.ollama.question import CHAT, GENERATE
 from millstream.events import End, Event, Meta, Usage
 from millstream.formats import Abort
 from millstream.formats.objects import failure_of, to_json
@@ -95,14 +96,21 @@ def settled(api: str, body: Object, now: float) -> Object | None:
 
 
 def piece(meta: Meta, says: Object) -> Object:
-    """One line: /api/generate says `response` where /api/chat says a message."""
+    """One line."""
     head = {"model": meta.model, "created_at": rfc3339(meta.created)}
     thinking = {"thinking": says["thinking"]} if "thinking" in says else {}
-    if meta.api != CHAT:
-        return {**head, "response": says["text"], **thinking, "done": False}
+    return {**head, **SAYS[meta.api](says, thinking), "done": False}
+
+
+def _in_a_message(says: Object, thinking: Object) -> Object:
     calls = {"tool_calls": says["calls"]} if "calls" in says else {}
-    message = {"role": "assistant", "content": says["text"], **thinking, **calls}
-    return {**head, "message": message, "done": False}
+    return {"message": {"role": "assistant", "content": says["text"], **thinking, **calls}}
+
+
+SAYS: dict[str, Callable[[Object, Object], Object]] = {
+    CHAT: _in_a_message,
+    GENERATE: lambda says, thinking: {"response": says["text"], **thinking},
+}
 
 
 def _call(block: Block, index: int) -> Object:

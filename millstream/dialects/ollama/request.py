@@ -20,7 +20,7 @@ EFFORTS: dict[str, bool | str] = {"none": False, "minimal": "low", "low": "low",
 
 def write(question: Question) -> Object:
     """Raises RequestError (bad_field)."""
-    if question.dialect == CHAT:
+    if question.is_in(CHAT):
         most = question.options.max_tokens
         options = {**(question.body.get("options") or {}), **({} if most is None else {"num_predict": most})}
         return {**question.body, "model": question.model, "stream": True, **({"options": options} if options else {})}

@@ -7,7 +7,7 @@ from millstream.dialects.chat.failure import refuse
 from millstream.dialects.responses.answer import Writer
 from millstream.dialects.responses.memory import expand, kept
 from millstream.dialects.responses.question import NAME, echo, read
-from millstream.dialects.responses.response import response, whole
+from millstream.dialects.responses.response import response, response_id, whole
 
 RESPONSES = Dialect(
     name=NAME,
@@ -21,5 +21,6 @@ RESPONSES = Dialect(
     echo=echo,
     kept=kept,
     detached=lambda question: question.body.get("background") is True,
+    known_as=response_id,
     begun=lambda meta: response(meta, "queued", []),
 )

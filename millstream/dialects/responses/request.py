@@ -23,7 +23,7 @@ def write(question: Question) -> Object:
     """Nothing is to be kept there. Raises RequestError (bad_field)."""
     most = question.options.max_tokens
     kept: Object = {"model": question.model, "stream": True, "store": False}
-    if question.dialect == NAME:
+    if question.is_in(NAME):
         body = {name: value for name, value in question.body.items() if name not in OURS}
         if isinstance(body.get("input"), list):
             body["input"] = [_returned(item) for item in body["input"] if not _is_foreign(item)]
