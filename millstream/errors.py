@@ -7,50 +7,35 @@ from typing import Any
 
 from millstream.events import Failure
 
-# code → (HTTP status, type). The type names are those of OpenAI's API where it has one.
-CODES: dict[str, tuple[int, str]] = {
-    **dict.fromkeys(
-        (
-            "bad_json",
-            "bad_field",
-            "unknown_field",
-            "bad_position",
-            "bad_request",
-            "content_filter",
-            "previous_response_not_found",
-        ),
-        (400, "invalid_request_error"),
-    ),
-    **dict.fromkeys(("missing_key", "invalid_key"), (401, "authentication_error")),
-    **dict.fromkeys(("model_not_allowed", "bad_origin", "bad_host", "operator_only"), (403, "permission_error")),
-    **dict.fromkeys(("stream_not_found", "model_not_found", "not_found"), (404, "invalid_request_error")),
-    "method_not_allowed": (405, "invalid_request_error"),
-    "not_acceptable": (406, "invalid_request_error"),
-    "body_timeout": (408, "invalid_request_error"),
-    "preset_locked": (409, "invalid_request_error"),
-    **dict.fromkeys(("body_too_large", "prompt_too_long"), (413, "invalid_request_error")),
-    "url_too_long": (414, "invalid_request_error"),
-    "unsupported_media_type": (415, "invalid_request_error"),
-    "bad_range": (416, "invalid_request_error"),
-    "idempotency_key_reused": (422, "invalid_request_error"),
-    "headers_too_large": (431, "invalid_request_error"),
-    **dict.fromkeys(
-        ("requests", "tokens", "streams", "budget", "login", "upstream_limited"), (429, "rate_limit_error")
-    ),
-    "internal": (500, "server_error"),
-    "bad_gateway": (502, "server_error"),  # this and gateway_timeout only nginx says: we are away, or too late
-    "gateway_timeout": (504, "server_error"),
-    **dict.fromkeys(
-        ("upstream_refused", "upstream_auth", "upstream_broke", "upstream_protocol", "answer_too_long"),
-        (502, "upstream_error"),
-    ),
-    **dict.fromkeys(("full", "draining", "store_unavailable"), (503, "server_error")),
-    **dict.fromkeys(
-        ("connect_timeout", "first_token_timeout", "silence_timeout", "total_timeout"), (504, "upstream_error")
-    ),
+# HTTP status, type, codes. The type names are those of OpenAI's API where it has one.
+_CODES = (
+    (400, "invalid_request_error", "bad_json bad_field unknown_field bad_position bad_request content_filter"),
+    (400, "invalid_request_error", "previous_response_not_found"),
+    (401, "authentication_error", "missing_key invalid_key"),
+    (403, "permission_error", "model_not_allowed bad_origin bad_host operator_only"),
+    (404, "invalid_request_error", "stream_not_found model_not_found not_found"),
+    (405, "invalid_request_error", "method_not_allowed"),
+    (406, "invalid_request_error", "not_acceptable"),
+    (408, "invalid_request_error", "body_timeout"),
+    (409, "invalid_request_error", "preset_locked"),
+    (413, "invalid_request_error", "body_too_large prompt_too_long"),
+    (414, "invalid_request_error", "url_too_long"),
+    (415, "invalid_request_error", "unsupported_media_type"),
+    (416, "invalid_request_error", "bad_range"),
+    (422, "invalid_request_error", "idempotency_key_reused"),
+    (429, "rate_limit_error", "requests tokens streams budget login upstream_limited"),
+    (431, "invalid_request_error", "headers_too_large"),
+    (500, "server_error", "internal"),
+    (502, "upstream_error", "upstream_refused upstream_auth upstream_broke upstream_protocol answer_too_long"),
+    (503, "server_error", "full draining store_unavailable"),
+    (504, "upstream_error", "connect_timeout first_token_timeout silence_timeout total_timeout"),
     # These occur only in a `failed` event. A late follower with nothing left to read gets the status.
-    **dict.fromkeys(("abandoned", "interrupted", "lost", "content_withdrawn"), (502, "server_error")),
-}
+    (502, "server_error", "abandoned interrupted lost content_withdrawn"),
+    # These only nginx says: we are away, or too late.
+    (502, "server_error", "bad_gateway"),
+    (504, "server_error", "gateway_timeout"),
+)
+CODES = {code: (status, type) for status, type, codes in _CODES for code in codes.split()}
 
 MENDABLE = (400, 413, 422)  # an upstream's status that is the client's to mend, as `bad_request`
 # These end an answer that an upstream had begun: a retry is paid again.

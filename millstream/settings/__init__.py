@@ -267,11 +267,7 @@ def _check_names(document: Mapping[str, Any], environ: Mapping[str, str]) -> Non
     for kind in BELONGS:  # what an upstream may have, its kind knows
         for name, table in document.get(kind, {}).items() if isinstance(document.get(kind), dict) else ():
             if isinstance(table, dict) and (lost := set(table) & known - BELONGS[kind]):
-                key = min(lost)
-                says = (
-                    meant(key, BELONGS[kind] - {key}) or "; write it at the top of the file, above the first [table]"
-                )
-                raise SettingError(f"{kind}.{name}.{key} is a setting of the whole server{says}")
+                raise SettingError(f"{kind}.{name}.{min(lost)} {of_the_server(min(lost), BELONGS[kind])}")
     ours = {name for name in environ if name.startswith(PREFIX) and not name.startswith(OURS)}
     if unknown := ours - {PREFIX + name.upper() for name in known.difference(TABLES)}:
         first = min(unknown)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from functools import partial
 
 import msgspec
-from flask import Blueprint, Response, g, request
+from flask import Blueprint, Response, g
 
 from millstream.dialects.fields import Fields, decode
 from millstream.events import Call
 from millstream.question import Question
-from millstream.sockets.client import Client
 from millstream.views import instructions, intake, streams
 from millstream.views.services import services
 from millstream.views.whole import Document, whole
@@ -33,9 +32,7 @@ def ask(path: str) -> Response:
     )
     meta = intake.start(caller, call, claim=None)
     g.request_id = meta.id
-    client = Client(request.environ, direct=True)
-    follower = services().streams.follow(meta, peer=client)
-    with streams.watched(client, follower):
+    with streams.following(meta) as (follower, client):
         return whole(follower, Document(lambda batch: None, lambda done: msgspec.Raw(done.frames[0])), client)
 
 

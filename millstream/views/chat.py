@@ -12,7 +12,6 @@ from millstream.formats.json import Json
 from millstream.formats.sse import Sse
 from millstream.negotiation import named
 from millstream.responses import head
-from millstream.sockets.client import Client
 from millstream.views import intake, streams
 from millstream.views.question import Asked, controls, question
 from millstream.views.services import services
@@ -57,9 +56,7 @@ def ask_by_address() -> Response:
 def _answer(caller: Caller, asked: Asked, format: type[Format], *, wait: bool) -> Response:
     padding = intake.padding(asked.controls)
     meta = intake.begin(caller, asked, keep_messages=format is Html)
-    client = Client(request.environ, direct=True)
-    follower = services().streams.follow(meta, peer=client)
-    with streams.watched(client, follower):
+    with streams.following(meta) as (follower, client):
         if wait:
             services().streams.accepted(meta.id, services().settings.status_wait)
         options = intake.options(meta.id, padding)

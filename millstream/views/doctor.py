@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import msgspec
-from flask import Blueprint, Response, g, jsonify, make_response, render_template, request
+from flask import Blueprint, Response, g, make_response, render_template, request
+from flask.typing import ResponseReturnValue
 
 from millstream.access import Caller
 from millstream.doctor.advice import advice
-from millstream.doctor.diagnosis import Finding
 from millstream.doctor.examination import Report, examine
 from millstream.doctor.marks import LONGEST, NAME, Marks, Plan
 from millstream.doctor.probe import ECHO, Target, named
@@ -24,7 +24,7 @@ ECHOED = ("Last-Event-ID", "Idempotency-Key")
 
 
 @doctor.post("/doctor/marks")
-def marks() -> Response:
+def marks() -> ResponseReturnValue:
     """Begins a stream of marks: 201 with its id. Whoever knows that can follow it, as any stream."""
     caller = _operator()
     try:
@@ -32,9 +32,7 @@ def marks() -> Response:
         plan.check()
     except (msgspec.ValidationError, ValueError) as error:
         raise RequestError("bad_field", f"Invalid plan: {error}.") from None
-    response = jsonify(id=_begin(caller, plan))
-    response.status_code = 201
-    return response
+    return {"id": _begin(caller, plan)}, 201
 
 
 @doctor.get("/doctor")
@@ -68,16 +66,13 @@ def _begin(caller: Caller, plan: Plan) -> str:
 
 
 def _page(url: str, silence: int, report: Report | None = None) -> Response:
-    lines = [(finding, advice(finding.symptom, report.server)) for finding in _all(report)] if report else []
-    values = {"url": url, "report": report, "lines": lines, "silence": silence, "token": g.caller.token}
+    found = [*report.findings, *report.notes] if report else []
+    values = {"url": url, "report": report, "silence": silence, "token": g.caller.token}
+    values["lines"] = [(finding, advice(finding.symptom, report.server)) for finding in found] if report else []
     values["ways"] = named(report.probes) if report else ""
-    response = make_response(render_template("doctor.html", root=request.script_root, **values))
+    response = make_response(render_template("doctor.html", **values))
     response.headers["Cache-Control"] = "no-store"
     return response
-
-
-def _all(report: Report) -> list[Finding]:
-    return [*report.findings, *report.notes]
 
 
 @doctor.after_app_request

@@ -186,9 +186,7 @@ def closed(former: Former, body: Outlet, id: str, digest: str, chat: str) -> Non
 
 
 def answer(dialect: Dialect, meta: Meta, streamed: bool, digest: str, chat: str) -> Response:
-    client = Client(request.environ, direct=True)
-    follower = services().streams.follow(meta, peer=client)
-    with streams.watched(client, follower):
+    with streams.following(meta) as (follower, client):
         if streamed or dialect.whole is None:
             services().streams.accepted(meta.id, services().settings.status_wait)
             return follow(dialect.write(meta), follower, client, digest, chat)

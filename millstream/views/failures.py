@@ -6,7 +6,7 @@ import logging
 import re
 from typing import cast
 
-from flask import Flask, Response, current_app, g, jsonify, redirect, render_template, request, url_for
+from flask import Flask, Response, current_app, g, jsonify, make_response, redirect, render_template, request, url_for
 from werkzeug.exceptions import HTTPException
 
 from millstream.errors import MillstreamError, RequestError, body, unforeseen
@@ -19,8 +19,6 @@ log = logging.getLogger("millstream")
 
 APIS = ("v1", "api", "ui")  # the first words of the addresses that programs ask
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-OFFERED = ("application/json", "text/plain", "text/html")
-BY_NAME = {"text": "text/plain", "html": "text/html", "json": "application/json"}
 BY_STATUS = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 415: "unsupported_media_type"}
 
 
@@ -43,17 +41,17 @@ def _render(error: MillstreamError) -> Response:
         response.headers.update(HEADERS | error.headers)
         return response
     named = request.args.get("format") or g.get("format")
-    media_type = BY_NAME.get(named) if isinstance(named, str) else None
-    media_type = media_type or _preferred()
+    media_type = intake.DOCUMENTS.get(named) if isinstance(named, str) else None
+    if media_type is None:
+        offered = tuple(intake.DOCUMENTS.values())
+        media_type = negotiate(request.headers.get("Accept"), offered) or offered[0]
     if media_type == "text/html" and error.status == 401 and request.method in ("GET", "HEAD"):
         return to_log_in()
     if media_type == "text/html":
-        page = render_template(
-            "error.html", status=error.status, message=error.message, code=error.code, root=request.script_root
-        )
-        response = Response(page, content_type="text/html; charset=utf-8")
+        page = render_template("error.html", status=error.status, message=error.message, code=error.code)
+        response = Response(page, mimetype="text/html")
     elif media_type == "text/plain":
-        response = Response(f"{error.message}\n", content_type="text/plain; charset=utf-8")
+        response = Response(f"{error.message}\n", mimetype="text/plain")
     else:
         response = jsonify(body(failure))
     response.status_code = error.status
@@ -64,14 +62,9 @@ def _render(error: MillstreamError) -> Response:
 def to_log_in() -> Response:
     """A person with a browser, who has no log-in yet or no longer, is led to it and back again."""
     here = request.full_path.removesuffix("?")
-    response = redirect(url_for("login.form", next=None if here == "/" else here), code=303)
-    assert isinstance(response, Response)
+    response = make_response(redirect(url_for("login.form", next=None if here == "/" else here), code=303))
     response.headers["Cache-Control"] = "no-store"
     return response
-
-
-def _preferred() -> str:
-    return negotiate(request.headers.get("Accept"), OFFERED) or OFFERED[0]
 
 
 def _http(error: HTTPException) -> Response:

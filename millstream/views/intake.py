@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import inf
 from typing import Any, cast
 
@@ -25,10 +25,13 @@ from millstream.upstreams import Upstream
 from millstream.views.fields import query_fields, read_fields
 from millstream.views.instructions import instructed
 from millstream.views.preferences import preferred
-from millstream.views.question import Asked, merge, question
+from millstream.views.question import Asked, merge
 from millstream.views.services import services
 from millstream.views.transport import by_event_source, step_down, via
 
+# The names of formats, best first where the client has no preference.
+STREAMED = {name: format.MEDIA_TYPE for name, format in FORMATS.items()}
+DOCUMENTS = {"json": "application/json", "text": "text/plain", "html": "text/html"}
 PADDING_DEFAULT = 2048  # bytes; what IE 8 and 9 want to see before they show anything
 PADDING_MOST = 65536  # bytes
 KEY_MOST = 200  # characters of an Idempotency-Key
@@ -73,11 +76,6 @@ def _token() -> str:
     return str(fields().get("token", "")) if form else ""
 
 
-def read_question() -> Asked:
-    """The question in the address and the body. Raises RequestError."""
-    return question(asked())
-
-
 def asked() -> dict[str, Any]:
     """The fields of the address and of the body, not yet checked. Raises RequestError."""
     return merge(query(), fields())
@@ -90,15 +88,11 @@ def query() -> dict[str, str]:
 def fields(most: int | None = None) -> dict[str, Any]:
     """The fields of the body, of at most so many bytes; {} where there is none."""
     if "fields" not in g:
-        g.fields = read_fields(request.content_type or "", body(most or _most()))
+        use = services().settings
+        most = most or (use.max_body_v1 if request.is_json else use.max_body)  # JSON may have pictures in it
+        g.fields = read_fields(request.content_type or "", body(most))
         g.format = g.fields.get("format")  # errors that follow go out in it, too
     return dict(g.fields)
-
-
-def _most() -> int:
-    """Bytes of a body: JSON may have pictures in it."""
-    use = services().settings
-    return use.max_body_v1 if request.is_json else use.max_body
 
 
 def body(most: int) -> bytes:
@@ -130,20 +124,22 @@ def _too_large(most: int) -> RequestError:
 
 def choose_format(name: str | None) -> type[Format]:
     """By `?format=`, or else by the Accept header. Raises RequestError (bad_field, not_acceptable)."""
-    format = _format(name)
+    format = BY_MEDIA_TYPE[choose_type(name, STREAMED)]
     g.chosen = format.NAME
     return format
 
 
-def _format(name: str | None) -> type[Format]:
+def choose_type(name: str | None, types: Mapping[str, str]) -> str:
+    """One of the media types, which have the names of `?format=`; or else the best by the Accept header. Raises
+    RequestError (bad_field, not_acceptable)."""
     if name:
-        if name not in FORMATS:
-            raise RequestError("bad_field", f"format has to be one of {', '.join(FORMATS)}.", param="format")
-        return FORMATS[name]
-    media_type = negotiate(request.headers.get("Accept"))
+        if name not in types:
+            raise RequestError("bad_field", f"format has to be one of {', '.join(types)}.", param="format")
+        return types[name]
+    media_type = negotiate(request.headers.get("Accept"), tuple(types.values()))
     if media_type is None:
-        raise not_acceptable()
-    return BY_MEDIA_TYPE[media_type]
+        raise not_acceptable(types.values())
+    return media_type
 
 
 def options(id: str, padding: int, *, position: int = 0, offset: int = 0) -> Options:

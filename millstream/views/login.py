@@ -55,7 +55,7 @@ def enter() -> Response:
         if _is_json():
             raise
         return _page(next, error)
-    response = _no_content() if _is_json() else _on(next)
+    response = _done(next)
     response.set_cookie(
         intake.cookie_name(),
         access.sessions.begin(key),
@@ -70,7 +70,7 @@ def enter() -> Response:
 @login.post("/logout")
 def leave() -> Response:
     """Ends the log-in, for whoever has a copy of its cookie, too. A form is led to /login; JSON gets 204."""
-    response = _no_content() if _is_json() else _on("/login")
+    response = _done("/login")
     try:
         session = intake.caller(starts=True).session
     except RequestError as error:
@@ -98,21 +98,22 @@ def _check_attempts() -> None:
 
 def _page(next: str, error: MillstreamError | None = None) -> Response:
     code = error.code if error else ""
-    values = {"root": request.script_root, "next": next, "code": code, "message": error.message if error else ""}
-    response = make_response(render_template("login.html", **values), error.status if error else 200)
-    response.headers.update({**(error.headers if error else {}), "Cache-Control": "no-store"})
-    return response
+    page = render_template("login.html", next=next, code=code, message=error.message if error else "")
+    return make_response(page, *((error.status, error.headers) if error else ()))
 
 
 def _on(path: str) -> Response:
-    response = redirect(request.script_root + path, code=303)
-    assert isinstance(response, Response)
+    return make_response(redirect(request.script_root + path, code=303))
+
+
+def _done(path: str) -> Response:
+    return Response(status=204) if _is_json() else _on(path)
+
+
+@login.after_request
+def _forget(response: Response) -> Response:
     response.headers["Cache-Control"] = "no-store"
     return response
-
-
-def _no_content() -> Response:
-    return Response(status=204, headers={"Cache-Control": "no-store"})
 
 
 def _is_json() -> bool:

@@ -40,10 +40,10 @@ def described() -> Response:
         "background_color": PAPER,
         "icons": [logo] if page.logo else ICONS,
     }
-    response = Response(json.dumps(document, ensure_ascii=False), content_type="application/manifest+json")
-    response.headers["Cache-Control"] = "no-cache"
-    response.headers["Vary"] = "Accept-Language, Cookie"
-    return response
+    headers = {"Cache-Control": "no-cache", "Vary": "Accept-Language, Cookie"}
+    return Response(
+        json.dumps(document, ensure_ascii=False), content_type="application/manifest+json", headers=headers
+    )
 
 
 @manifest.get("/logo")
@@ -52,15 +52,13 @@ def logo() -> Response:
     page = services().settings.page
     if page.logo is None or not page.logo.is_file():
         raise RequestError("not_found", "This server has no logo of its own.")
-    response = Response(page.logo.read_bytes(), mimetype=page.logo_type)
-    response.headers["Cache-Control"] = "public, max-age=3600"
-    return response
+    return Response(
+        page.logo.read_bytes(), mimetype=page.logo_type, headers={"Cache-Control": "public, max-age=3600"}
+    )
 
 
 @manifest.get("/offline.js")
 def offline() -> Response:
     """Here and not in /static, since a worker serves only what lies beside it or below."""
     script = Path(current_app.root_path) / "static" / "offline.js"
-    response = Response(script.read_bytes(), content_type="text/javascript; charset=utf-8")
-    response.headers["Cache-Control"] = "no-cache"
-    return response
+    return Response(script.read_bytes(), mimetype="text/javascript", headers={"Cache-Control": "no-cache"})

@@ -43,7 +43,6 @@ def index() -> Response:
     response = make_response(
         render_template(
             "index.html",
-            root=request.script_root,
             once=secrets.token_urlsafe(16),
             token=caller.token,
             signed_in=caller.session is not None,

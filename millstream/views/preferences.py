@@ -52,4 +52,5 @@ def preferred() -> dict[str, Any]:
     lang, theme = request.cookies.get("millstream_lang", ""), request.cookies.get("millstream_theme", "")
     if lang not in LANGUAGES:
         lang = request.accept_languages.best_match(LANGUAGES) or "en"
-    return words.values(lang, theme if theme in THEMES else "auto", services().settings.page)
+    found = words.values(lang, theme if theme in THEMES else "auto", services().settings.page)
+    return {**found, "root": request.script_root}

@@ -15,7 +15,6 @@ from millstream.dialects.responses.response import response, whole
 from millstream.dialects.table import NAMED
 from millstream.errors import RequestError
 from millstream.events import TERMINAL, Meta
-from millstream.sockets.client import Client
 from millstream.views import doors, intake, streams
 from millstream.views.services import services
 
@@ -35,9 +34,7 @@ def retrieve(id: str) -> Response:
     skip = -1 if after is None else intake.whole_number("starting_after", after)
     if skip >= 0:
         _check(meta, skip)
-    client = Client(request.environ, direct=True)
-    follower = services().streams.follow(meta, peer=client)
-    with streams.watched(client, follower):
+    with streams.following(meta) as (follower, client):
         return doors.follow(Writer(meta, skip), follower, client)
 
 

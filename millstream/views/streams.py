@@ -9,6 +9,7 @@ from time import monotonic
 from typing import Literal
 
 from flask import Blueprint, Response, g, jsonify, redirect, request, url_for
+from flask.typing import ResponseReturnValue
 
 from millstream.access import Caller
 from millstream.errors import MillstreamError, NotFound, RequestError
@@ -21,7 +22,7 @@ from millstream.responses import HEADERS, Outlet, head, stream_response
 from millstream.sockets.client import Client
 from millstream.streams import Follower
 from millstream.views import intake
-from millstream.views.question import controls
+from millstream.views.question import controls, question
 from millstream.views.services import services
 from millstream.views.transport import via
 
@@ -34,18 +35,14 @@ ENDLESS = 2**53 - 1  # RFC 8673: a last byte that is not known yet; the largest 
 
 
 @streams.post("/streams")
-def start() -> Response:
+def start() -> ResponseReturnValue:
     """Starts an answer without following it: 201 with its address."""
     caller = intake.caller(starts=True)
-    asked = intake.read_question()
+    asked = question(intake.asked())
     meta = intake.begin(caller, asked, keep_messages=asked.controls.get("format") == Html.NAME)
     services().streams.accepted(meta.id, services().settings.status_wait)
     url = f"{request.script_root}/streams/{meta.id}"
-    response = jsonify(id=meta.id, url=url)
-    response.status_code = 201
-    response.headers["Location"] = url
-    response.headers.extend(HEADERS)
-    return response
+    return {"id": meta.id, "url": url}, 201, {"Location": url, **HEADERS}
 
 
 @streams.get("/streams/<id>")
@@ -57,15 +54,13 @@ def follow(id: str) -> Response:
 
 
 @streams.post("/streams/<id>/stop")
-def stop(id: str) -> Response:
+def stop(id: str) -> ResponseReturnValue:
     """Stops it; what came stays readable."""
     caller = intake.caller(starts=True)
     services().streams.stop(_meta(id, caller))
     form = intake.fields() if request.content_length else {}
     if form.get("format") == Html.NAME:
-        response = redirect(url_for("streams.follow", id=id, format=Html.NAME), code=303)
-        assert isinstance(response, Response)
-        return response
+        return redirect(url_for("streams.follow", id=id, format=Html.NAME), code=303)
     return Response(status=204)
 
 
@@ -136,9 +131,7 @@ def resume(caller: Caller, id: str, after: int, asked: dict[str, str]) -> Respon
         return Response(status=204, headers=HEADERS)
     if format is Text:
         return _resume_text(meta, after, asked, padding)
-    client = Client(request.environ, direct=True)
-    follower = services().streams.follow(meta, after, client)
-    with watched(client, follower):
+    with following(meta, after) as (follower, client):
         return streamed(follower, format(meta, intake.options(id, padding, position=after)), client)
 
 
@@ -171,11 +164,9 @@ def _resume_text(meta: Meta, after: int, asked: dict[str, str], padding: int) ->
         raise RequestError(
             "bad_range", f"There is nothing after byte {have}.", headers={"Content-Range": f"bytes */{have}"}
         )
-    client = Client(request.environ, direct=True)
-    follower = use.follow(meta, after, client)
     if ranged:
         padding = 0  # Content-Range counts every byte of the body
-    with watched(client, follower):
+    with following(meta, after) as (follower, client):
         response = streamed(follower, Text(meta, intake.options(meta.id, padding, offset=offset)), client)
     if ranged:
         done = past.terminal and past.terminal.type == "done"
@@ -189,9 +180,7 @@ def _poll(meta: Meta, after: int, asked: dict[str, str]) -> Response:
     use = services().streams
     seconds = _wait(asked)
     last = use.at(meta.id, after) if after else None
-    client = Client(request.environ, direct=True)
-    follower = use.follow(meta, after, client)
-    with watched(client, follower):
+    with following(meta, after) as (follower, client):
         over = last is not None and last.type in TERMINAL
         batch = [] if over else _next(follower, seconds)
         client.unwatch()
@@ -225,9 +214,11 @@ def _wait(asked: Mapping[str, str]) -> float:
 
 
 @contextmanager
-def watched(client: Client, follower: Follower) -> Iterator[None]:
-    """Notices the client's leaving from here on. Lets both go if anything is raised; else the response does it when
-    it is over, or the block itself where it makes a whole response."""
+def following(meta: Meta, after: int = 0) -> Iterator[tuple[Follower, Client]]:
+    """Follow a stream for the client that is asking, and notice its leaving from here on. Lets both go if anything is
+    raised; else the response does it when it is over, or the block itself where it makes a whole response."""
+    client = Client(request.environ, direct=True)
+    follower = services().streams.follow(meta, after, client)
     client.limit_buffer(services().settings.sndbuf)
     gone: list[Literal[True]] = []
 
@@ -237,7 +228,7 @@ def watched(client: Client, follower: Follower) -> Iterator[None]:
 
     client.watch(left)
     try:
-        yield
+        yield follower, client
     except BaseException as error:
         client.unwatch()
         if gone and isinstance(error, MillstreamError):

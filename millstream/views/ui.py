@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, g, request
+from flask import Blueprint, Response, g
 
 from millstream.dialects.ui.answer import Writer
 from millstream.dialects.ui.door import UI
 from millstream.errors import NotFound
 from millstream.events import Meta
-from millstream.sockets.client import Client
 from millstream.views import doors, intake, streams
 from millstream.views.services import services
 
@@ -22,9 +21,7 @@ def resume(id: str) -> Response:
     meta = _found(name)
     if meta is None:
         return Response(status=204)
-    client = Client(request.environ, direct=True)
-    follower = services().streams.follow(meta, peer=client)
-    with streams.watched(client, follower):
+    with streams.following(meta) as (follower, client):
         return doors.follow(Writer(meta), follower, client, chat=name)
 
 

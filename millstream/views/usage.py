@@ -6,23 +6,21 @@ from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, render_template, request
+from flask import Blueprint, Response, jsonify, make_response, render_template
 
 from millstream.errors import RequestError, Unavailable
 from millstream.limits.purses import Spent
-from millstream.negotiation import negotiate, not_acceptable
 from millstream.settings.prices import plain
 from millstream.usage import Sum, Unwritable
 from millstream.usage.report import cost_of, to_object, to_text
 from millstream.usage.sums import first_day, regroup, total
 from millstream.views import intake
 from millstream.views.chart import bars
-from millstream.views.failures import BY_NAME
 from millstream.views.services import services
 
 usage = Blueprint("usage", __name__)
 
-OFFERED = ("text/plain", "text/html", "application/json")
+OFFERED = {"text": "text/plain", "html": "text/html", "json": "application/json"}
 DAYS, MOST = 30, 366
 
 
@@ -30,8 +28,9 @@ DAYS, MOST = 30, 366
 def show() -> Response:
     """Sums by day and by model over `?days=30`; a day is UTC's."""
     caller = intake.caller(starts=False)
-    media_type = _media_type()
-    days = intake.whole_number("days", intake.query().get("days", str(DAYS)), MOST)
+    fields = intake.query()
+    media_type = intake.choose_type(fields.get("format"), OFFERED)
+    days = intake.whole_number("days", fields.get("days", str(DAYS)), MOST)
     if not days:
         raise RequestError("bad_field", f"days has to be a whole number from 1 to {MOST}.", param="days")
     today = datetime.now(UTC).date()
@@ -60,11 +59,9 @@ def show() -> Response:
         text = f"{caller.name}, {since} to {today} (UTC)\n\n" + "\n".join(
             (to_text(list(used.values()), ["day"]), to_text(by_model, ["model"]), *map(_in_words, budgets))
         )
-        response = Response(text, content_type="text/plain; charset=utf-8")
+        response = Response(text, mimetype="text/plain")
     else:
-        response = Response(
-            _page(caller.name, by_day, by_model, total(parts), budgets), content_type="text/html; charset=utf-8"
-        )
+        response = make_response(_page(caller.name, by_day, by_model, total(parts), budgets))
     response.headers.update({"Cache-Control": "no-store", "Vary": "Accept", "X-Content-Type-Options": "nosniff"})
     return response
 
@@ -86,19 +83,8 @@ def _in_words(one: Spent) -> str:
     return f"budget{whose} for this {said['period']}: {said['spent']} of {said['limit']} spent\n"
 
 
-def _media_type() -> str:
-    name = intake.query().get("format")
-    if name is not None and name not in BY_NAME:
-        raise RequestError("bad_field", f"format has to be one of {', '.join(BY_NAME)}.", param="format")
-    found = BY_NAME[name] if name else negotiate(request.headers.get("Accept"), OFFERED)
-    if found is None:
-        raise not_acceptable(OFFERED)
-    return found
-
-
 def _page(name: str, by_day: list[Sum], by_model: list[Sum], whole: Sum, budgets: list[Spent]) -> str:
     values: dict[str, Any] = {
-        "root": request.script_root,
         "name": name,
         "chart": bars([(part.by[0], part.input, part.output) for part in by_day]),
         "by_day": [part for part in reversed(by_day) if part.answers],
