@@ -10,12 +10,12 @@ import gevent
 import pytest
 from redis import Redis
 
-from millstream.errors import Unavailable
+from millstream.errors import NotFound, Unavailable
 from millstream.stores import StoreLost
 from millstream.stores.redis import RedisStore
 from millstream.stores.redis.owners import SETTLE, Owners
 from millstream.stores.table import open_store
-from tests.stores.samples import DEADLINE, ID, OTHER, TTL, done, log, message, meta, until
+from tests.stores.samples import DEADLINE, ID, OTHER, TTL, done, everything, log, message, meta, until
 from tests.stores.test_doorbell import Woken, heard_of
 
 pytestmark = pytest.mark.system
@@ -317,25 +317,55 @@ def test_every_log_and_claim_expires_by_itself(shared, redis_url):
     assert all(0 < left <= TTL for left in keys(redis_url).values())
 
 
+@pytest.mark.parametrize(("loss", "found"), [("all", "append"), ("half", "append"), ("all", "sweep")])
+def test_a_running_stream_whose_log_is_lost_is_written_anew(shared, redis_url, loss, found):
+    shared.one.create(meta(shared.one, claim="key"))
+    whole = [message(n) for n in range(1, 4)]
+    for event in whole[:2]:
+        shared.one.append(ID, [event])
+    reader = shared.two.reader(ID, after=1)
+    shared.two.watch(ID, woken := Woken())
+    lose(redis_url, loss)
+    if found == "append":
+        after(woken, shared.one.append, ID, whole[2:])
+    else:
+        after(woken, shared.one.sweep, time.time())
+        shared.one.append(ID, whole[2:])
+    assert everything(reader) == whole[1:]
+    assert log(shared.two) == whole
+    assert len(keys(redis_url)) == 2 and all(left > TTL for left in keys(redis_url).values())
+
+
 @pytest.mark.parametrize("loss", ["all", "half"])
-def test_a_stream_whose_log_is_lost_is_lost_for_everybody(shared, redis_url, loss):
+def test_what_its_owner_can_not_write_anew_is_lost_for_everybody(shared, redis_url, monkeypatch, loss):
+    monkeypatch.setattr("millstream.stores.redis.log.KEPT", 10)
     shared.one.create(meta(shared.one))
     shared.one.append(ID, [message(1)])
     shared.one.append(ID, [message(2)])
-    woken = Woken()
     reader = shared.two.reader(ID)
-    shared.two.watch(ID, woken)
-    woken.again()
+    shared.two.watch(ID, woken := Woken())
+    lose(redis_url, loss)
+    with pytest.raises(StoreLost, match="Redis has lost it"):
+        after(woken, shared.one.append, ID, [message(3)])
+    until(lambda: keys(redis_url) == {})
+    with pytest.raises(NotFound):
+        everything(reader)
+
+
+def test_an_erased_stream_is_not_written_anew(shared, redis_url):
+    shared.one.create(meta(shared.one))
+    shared.one.append(ID, [message(1)])
+    shared.two.delete(ID)
+    shared.one.sweep(time.time())
+    with pytest.raises(StoreLost):
+        shared.one.append(ID, [done(2)])
+    assert keys(redis_url) == {}
+
+
+def lose(redis_url, loss):
     with Redis.from_url(redis_url) as client:
         (key,) = client.keys("*:log:*")
         kept = client.xrange(key, count=2)
         client.delete(key)
         for id, fields in kept if loss == "half" else []:  # as after a restart with an older snapshot
             client.xadd(key, fields, id)
-    with pytest.raises(StoreLost, match="Redis has lost it"):
-        after(woken, shared.one.append, ID, [message(3)])
-    until(lambda: woken.times > 1)
-    with pytest.raises(Exception, match="no such stream"):
-        while True:
-            reader.read()
-    assert keys(redis_url) == {}

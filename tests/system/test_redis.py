@@ -204,22 +204,33 @@ def test_what_a_client_saw_while_redis_was_away_is_never_denied(machines, upstre
         ]
 
 
-def test_what_redis_has_lost_is_failed_or_404_and_never_silence(machines, upstream, redis):
+def test_where_redis_comes_back_empty_running_answers_go_on_everywhere(machines, upstream, redis):
     one, two = machines
-    asking = ask(one)
-    remote = follow(two, asking.id)
+    asking = [ask(one, format) for format in (clients.Sse, clients.Ndjson)]
+    remote = [follow(two, client.id) for client in asking]
+    resuming = clients.Sse(two.port, "")
+    resuming.id, resuming.events = asking[0].id, asking[0].events[:4]  # it comes back by Last-Event-ID
     with Redis.from_url(redis.url) as client:
         client.flushall()
     redis.kill()
+    until(lambda: away(machines))
     redis.start()
-    until(lambda: all(map(ready, machines)))
-    with pytest.raises(AssertionError, match="404"):
-        remote.wait()
+    paths = [f"/streams/{client.id}?after={HALF - 1}&format=json" for client in asking]
+
+    def answers() -> set[int]:
+        found = {machine.get(path)[0] for machine in machines for path in paths}
+        assert found <= {200, 503}
+        return found
+
+    until(lambda: answers() == {200})  # by then the owner has written anew what they had seen
+    resuming.start()
     upstream.gate.set()
-    assert asking.wait().failure == "lost"
-    assert asking.events[:HALF] == remote.events
-    assert [n for n, _, _ in asking.events] == list(range(1, HALF + 2))
-    assert {machine.get(f"/streams/{asking.id}")[0] for machine in machines} == {404}
+    for client in [*asking, *remote, resuming]:
+        assert client.wait().text == upstream.text
+    for client in (*asking, *remote, resuming):
+        logs = [clients.log_of(machine.port, client.id) for machine in machines]
+        assert logs == [client.events] * 2
+    assert len(upstream.asked) == 2
 
 
 def test_a_server_starts_without_redis_and_serves_when_it_comes(emulator):

@@ -14,7 +14,7 @@ import msgspec
 from gevent.event import AsyncResult
 from redis import RedisError
 
-from millstream.errors import NotFound, Unavailable
+from millstream.errors import MillstreamError, NotFound, Unavailable
 from millstream.events import Event, Meta
 from millstream.stores import Inbox, StoreLost, Then
 from millstream.stores.memory import worker_name
@@ -23,17 +23,17 @@ from millstream.stores.redis.address import Address
 from millstream.stores.redis.link import Link
 from millstream.stores.redis.log import Log
 from millstream.stores.redis.machines import Machines
+from millstream.stores.redis.owners import SETTLE
 from millstream.stores.redis.pipe import Away
 from millstream.stores.redis.reader import RedisReader
 from millstream.stores.redis.scripts import CREATE, ERASE, RELEASE, SEIZE
 from millstream.stores.redis.sweeping import orphans, sweep
-from millstream.stores.redis.writer import Writer
+from millstream.stores.redis.writer import Writer, encode
 
 VOID = 5.0  # s after which a seizure that was not followed by the end counts for nothing
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _logger = logging.getLogger(__name__)
-_encode = msgspec.json.Encoder().encode
 _meta = msgspec.json.Decoder(Meta)
 
 
@@ -91,13 +91,15 @@ class RedisStore:
     # Logs
 
     def create(self, meta: Meta) -> Meta:
+        if meta.claim is not None and self._emptied:
+            raise self._absent()  # its owner may still have to write it anew
         self._writer.logs[meta.id] = Log(meta)
         claim = [] if meta.claim is None else [meta.claim]
         try:
             answer, *older = self._link.call(
                 *CREATE.command(
-                    [names.log(meta.id), names.SIGNS, names.grave(meta.id)],
-                    *(meta.id, _encode(meta), self.worker, self._writer.lifetime, names.LOGS, names.CLAIMS, *claim),
+                    names.keys(meta.id),
+                    *(meta.id, encode(meta), self.worker, self._writer.lifetime, names.LOGS, names.CLAIMS, *claim),
                 )
             )
         except BaseException:
@@ -127,7 +129,7 @@ class RedisStore:
             return log.meta
         found = self._ask("XRANGE", names.log(_checked(id)), "1-0", "1-0")  # another worker may have erased it
         if not found:
-            raise NotFound
+            raise self._absent()
         return _meta.decode(found[0][1][1])
 
     def append(self, id: str, batch: list[Event], then: Then | None = None) -> int:
@@ -152,8 +154,8 @@ class RedisStore:
     def reader(self, id: str, after: int = 0) -> RedisReader:
         held = id in self._writer.logs and self.away
         if not held and not self._ask("EXISTS", names.log(_checked(id))):
-            raise NotFound
-        return RedisReader(id, self._link, self._writer.logs, self._watches, after)
+            raise self._absent()
+        return RedisReader(id, self._link, self._writer.logs, self._watches, self._absent, after)
 
     def seize(self, id: str) -> bool:
         if log := self._writer.logs.get(id):
@@ -191,7 +193,7 @@ class RedisStore:
         if not _ID.fullmatch(id):
             return
         self._writer.logs.pop(id, None)
-        self._ask(*ERASE.command([names.log(id), names.SIGNS], id, self._channels.news(id), names.CLAIMS))
+        self._ask(*ERASE.command(names.keys(id), id, self._channels.news(id), names.CLAIMS))
         self._watches.news(id)
 
     def sweep(self, now: float) -> int:
@@ -200,6 +202,14 @@ class RedisStore:
             return sweep(self._link, self._channels, self._neighbours, now - time.time() - self._ttl)
         except Away:
             return 0
+
+    @property
+    def _emptied(self) -> bool:
+        """Redis has lost all it had a moment ago: the owners of running streams write those anew."""
+        return time.monotonic() - self._link.emptied < SETTLE
+
+    def _absent(self) -> MillstreamError:
+        return Away("it was emptied, and owners may still write anew what runs") if self._emptied else NotFound()
 
     def _runs(self, id: str) -> bool:
         log = self._writer.logs.get(id)

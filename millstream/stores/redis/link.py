@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
+from time import monotonic
 from typing import Any
 
 import gevent
@@ -12,6 +14,7 @@ from gevent.event import AsyncResult, Event
 from redis import exceptions
 from redis.connection import AbstractConnection
 
+from millstream.stores.redis import names
 from millstream.stores.redis.address import LIMIT, LOOK, Address
 from millstream.stores.redis.listener import Listener, Verb
 from millstream.stores.redis.pipe import Away, Heard, Pipe
@@ -37,6 +40,8 @@ class Link:
         self, address: Address, back: Callable[[], None], heard: Callable[[str, bytes | None], None]
     ) -> None:
         self.up = False
+        self.emptied = float("-inf")  # when it had another era than the last time, by the monotonic clock
+        self._era = b""
         self._address = address
         self._back = back
         self._heard = heard
@@ -141,9 +146,9 @@ class Link:
             writer, reader, listener = made
             # The last call shows that Redis accepts writes; a replica or a full Redis does not.
             asked = [*(("SCRIPT", "LOAD", script.text) for script in ALL), ("SET", channel, "", "PX", 1)]
+            asked += [("SET", names.ERA, secrets.token_hex(8), "NX"), ("GET", names.ERA)]
             writer.send_packed_command(writer.pack_commands(asked))
-            for _ in asked:
-                writer.read_response()
+            *_, era = [writer.read_response() for _ in asked]
             listener.send_command("SUBSCRIBE", channel)
             listener.read_response()
         except BaseException:
@@ -151,6 +156,9 @@ class Link:
                 connection.disconnect()
             raise
         broken = self._broken.set  # of these connections: a late word must not break the next ones
+        if self._era not in (b"", era):
+            self.emptied = monotonic()
+        self._era = era
         self._pipes = {False: Pipe(writer, broken), True: Pipe(reader, broken)}
         former, self._former = self._former, None
         self._listener = Listener(listener, self._heard, broken)

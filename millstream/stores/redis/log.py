@@ -9,6 +9,7 @@ from millstream.stores import StoreLost, Then
 from millstream.stores.log import decode
 
 MERGED = 1 << 14  # bytes of an entry that batches gather in while Redis is away
+KEPT = 1 << 20  # bytes of a running answer that its owner can write anew where Redis was emptied
 
 _encode_lines = msgspec.json.Encoder().encode_lines
 
@@ -43,7 +44,7 @@ class Entry:
 class Log:
     """Nobody else appends to it as long as its `epoch` is the newest."""
 
-    __slots__ = ("ended", "epoch", "last", "lost", "meta", "seized", "unwritten", "written")
+    __slots__ = ("ended", "epoch", "kept", "last", "meta", "restoring", "seized", "unwritten", "written")
 
     def __init__(self, meta: Meta, epoch: str = "1", last: int = 0, seized: float | None = None) -> None:
         self.meta = meta
@@ -51,8 +52,9 @@ class Log:
         self.last = last  # number of the last event
         self.written = last  # number of the last event that Redis has
         self.unwritten: list[Entry] = []
+        self.kept: bytearray | None = bytearray() if last == 0 else None  # what Redis has, to write it anew
+        self.restoring = False
         self.ended = False
-        self.lost = ""  # why nothing can be added any more
         self.seized = seized  # when; None once something was appended
 
     def add(self, batch: list[Event], then: Then) -> None:
@@ -75,6 +77,10 @@ class Log:
         if self.unwritten and self.unwritten[0] is entry:
             del self.unwritten[0]
             self.written = entry.last
+            if self.kept is not None:
+                self.kept += entry.data
+                if len(self.kept) > KEPT:
+                    self.kept = None
 
     def held(self, after: int, away: bool) -> list[Event] | None:
         """The events after this number, if they need not be asked of Redis. What is not written yet counts only

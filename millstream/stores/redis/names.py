@@ -6,6 +6,7 @@ PREFIX = "millstream:1:"  # the number changes when an older release could not r
 LOGS = f"{PREFIX}log:"  # a Redis Stream for each stream
 NAMES = f"{PREFIX}named:"  # the id that a name leads to
 CLAIMS = f"{PREFIX}claim:"  # the id that an Idempotency-Key belongs to
+ERA = f"{PREFIX}era"  # another one shows that Redis was emptied
 SIGNS = f"{PREFIX}signs"  # when each stream gave its last sign: a sorted set of ids, in ms
 
 
@@ -13,9 +14,9 @@ def log(id: str) -> str:
     return LOGS + id
 
 
-def grave(id: str) -> str:
-    """The key that forbids to create this stream."""
-    return f"{PREFIX}undone:{id}"
+def keys(id: str) -> list[str]:
+    """A stream's log, the signs, and its grave: the key that forbids to create it."""
+    return [LOGS + id, SIGNS, f"{PREFIX}undone:{id}"]
 
 
 def beat(worker: str) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from millstream.errors import NotFound
 from millstream.events import Event
 from millstream.stores.log import decode, lost
 from millstream.stores.memory import slice_of
@@ -16,11 +15,21 @@ from millstream.stores.watches import Watches
 
 
 class RedisReader:
-    """A position is the number of the event before it. `logs` and `watches` are this worker's."""
+    """A position is the number of the event before it. `logs` and `watches` are this worker's; `absent` makes the
+    error for a log that is not there."""
 
-    __slots__ = ("_after", "_events", "_id", "_link", "_logs", "_next", "_watches")
+    __slots__ = ("_absent", "_after", "_events", "_id", "_link", "_logs", "_next", "_watches")
 
-    def __init__(self, id: str, link: Link, logs: Mapping[str, Log], watches: Watches, after: int) -> None:
+    def __init__(
+        self,
+        id: str,
+        link: Link,
+        logs: Mapping[str, Log],
+        watches: Watches,
+        absent: Callable[[], Exception],
+        after: int,
+    ) -> None:
+        self._absent = absent
         self._id = id
         self._link = link
         self._logs = logs
@@ -54,7 +63,7 @@ class RedisReader:
         command = READ.command([names.log(self._id)], self._after + 1, max(limit, 1))
         found: list[bytes] | None = self._link.call(*command, read=True)
         if found is None:
-            raise NotFound
+            raise self._absent()
         data = b"".join(found)
         events, size = decode(data)
         events = [event for event in events if event.n > self._after]

@@ -42,6 +42,17 @@ local function keep(log, signs, claims, id, ms)
     redis.call('PEXPIRE', claims .. first[2][6], ms)
   end
 end
+local function make(log, signs, claims, id, meta, worker, ms, claim)
+  if claim then
+    redis.call('SET', claims .. claim, id, 'PX', ms, 'NX')
+    redis.call('XADD', log, '1-0', 'm', meta, 'w', worker, 'c', claim)
+  else
+    redis.call('XADD', log, '1-0', 'm', meta, 'w', worker)
+  end
+  redis.call('PEXPIRE', log, ms)
+  redis.call('ZADD', signs, now(), id)
+end
+local function bury(grave) redis.call('SET', grave, '', 'PX', 60000) end
 local function unclaim(log, claims, id)
   local first = at(log, '1-0')
   if first and first[2][5] == 'c' and redis.call('GET', claims .. first[2][6]) == id then
@@ -58,13 +69,9 @@ if ARGV[7] then
   local older = redis.call('GET', ARGV[6] .. ARGV[7])
   local first = older and at(ARGV[5] .. older, '1-0')
   if first then return {'older', first[2][2]} end
-  redis.call('SET', ARGV[6] .. ARGV[7], ARGV[1], 'PX', ARGV[4])
-  redis.call('XADD', KEYS[1], '1-0', 'm', ARGV[2], 'w', ARGV[3], 'c', ARGV[7])
-else
-  redis.call('XADD', KEYS[1], '1-0', 'm', ARGV[2], 'w', ARGV[3])
+  redis.call('DEL', ARGV[6] .. ARGV[7])
 end
-redis.call('PEXPIRE', KEYS[1], ARGV[4])
-redis.call('ZADD', KEYS[2], now(), ARGV[1])
+make(KEYS[1], KEYS[2], ARGV[6], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[7])
 return {'made'}
 """)
 
@@ -72,15 +79,11 @@ return {'made'}
 # ms that an ended log lives, if this ends it. Gives ok, seized, or lost: what was there before is not there any more.
 APPEND = Script("""
 local last = top(KEYS[1])
-if not last then redis.call('PUBLISH', ARGV[2], ''); return 'lost' end
+if not last then return 'lost' end
 local epoch, n = last[1]:match('(%d+)-(%d+)')
 if epoch ~= ARGV[3] then return 'seized' end
 if tonumber(n) >= tonumber(ARGV[5]) then return 'ok' end
-if n ~= ARGV[4] then
-  redis.call('DEL', KEYS[1])
-  redis.call('PUBLISH', ARGV[2], '')
-  return 'lost'
-end
+if n ~= ARGV[4] then return 'lost' end
 local id = epoch .. '-' .. ARGV[5]
 if ARGV[8] then
   redis.call('XADD', KEYS[1], id, 'e', ARGV[6], 'end', '1')
@@ -89,6 +92,23 @@ else
   redis.call('XADD', KEYS[1], id, 'e', ARGV[6])
 end
 redis.call('PUBLISH', ARGV[2], ARGV[6])
+return 'ok'
+""")
+
+# Writes a log anew that was found lost. KEYS: log, signs, grave. ARGV: id, Meta, worker, ms to live, prefix of
+# claims, channel, epoch, the last event's number, all events, the claim if there is. Gives ok, seized, or lost.
+RESTORE = Script("""
+if redis.call('EXISTS', KEYS[3]) == 1 then return 'lost' end
+local last = top(KEYS[1])
+if last then
+  local epoch, n = last[1]:match('(%d+)-(%d+)')
+  if epoch ~= ARGV[7] then return 'seized' end
+  if tonumber(n) >= tonumber(ARGV[8]) then return 'ok' end
+  redis.call('DEL', KEYS[1])
+end
+make(KEYS[1], KEYS[2], ARGV[5], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[10])
+if ARGV[8] ~= '0' then redis.call('XADD', KEYS[1], ARGV[7] .. '-' .. ARGV[8], 'e', ARGV[9]) end
+redis.call('PUBLISH', ARGV[6], '')
 return 'ok'
 """)
 
@@ -135,9 +155,10 @@ if not last then return {'', 1} end
 return {owner(KEYS[1], last), ended(last) and 1 or 0}
 """)
 
-# A sign of life. KEYS: log, signs. ARGV: id, ms to live, prefix of claims.
+# A sign of life. KEYS: log, signs. ARGV: id, ms to live, prefix of claims. Gives ok or lost.
 REFRESH = Script("""
-if redis.call('EXISTS', KEYS[1]) == 1 then keep(KEYS[1], KEYS[2], ARGV[3], ARGV[1], ARGV[2]) end
+if redis.call('EXISTS', KEYS[1]) == 0 then return 'lost' end
+keep(KEYS[1], KEYS[2], ARGV[3], ARGV[1], ARGV[2])
 return 'ok'
 """)
 
@@ -147,8 +168,11 @@ unclaim(KEYS[1], ARGV[2], ARGV[1])
 return 'ok'
 """)
 
-# KEYS: log, signs. ARGV: id, channel, prefix of claims. Gives 1 to exactly one.
+# KEYS: log, signs, grave, for its owner must not write it anew. ARGV: id, channel, prefix of claims.
+# Gives 1 to exactly one.
 ERASE = Script("""
+local last = top(KEYS[1])
+if last and not ended(last) then bury(KEYS[3]) end
 unclaim(KEYS[1], ARGV[3], ARGV[1])
 redis.call('DEL', KEYS[1])
 redis.call('PUBLISH', ARGV[2], '')
@@ -157,9 +181,9 @@ return redis.call('ZREM', KEYS[2], ARGV[1])
 
 # For a CREATE that got no answer: a stream that it made is ended, since who sent the same again may have found it,
 # and one that it is still to make, on a connection that broke, is made no more.
-# KEYS: log, signs, grave. ARGV: id, channel, prefix of claims, the end, ms that an ended log and a grave are kept.
+# KEYS: log, signs, grave. ARGV: id, channel, prefix of claims, the end, ms that an ended log is kept.
 UNDO = Script("""
-redis.call('SET', KEYS[3], '', 'PX', ARGV[6])
+bury(KEYS[3])
 local last = top(KEYS[1])
 if last and last[1] == '1-0' then
   unclaim(KEYS[1], ARGV[3], ARGV[1])
@@ -170,4 +194,4 @@ end
 return 'ok'
 """)
 
-ALL = (CREATE, APPEND, READ, SEIZE, OWNER, REFRESH, RELEASE, ERASE, UNDO)
+ALL = (CREATE, APPEND, RESTORE, READ, SEIZE, OWNER, REFRESH, RELEASE, ERASE, UNDO)

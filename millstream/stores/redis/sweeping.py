@@ -20,8 +20,7 @@ def sweep(link: Link, channels: names.Channels, neighbours: Machines, since: flo
     owners = _owners(link, found)
     dead = neighbours.gone({worker for worker, ended in owners.values() if not ended})
     over = [id for id, (worker, ended) in owners.items() if ended or worker in dead]
-    keys = {id: [names.log(id), names.SIGNS] for id in over}
-    return sum(link.calls(ERASE.command(keys[id], id, channels.news(id), names.CLAIMS) for id in over))
+    return sum(link.calls(ERASE.command(names.keys(id), id, channels.news(id), names.CLAIMS) for id in over))
 
 
 def orphans(link: Link, neighbours: Machines) -> list[str]:

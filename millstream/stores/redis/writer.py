@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import gevent
+import msgspec
 
 from millstream.events import End, Event, Meta
 from millstream.stores import StoreLost, Then
@@ -15,13 +16,13 @@ from millstream.stores.redis import names
 from millstream.stores.redis.link import Link
 from millstream.stores.redis.log import Entry, Log
 from millstream.stores.redis.pipe import Away
-from millstream.stores.redis.scripts import APPEND, REFRESH, UNDO
+from millstream.stores.redis.scripts import APPEND, ERASE, REFRESH, RESTORE, UNDO
 
 SPARE = 300.0  # s that a log outlives its last refreshment, beside its ttl
-GRAVE = 60_000  # ms
 LAST_WORDS = 1.0  # s to write what is left when the worker leaves
 
 _logger = logging.getLogger(__name__)
+encode = msgspec.json.Encoder().encode
 
 
 class Writer:
@@ -39,9 +40,7 @@ class Writer:
     def append(self, log: Log, batch: list[Event], then: Then) -> None:
         """`then` is called when Redis has it; at once where Redis is away."""
         log.add(batch, then)
-        if log.lost:
-            self._lose(log)
-        elif self._link.up:
+        if self._link.up:
             self._send(log)
         elif log.unwritten:
             log.unwritten[-1].tell()
@@ -56,8 +55,7 @@ class Writer:
         """Undo a refused stream that Redis may have created, or may still create."""
         id = meta.id
         end = Entry(0, [Event("failed", end=End(meta.model, "", failure=Away().failure()), n=1)]).data
-        keys = [names.log(id), names.SIGNS, names.grave(id)]
-        self.later(UNDO.command(keys, id, self._channels.news(id), names.CLAIMS, end, self._ttl, GRAVE))
+        self.later(UNDO.command(names.keys(id), id, self._channels.news(id), names.CLAIMS, end, self._ttl))
 
     def back(self) -> None:
         """Redis can be asked again."""
@@ -68,11 +66,14 @@ class Writer:
         gevent.spawn(self.refresh)
 
     def refresh(self) -> None:
-        """Keeps running streams from expiring."""
+        """Keeps running streams from expiring, and writes those anew that Redis has lost."""
         with suppress(Away):
-            keys = ((id, [names.log(id), names.SIGNS]) for id in list(self.logs))
-            for _ in self._link.calls(REFRESH.command(key, id, self.lifetime, names.CLAIMS) for id, key in keys):
-                pass
+            logs = list(self.logs.values())
+            keys = ((log.meta.id, names.keys(log.meta.id)[:2]) for log in logs)
+            said = self._link.calls(REFRESH.command(key, id, self.lifetime, names.CLAIMS) for id, key in keys)
+            for log, answer in zip(logs, said, strict=True):
+                if answer == b"lost":
+                    self._refused(log, answer)
 
     def flush(self) -> None:
         """Before leaving: waits a moment for what is not written yet."""
@@ -100,7 +101,7 @@ class Writer:
         id = log.meta.id
         ends = (self._ttl,) if entry.ends else ()
         return APPEND.command(
-            [names.log(id), names.SIGNS],
+            names.keys(id)[:2],
             *(id, self._channels.news(id), log.epoch, entry.before, entry.last, entry.data, names.CLAIMS, *ends),
         )
 
@@ -111,17 +112,41 @@ class Writer:
                 self.logs.pop(log.meta.id, None)
             entry.tell()
             self._send(log)
-        elif isinstance(answer, Away):
+        else:
+            self._refused(log, answer)
+
+    def _refused(self, log: Log, answer: Any) -> None:
+        if isinstance(answer, Away):
             for kept in log.unwritten:
                 kept.tell()  # they are written when Redis is back
-        elif not log.lost:
-            log.lost = (
-                "Redis has lost it" if answer == b"lost" else "this worker stood still, and another one ended it"
-            )
-            self._lose(log)
+        elif answer == b"lost" and log.kept is not None and self.logs.get(log.meta.id) is log:
+            self._restore(log, log.kept)
+        elif answer == b"lost":
+            id = log.meta.id  # nothing is left half there
+            self.later(ERASE.command(names.keys(id), id, self._channels.news(id), names.CLAIMS))
+            self._lose(log, "Redis has lost it")
+        else:
+            self._lose(log, "this worker stood still, and another one ended it")
 
-    def _lose(self, log: Log) -> None:
+    def _restore(self, log: Log, kept: bytearray) -> None:
+        """Redis was emptied, or has an older state: it gets the whole log anew."""
+        if not log.restoring:
+            log.restoring = True
+            id, meta, claim = log.meta.id, log.meta, [] if log.meta.claim is None else [log.meta.claim]
+            what = (id, encode(meta), meta.worker, self.lifetime, names.CLAIMS, self._channels.news(id))
+            command = RESTORE.command(names.keys(id), *what, log.epoch, log.written, bytes(kept), *claim)
+            self._link.post(command, partial(self._restored, log))
+
+    def _restored(self, log: Log, answer: Any) -> None:
+        log.restoring = False
+        if answer == b"ok":
+            self._send(log, again=True)
+        else:
+            log.kept = log.kept if isinstance(answer, Away) else None
+            self._refused(log, answer)
+
+    def _lose(self, log: Log, why: str) -> None:
         self.logs.pop(log.meta.id, None)
         unwritten, log.unwritten = log.unwritten, []
         for entry in unwritten:
-            entry.tell(StoreLost(f"stream {log.meta.id} can't go on: {log.lost}"))
+            entry.tell(StoreLost(f"stream {log.meta.id} can't go on: {why}"))
