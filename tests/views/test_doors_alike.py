@@ -10,6 +10,7 @@ import gevent
 import pytest
 
 from millstream.access.keyring import digest
+from millstream.events import Usage
 from millstream.settings import KeySettings, PresetSettings
 from millstream.settings.prices import Price
 from millstream.upstreams.demo_text import TEXT
@@ -84,20 +85,43 @@ def test_a_locked_preset_closes_the_door(make_app, path):
 
 
 def test_the_ledger_and_the_metrics_count_alike(make_app):
-    app = make_app(prices={})
+    app = make_app(prices=(Price("demo", Decimal(1), Decimal(2)),))
     client = app.test_client()
     rows = []
     app.extensions["millstream"].streams._ends.record = rows.append
     for path, body in DOORS.items():
-        response = client.post(path, json=body | {"model": "demo?tokens=7"})
-        assert response.status_code == 200 and response.data
-    assert {(row.model, row.usage.input, row.usage.output) for row in rows} == {
-        ("demo?tokens=7", rows[0].usage.input, 7)
-    }
-    assert len(rows) == len(DOORS)
+        for stream in (True, False):
+            response = client.post(path, json=body | {"model": "demo?tokens=7", "stream": stream})
+            assert response.status_code == 200 and response.data
+    asked = rows[0].usage.input
+    cost = format(Decimal(asked + 2 * 7) / 10**6, "f")
+    assert {(row.model, row.usage, row.cost) for row in rows} == {("demo?tokens=7", Usage(asked, 7), cost)}
+    assert len(rows) == 2 * len(DOORS)
     text = client.get("/metrics", headers={"Host": "localhost"}).text
     for door in ("messages", "responses", "ollama", "generate", "ui"):
         assert f'millstream_streams_started_total{{format="{door}",transport="door"' in text
+
+
+CLEAN = {
+    "/chat": '"cancelled"',
+    "/v1/messages": "end_turn",
+    "/v1/responses": "response.incomplete",
+    "/ui/chat": "abort",
+}
+
+
+@pytest.mark.parametrize("path", [*DOORS, "/v1/completions"])
+def test_an_answer_is_stopped_at_its_address_and_ends_cleanly(make_app, path):
+    app = make_app()
+    streams, client = app.extensions["millstream"].streams, app.test_client()
+    headers = {"Accept": "text/event-stream"} if path == "/chat" else {}
+    body = DOORS.get(path, {"prompt": "Hi", "stream": True}) | {"model": "demo?tokens=100000&pace=50"}
+    said = iter(client.post(path, json=body, headers=headers).response)
+    came = next(said)
+    (id,) = streams.live
+    assert app.test_client().post(f"/streams/{id}/stop").status_code == 204
+    came += b"".join(said)
+    assert CLEAN.get(path, '"done_reason":"stop"' if "/api" in path else "[DONE]") in came.decode()
 
 
 @pytest.mark.parametrize("path", [*DOORS, "/v1/completions"])
