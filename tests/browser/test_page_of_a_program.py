@@ -1,4 +1,4 @@
-"""The answer to a program's question: followed by curl and a browser, stopped there, resumed after a worker's death."""
+"""A program's answer: followed by curl and a browser, stopped there, resumed after a worker's death."""
 
 from __future__ import annotations
 
