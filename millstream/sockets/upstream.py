@@ -9,6 +9,7 @@ import contextlib
 import os
 import socket
 import ssl
+import sys
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -26,18 +27,33 @@ Take = Callable[[bytes], None]
 Ended = Callable[[Exception | None], None]
 
 
+class Untaken(ConnectionError):
+    """The server closed the connection before the request came to it."""
+
+
 def ask(sock: socket.socket, message: bytes, read: Callable[[bytes], Read | None]) -> Read:
-    """Sends a request and feeds `read` with what comes until it gives something. Raises OSError, and what `read`
-    raises."""
+    """Sends a request and feeds `read` with what comes until it gives something. Raises OSError (Untaken), and what
+    `read` raises."""
+    before = _acknowledged(sock)
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it may have answered before it had read all
         sock.sendall(message)
     while True:
         data = sock.recv(SIZE)
         if not data:
-            raise ConnectionError("closed before it answered")
+            # The end would acknowledge what had come before it. A reset would not, so it tells nothing.
+            taken = before is None or _acknowledged(sock) != before
+            raise (ConnectionError if taken else Untaken)("closed before it answered")
         found = read(data)
         if found is not None:
             return found
+
+
+def _acknowledged(sock: socket.socket) -> int | None:
+    """The bytes that the other end's system has; None where this system doesn't tell. Linux has them in tcp_info."""
+    with contextlib.suppress(AttributeError, OSError):
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 128)
+        return int.from_bytes(info[120:], sys.byteorder) if len(info) == 128 else None
+    return None
 
 
 class Body:

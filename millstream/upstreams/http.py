@@ -12,7 +12,7 @@ from millstream.errors import UpstreamError
 from millstream.settings import UpstreamSettings
 from millstream.sockets.connector import Connector
 from millstream.sockets.pool import Pool
-from millstream.sockets.upstream import Body, ask
+from millstream.sockets.upstream import Body, Untaken, ask
 from millstream.upstreams.outbound import authority, connector, proxy_address, unreached
 from millstream.wire.head import Headers, Reader
 from millstream.wire.http import framing
@@ -68,10 +68,10 @@ class Client:
         """As `post`."""
         return self._send(path, f"GET {self._path}{path} HTTP/1.1\r\n{self._lines}\r\n".encode(), seconds)
 
-    def _send(self, path: str, message: bytes, seconds: float | None = None) -> Response:
+    def _send(self, path: str, message: bytes, seconds: float | None = None, *, anew: bool = False) -> Response:
         reader = Reader()
         try:
-            sock = self._pool.take() or self._connector.connect()
+            sock = (None if anew else self._pool.take()) or self._connector.connect()
         except OSError as error:
             raise unreached(self._name, self._url + path, self._connector.limit, error) from error
         try:
@@ -86,6 +86,8 @@ class Client:
             )
         except OSError as error:
             sock.close()
+            if isinstance(error, Untaken) and not anew:  # it closed a kept connection in that moment
+                return self._send(path, message, seconds, anew=True)
             says = f'upstream "{self._name}" closed the connection before it answered. Ask again.'
             raise UpstreamError("upstream_broke", says) from error
         except ValueError as error:

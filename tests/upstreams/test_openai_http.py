@@ -1,6 +1,7 @@
 """The OpenAI adapter against a raw socket that says exactly these bytes."""
 
 import json
+import select
 import socket
 
 import pytest
@@ -202,6 +203,28 @@ def test_a_connection_that_was_idle_for_long_is_not_used_again(fake, monkeypatch
     upstream = OpenAI(server.settings())
     assert [text(ask(upstream)), text(ask(upstream))] == ["Hello", "Hello"]
     assert server.connections == 2
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_question_is_asked_again_only_where_it_was_not_taken(fake, tls, monkeypatch):
+    """A kept connection is closed while the question is on its way: the pool's look came a moment too early."""
+    monkeypatch.setattr(pool, "SETTLE", 0.0)
+    monkeypatch.setattr(pool, "_is_quiet", lambda sock: bool(select.select([sock], [], [], WAIT)[0]))
+    server = fake([ANSWER, CLOSE], ANSWER, tls=tls)
+    upstream = OpenAI(server.settings())
+    assert [text(ask(upstream)), text(ask(upstream))] == ["Hello", "Hello"]
+    assert (server.connections, len(server.requests)) == (2, 2)
+
+
+@pytest.mark.parametrize("end", [CLOSE, RESET])
+def test_a_question_that_was_taken_is_not_asked_again(fake, end, monkeypatch):
+    monkeypatch.setattr(pool, "SETTLE", 0.0)
+    server = fake(ANSWER, [end], ANSWER)
+    upstream = OpenAI(server.settings())
+    assert text(ask(upstream)) == "Hello"
+    assert server.over.acquire(timeout=WAIT)
+    assert failure(upstream).code == "upstream_broke"
+    assert (server.connections, len(server.requests)) == (1, 2)
 
 
 INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n"
