@@ -21,19 +21,30 @@ USAGE = {"include_usage": True}
 LENGTHS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 LEAST = 16  # tokens of an answer that is worth asking for
 
-_NUMBER = re.compile(r"\d+")
+_NUMBER = re.compile(r"(?<!\d)\d{1,9}(?!\d)")  # int() refuses thousands of digits
 
 Asked = dict[str, Any]
 Answer = TypeVar("Answer")
 
 
 class Concession(NamedTuple):
-    """`complains`: whether this refusal of this question is of that kind. `lasting`: the model is like that, while
-    another question's field was merely odd."""
+    """How to ask instead, where a refusal has one of these words, the word `beside` it, and names the parameter.
+    `concede` leaves a question alone that gave no cause. `lasting`: the model is like that, while another question's
+    field was merely odd."""
 
-    complains: Callable[[Refused, Asked], bool]
+    words: tuple[bytes, ...]
     concede: Callable[[Asked], Asked]
+    beside: bytes = b""
+    param: str = ""
     lasting: bool = True
+
+    def fits(self, refused: Refused, asked: Asked) -> bool:
+        return (
+            _names(refused, *self.words)
+            and self.beside in refused.said
+            and self.concede(asked) != asked
+            and (not self.param or reason_in(refused.said).param == self.param)
+        )
 
 
 class Concessions:
@@ -54,8 +65,8 @@ class Concessions:
             try:
                 answer = send(question)
             except Refused as refused:
-                more = next((one for one in ALL if one not in made + new and one.complains(refused, question)), None)
-                if more is None and not any(one.complains is _never for one in new):
+                more = next((one for one in ALL if one not in made + new and one.fits(refused, question)), None)
+                if more is None and all(one.words for one in new):
                     more = _shorter(refused, question)
                 if more is None:
                     raise
@@ -79,27 +90,11 @@ def _names(refused: Refused, *words: bytes) -> bool:
     return refused.status in (400, 422) and any(word in refused.said for word in words)
 
 
-def _complains_of_usage(refused: Refused, asked: Asked) -> bool:
-    return "stream_options" in asked and _names(refused, b"stream_options", b"include_usage")
-
-
-def _complains_of_options(refused: Refused, asked: Asked) -> bool:
-    return _complains_of_usage(refused, asked) and asked["stream_options"] != USAGE
-
-
-def _complains_of_max_tokens(refused: Refused, asked: Asked) -> bool:
-    return "max_tokens" in asked and _names(refused, b"max_completion_tokens")
-
-
 def _with_completion_tokens(asked: Asked) -> Asked:
     if "max_tokens" not in asked:
         return asked
     limits = [asked[name] for name in ("max_tokens", "max_completion_tokens") if asked.get(name) is not None]
     return {**_without(asked, "max_tokens"), **({"max_completion_tokens": min(limits)} if limits else {})}
-
-
-def _complains_of_both(refused: Refused, asked: Asked) -> bool:
-    return {"temperature", "top_p"} <= asked.keys() and _names(refused, b"temperature") and b"top_p" in refused.said
 
 
 def _with_one(asked: Asked) -> Asked:
@@ -109,45 +104,24 @@ def _with_one(asked: Asked) -> Asked:
     return _without(asked, "temperature" if asked["temperature"] == 1 != asked["top_p"] else "top_p")
 
 
-def _complains_of_streaming(refused: Refused, asked: Asked) -> bool:
-    if not (asked.get("stream") and _names(refused, b"stream")):
-        return False
-    return reason_in(refused.said).param == "stream"
+def _usage_alone(asked: Asked) -> Asked:
+    return {**asked, "stream_options": USAGE} if "stream_options" in asked else asked
 
 
 def _unstreamed(asked: Asked) -> Asked:
-    return {**_without(asked, "stream_options"), "stream": False}
+    return {**_without(asked, "stream_options"), "stream": False} if asked.get("stream") else asked
 
 
-def _wants_a_budget(refused: Refused, asked: Asked) -> bool:
-    adaptive = _has(asked, "thinking", "type") == "adaptive"
-    return adaptive and "max_tokens" in asked and _names(refused, b"adaptive", b"effort")
+def _less(name: str) -> Callable[[Asked], Asked]:
+    return lambda asked: _without(asked, name)
 
 
-def _complains_of_thinking(refused: Refused, asked: Asked) -> bool:
-    return "thinking" in asked and _names(refused, b"thinking") and b"support" in refused.said
+def _with_budget(asked: Asked) -> Asked:
+    return messages.with_budget(asked) if "max_tokens" in asked else asked
 
 
-def _complains_of_effort(refused: Refused, asked: Asked) -> bool:
-    return bool(_has(asked, "output_config", "effort")) and _names(refused, b"effort")
-
-
-def _has(asked: Asked, name: str, inner: str) -> Any:
-    value = asked.get(name)
-    return value.get(inner) if isinstance(value, dict) else None
-
-
-def _hint(*names: str) -> Concession:
-    """A hint that the answer can do without: agents send it to every model."""
-    words = [name.encode() for name in names]
-    return Concession(
-        lambda refused, asked: any(name in asked for name in names) and _names(refused, *words),
-        lambda asked: _without(asked, *names),
-    )
-
-
-def _never(refused: Refused, asked: Asked) -> bool:
-    return False
+def _without_thinking(asked: Asked) -> Asked:
+    return messages.without_effort(_without(asked, "thinking")) if "thinking" in asked else asked
 
 
 def _shorter(refused: Refused, asked: Asked) -> Concession | None:
@@ -164,20 +138,18 @@ def _shorter(refused: Refused, asked: Asked) -> Concession | None:
         most = max((number for number in said if number < asked[name]), default=0)
     if not LEAST <= most < asked[name]:
         return None
-    return Concession(_never, lambda asked: {**asked, name: min(most, asked.get(name, most))}, lasting=False)
+    return Concession((), lambda asked: {**asked, name: min(most, asked.get(name, most))}, lasting=False)
 
 
+HINTS = ("reasoning_effort", "reasoning", "parallel_tool_calls", "think")  # agents send them to every model
 ALL = (
-    Concession(_complains_of_options, lambda asked: {**asked, "stream_options": USAGE}, lasting=False),
-    Concession(_complains_of_usage, lambda asked: _without(asked, "stream_options")),
-    Concession(_complains_of_max_tokens, _with_completion_tokens),
-    Concession(_complains_of_both, _with_one),
-    Concession(_complains_of_streaming, _unstreamed),
-    _hint("reasoning_effort"),
-    _hint("reasoning"),
-    _hint("parallel_tool_calls"),
-    _hint("think"),
-    Concession(_wants_a_budget, messages.with_budget),
-    Concession(_complains_of_thinking, lambda asked: messages.without_effort(_without(asked, "thinking"))),
-    Concession(_complains_of_effort, messages.without_effort),
+    Concession((b"stream_options", b"include_usage"), _usage_alone, lasting=False),
+    Concession((b"stream_options", b"include_usage"), _less("stream_options")),
+    Concession((b"max_completion_tokens",), _with_completion_tokens),
+    Concession((b"temperature",), _with_one, beside=b"top_p"),
+    Concession((b"stream",), _unstreamed, param="stream"),
+    *(Concession((hint.encode(),), _less(hint)) for hint in HINTS),
+    Concession((b"adaptive", b"effort"), _with_budget),
+    Concession((b"thinking",), _without_thinking, beside=b"support"),
+    Concession((b"effort",), messages.without_effort),
 )

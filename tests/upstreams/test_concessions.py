@@ -162,6 +162,7 @@ def test_a_concession_is_forgotten_after_a_while():
             4086,
         ),
         ("max_tokens has to be a positive number", None),
+        (f"max_tokens has to be less than {'9' * 5000}", None),
     ],
 )
 def test_no_more_tokens_are_asked_for_than_the_model_has(fake, says, most):
