@@ -112,7 +112,6 @@ def _access(settings: Settings, storage: Storage) -> Access:
 def _change(app: Flask, settings: Settings, storage: Storage) -> None:
     """Requests get the new parts from now on; those that run keep the old ones."""
     use: Services = app.extensions["millstream"]
-    assert isinstance(use.models, Router)
     check_prepared(settings)
     models = Router(settings, failed=use.metrics.failed, before=use.models)
     access = _access(settings, storage)  # the last that may raise

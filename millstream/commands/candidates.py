@@ -12,7 +12,7 @@ from millstream.settings import Settings
 from millstream.settings.providers import PROVIDERS
 from millstream.settings.upstreams import LIMITS, read_upstreams
 from millstream.settings.values import SettingError
-from millstream.upstreams.router import Lists, build
+from millstream.upstreams.router import build
 
 LOCAL = {"ollama": "Ollama", "lmstudio": "LM Studio", "llama.cpp": "llama.cpp", "vllm": "vLLM"}
 PATIENCE = 5.0  # s for a list of models
@@ -65,7 +65,7 @@ def _models(name: str, table: dict[str, str], environ: Mapping[str, str]) -> tup
     limits = dict.fromkeys(LIMITS, PATIENCE)
     (read,) = read_upstreams({name: table}, "", limits, environ)
     upstream = build(read, Settings(upstreams=(read,)))
-    return tuple(one.id for one in upstream.listed() if one.chats) if isinstance(upstream, Lists) else read.models
+    return tuple(one.id for one in upstream.listed() if one.chats) if upstream.lists else read.models
 
 
 def _is_ours(address: str) -> bool:

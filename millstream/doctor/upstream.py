@@ -17,7 +17,7 @@ from millstream.events import TERMINAL, Call, Event
 from millstream.settings import SettingError, Settings, UpstreamSettings
 from millstream.upstreams import Upstream, anthropic, spark
 from millstream.upstreams.outbound import proxy_address
-from millstream.upstreams.router import build, prepare, tables
+from millstream.upstreams.router import Routed, build, prepare, tables
 
 QUESTION = "Count from one to twenty, in words."
 TOKENS = 60
@@ -43,16 +43,14 @@ def examine_upstream(name: str, settings: Settings) -> list[Verdict]:
     if table.kind == "local":
         prepare(settings)
     upstream = build(table, settings)
-    model = next((model for model in upstream.models if model != "*"), settings.model)
-    call = Call(
-        chat.read({"model": model, "messages": [{"role": "user", "content": QUESTION}], "max_tokens": TOKENS})
-    )
     address = table.base_url or ADDRESSES.get(table.kind, "")
     verdicts = [_clock(table, address)] if address else []
     times: list[float] = []
     reads: list[list[Event]] = []
     try:
-        for at, batch in _asked(upstream, call):
+        model = _model(upstream, settings.model)
+        asked = {"model": model, "messages": [{"role": "user", "content": QUESTION}], "max_tokens": TOKENS}
+        for at, batch in _asked(upstream, Call(chat.read(asked))):
             times.append(at)
             reads.append(batch)
     except MillstreamError as error:
@@ -60,6 +58,21 @@ def examine_upstream(name: str, settings: Settings) -> list[Verdict]:
         return [*verdicts, Verdict("key" if refused else "answer", False, f"{error.message} ({error.code})")]
     key = Verdict("key", True, "taken" if table.api_key else "none given, and none asked for")
     return [*verdicts, key, *_answer(times, reads)]
+
+
+def _model(upstream: Routed, default: str) -> str:
+    """The first that the settings name for it; of its own list the default one, else the first that answers chats.
+    Raises UpstreamError."""
+    named = next((model for model in upstream.models if model != "*"), "")
+    if named or not upstream.lists:
+        return named or default
+    try:
+        listed = [one.id for one in upstream.listed() if one.chats]
+    except UpstreamError:
+        if not default:
+            raise
+        listed = []
+    return default if default in listed or not listed else listed[0]
 
 
 def _asked(upstream: Upstream, call: Call) -> Iterator[tuple[float, list[Event]]]:

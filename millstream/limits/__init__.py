@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from math import floor
 from secrets import token_hex
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import gevent
 
@@ -31,15 +31,6 @@ log = logging.getLogger("millstream")
 MINUTE = 60  # s
 SETTLING = (0.05, 0.1, 0.2)  # s: an answer that has just ended may not be counted off yet
 EVERYBODY = "streams"  # the places that all callers share
-
-
-class Caller(Protocol):
-    """Who asks; access.Caller is one."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def address(self) -> str: ...
 
 
 class Limits:
@@ -96,27 +87,27 @@ class Limits:
 
     # -- questions ----------------------------------------------------------------------------------------------
 
-    def held(self, caller: Caller, call: Call) -> Call:
+    def held(self, name: str, call: Call) -> Call:
         """The call held to the caller's lengths. Raises RequestError (prompt_too_long, bad_field)."""
-        return lengths.held(self._may(caller.name), call)
+        return lengths.held(self._may(name), call)
 
-    def admit(self, caller: Caller, id: str) -> dict[str, str]:
+    def admit(self, name: str, address: str, id: str) -> dict[str, str]:
         """Counts a new answer in, until `record` or `void` ends it, and gives the headers that say what is left.
 
         Refused is all or nothing: what is refused isn't counted. Raises RequestError (requests, tokens, budget,
         streams), Unavailable (full, store_unavailable).
         """
-        may = self._may(caller.name)
-        windows = self._windows_of(caller, may)
-        places = self._places(caller.name, may)
-        purses = self._purses.of(caller.name, may.budget)
+        may = self._may(name)
+        windows = self._windows_of(name, address, may)
+        places = self._places(name, may)
+        purses = self._purses.of(name, may.budget)
         if not (windows or places or purses or may.tokens_per_day):
             return {}
         self._purses.fill(purses, self._run)
         pauses = iter(SETTLING)
         while True:
             try:
-                headers = self._run(lambda: self._count(caller.name, may, windows, places, purses, id))
+                headers = self._run(lambda: self._count(name, may, windows, places, purses, id))
                 break
             except MillstreamError as error:
                 pause = next(pauses, None)
@@ -150,14 +141,13 @@ class Limits:
     def _may(self, name: str) -> Bounds:
         return self._keys.get(name, self._others)
 
-    def _windows_of(self, caller: Caller, may: Bounds) -> list[Window]:
+    def _windows_of(self, name: str, address: str, may: Bounds) -> list[Window]:
         found = []
         if may.requests_per_minute:
-            says = "with this key" if caller.name in self._keys else "here"
-            found.append(Window(f"requests/key/{caller.name}", may.requests_per_minute, says))
+            says = "with this key" if name in self._keys else "here"
+            found.append(Window(f"requests/key/{name}", may.requests_per_minute, says))
         if self._by_address:
-            name = f"requests/address/{network(caller.address)}"
-            found.append(Window(name, self._by_address, "from your address"))
+            found.append(Window(f"requests/address/{network(address)}", self._by_address, "from your address"))
         return found
 
     def _places(self, name: str, may: Bounds) -> dict[str, int]:

@@ -48,8 +48,6 @@ CONVENTIONAL = {
     "IFLYTEK_SPARK_API_KEY": ("spark", "api_key"),
     "IFLYTEK_SPARK_API_SECRET": ("spark", "api_secret"),
 }
-# Kinds whose servers list their models.
-LISTED = ("openai", "completions", "anthropic", "ollama", "responses")
 LIMITS = ("connect", "first_token", "silence", "total")  # s; also settings of the whole server
 SECRETS = {"api_key", "api_secret", "proxy"}  # a proxy's address may hold a password
 

@@ -97,6 +97,12 @@ def questioned(call: Call) -> Question:
 class Plain:
     """An upstream that is asked once."""
 
+    lists = False  # whether its server says which models it has
+
+    def listed(self) -> list[Model]:
+        """The models that it says it has. Raises UpstreamError."""
+        return []
+
     def again(self, error: MillstreamError, heard: bool) -> MillstreamError | None:
         return error
 

@@ -22,6 +22,7 @@ class Azure(OpenAI):
     """One `[upstreams.NAME]` of kind "azure". `base_url` is the endpoint alone. Its own settings beside OpenAI's:
     `api_version`, and `deployment`; by default the deployment has the model's name."""
 
+    lists = False
     own = OpenAI.own | {"api_version", "deployment"}
     example = "https://NAME.openai.azure.com"
 

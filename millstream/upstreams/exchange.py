@@ -14,7 +14,6 @@ from millstream.settings import UpstreamSettings
 from millstream.sockets.upstream import Body
 from millstream.upstreams import answers
 from millstream.upstreams.concessions import Concessions
-from millstream.upstreams.decoder import Decoder
 from millstream.upstreams.http import Client, Response
 from millstream.upstreams.refusals import Refused
 
@@ -66,10 +65,6 @@ class Exchange:
         if response.status != 200:
             raise ValueError(f"HTTP {response.status}")
         return said
-
-    def answer(self, body: Body, decoder: Decoder, source: answers.Payloads | None = None) -> answers.Answer:
-        """The connection is kept if the answer was whole, else closed."""
-        return answers.Answer(body, source or answers.Sniffed(), decoder, self._name)
 
 
 def encode(asked: dict[str, Any]) -> bytes:

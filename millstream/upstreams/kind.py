@@ -10,7 +10,7 @@ from millstream.errors import UpstreamError
 from millstream.events import Call
 from millstream.settings import UpstreamSettings
 from millstream.upstreams import Deadlines, Plain, questioned, table
-from millstream.upstreams.answers import Answer, Payloads
+from millstream.upstreams.answers import Answer, Payloads, Sniffed
 from millstream.upstreams.decoder import Decoder
 from millstream.upstreams.exchange import Exchange
 from millstream.upstreams.outbound import SETTINGS
@@ -24,6 +24,7 @@ class Kind(Plain):
     its own dialects, `speaks`, pass as they came, and so do its frames.
     """
 
+    lists = True
     own: ClassVar[frozenset[str]] = frozenset(SETTINGS)
     example: ClassVar[str]
     models_path: ClassVar[str] = "/models"
@@ -46,7 +47,7 @@ class Kind(Plain):
         except Refused as refused:
             raise self.refusal(refused, call) from refused
         decoder = Decoder(self.reader(call), call, self.name, self._secrets, passing=self.passes(call))
-        return self._exchange.answer(body, decoder, self.source())
+        return Answer(body, self.source(), decoder, self.name)
 
     def passes(self, call: Call) -> bool:
         """Return True if the question and its frames are passed through unchanged."""
@@ -74,9 +75,9 @@ class Kind(Plain):
     def reader(self, call: Call) -> Reader:
         raise NotImplementedError
 
-    def source(self) -> Payloads | None:
-        """What cuts the body in payloads; None: an event stream, or one JSON document."""
-        return None
+    def source(self) -> Payloads:
+        """What cuts the body in payloads."""
+        return Sniffed()
 
     def refusal(self, refused: Refused, call: Call) -> UpstreamError:
         return refusal(self.name, refused.status, refused.headers, refused.said, self._secrets)

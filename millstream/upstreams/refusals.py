@@ -28,7 +28,7 @@ class Refused(Exception):
 
 def failure(name: str, why: Reason, secrets: Iterable[Secret], elsewhere: bool = False) -> UpstreamError:
     """For an error that came after the status 200. `elsewhere`: it came instead of an answer."""
-    said = _said(why.message or why.code, secrets)
+    said = said_by(why.message or why.code, secrets)
     if "content_filter" in (why.code, why.type):
         return _filtered(name, said)
     if why.code in ("401", "403", "invalid_api_key") or why.type == "authentication_error":
@@ -52,7 +52,7 @@ def _refusal(
     name: str, status: int, headers: Mapping[str, str], body: bytes, secrets: Iterable[Secret]
 ) -> UpstreamError:
     why = reason_in(body)
-    said = _said(why.message, secrets)
+    said = said_by(why.message, secrets)
     if 300 <= status < 400:
         to = quote(headers.get("Location", ""), secrets) or "nowhere"
         return _refused(
@@ -132,6 +132,7 @@ def _refused(
     return UpstreamError("upstream_refused", says, paid=paid, elsewhere=elsewhere, retry_after=wait)
 
 
-def _said(message: str, secrets: Iterable[Secret]) -> str:
+def said_by(message: str, secrets: Iterable[Secret]) -> str:
+    """The upstream's words, to stand behind ours."""
     quoted = quote(message, secrets).rstrip(".")
     return f": {quoted}" if quoted else ""

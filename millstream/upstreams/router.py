@@ -6,13 +6,12 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Thread
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from millstream.dialects.models import Model
 from millstream.errors import MillstreamError
 from millstream.settings import SettingError, Settings, UpstreamSettings
 from millstream.settings.providers import PROVIDERS
-from millstream.settings.upstreams import LISTED
 from millstream.upstreams import Upstream, local
 from millstream.upstreams.anthropic import Anthropic
 from millstream.upstreams.azure import Azure
@@ -31,17 +30,13 @@ log = logging.getLogger("millstream")
 SHOWN = 10  # models named in an error
 
 
-@runtime_checkable
-class Lists(Protocol):
-    """An upstream whose server says which models it has. Raises UpstreamError."""
-
-    def listed(self) -> list[Model]: ...
-
-
 class Routed(Upstream, Protocol):
     """An upstream that says which models it answers to where its settings name none."""
 
     models: tuple[str, ...]
+    lists: bool
+
+    def listed(self) -> list[Model]: ...
 
     def known(self, model: str) -> Model:
         """What the kind knows about one model."""
@@ -141,7 +136,7 @@ class Router:
                     "has already; a model belongs to one upstream"
                 )
             self._upstreams[model] = upstream
-        if table.kind in LISTED and isinstance(upstream, Lists) and set(upstream.models) <= {"*"}:
+        if upstream.lists and set(upstream.models) <= {"*"}:
             self._catalogues[table.name] = Catalogue(upstream.listed)
         elif not upstream.models:
             raise SettingError(f'upstreams.{table.name} has no models; name them, or write models = ["*"]')
@@ -165,8 +160,9 @@ class Router:
             found = self.models()
             if not found:
                 trouble = next((one.trouble for one in self._catalogues.values() if one.trouble), None)
-                says = "No model is known yet; name one, or set MILLSTREAM_MODEL."
-                raise trouble or MillstreamError("model_not_found", says, param="model")
+                public = "No model is known yet. Name one, or try again later."
+                says = "No model is known yet: set MILLSTREAM_MODEL, or name one."
+                raise trouble or MillstreamError("model_not_found", says, "model", public=public)
             self._default = found[0]
             log.warning("No model is set: asking %s, the first of the list. MILLSTREAM_MODEL chooses one.", found[0])
         return self._default

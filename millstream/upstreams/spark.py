@@ -22,11 +22,10 @@ from millstream.settings import Secret, SettingError, UpstreamSettings
 from millstream.sockets.websocket import Connection, Refused
 from millstream.upstreams import Blocking, Deadlines, Plain, questioned
 from millstream.upstreams.decoder import Decoder
-from millstream.upstreams.outbound import SETTINGS
+from millstream.upstreams.outbound import SETTINGS, authority, connector, unreached
 from millstream.upstreams.spark_codes import failure, handshake
 from millstream.upstreams.spark_signing import authorization, signature, target
 from millstream.upstreams.table import check_names
-from millstream.upstreams.websocket import Client
 from millstream.wire.head import Headers
 
 BASE_URL = "wss://spark-api.xf-yun.com"
@@ -35,7 +34,8 @@ EXTRA = {"app_id", "api_secret", *SETTINGS}
 
 
 class Spark(Plain):
-    """One `[upstreams.NAME]` of kind "spark". Beside outbound.SETTINGS its own are `app_id` and `api_secret`.
+    """One `[upstreams.NAME]` of kind "spark": a connection for each question. Its own settings beside
+    outbound.SETTINGS are `app_id` and `api_secret`.
     `models` are names of MODELS, each of which gives the path and the domain; `base_url` is the server alone.
     temperature, max_tokens and top_k are held to the range of the model."""
 
@@ -47,7 +47,9 @@ class Spark(Plain):
         self._app_id = _key(settings, "app_id")
         self._api_key = _key(settings, "api_key")
         self._api_secret = _key(settings, "api_secret")
-        self._client = Client(settings, settings.base_url or BASE_URL)
+        self._url = settings.base_url or BASE_URL
+        self._host = authority(urlsplit(self._url))  # as the Host header and signatures have it
+        self._connector = connector(settings, self._url, tunnels=True)
 
     def known(self, model: str) -> models.Model:
         return models.Model(model, tools=model in MODELS and MODELS[model].functions, vision=False)
@@ -78,13 +80,27 @@ class Spark(Plain):
         return Blocking(batches, connection.close)
 
     def _connect(self, model: Model, date: str, secrets: tuple[Secret, ...]) -> Connection:
-        signed = secrets[0].reveal()
+        """TCP, TLS and the upgrade, within the limit for connecting. Nothing has been asked yet: whatever happens
+        here can't be paid."""
+        limit = self._connector.limit
+        deadline = time.monotonic() + limit
         try:
-            return self._client.connect(target(self._client.host, model.path, date, signed))
+            connection = Connection(self._connector.connect())
+            try:
+                connection.upgrade(self._host, target(self._host, model.path, date, secrets[0].reveal()), deadline)
+            except BaseException:
+                connection.close()
+                raise
         except Refused as refused:
             raise handshake(
                 self.name, refused.status, Headers(refused.headers), refused.body, time.time(), secrets
             ) from refused
+        except OSError as error:
+            raise unreached(self.name, self._url, limit, error) from error
+        except ValueError as error:
+            says = f'upstream "{self.name}": does not speak WebSocket ({error}); check its base_url {self._url}.'
+            raise UpstreamError("upstream_protocol", says, paid=False) from error
+        return connection
 
     def _answer(self, connection: Connection, asked: str, reader: Frames, decoder: Decoder) -> Generator[list[Event]]:
         """One batch for each read. It is accepted with the first frame: until then Spark may refuse it."""
@@ -112,7 +128,7 @@ class Spark(Plain):
     def _secrets(self, model: Model, date: str) -> tuple[Secret, ...]:
         """What no error may show. The first one is the authorization, which is in the address, and so in the words
         of many a gateway."""
-        host, key, secret = self._client.host, self._api_key, self._api_secret
+        host, key, secret = self._host, self._api_key, self._api_secret
         signed = authorization(host, model.path, date, key.reveal(), secret.reveal())
         sign = signature(host, model.path, date, secret.reveal())
         return Secret(signed), Secret(sign), key, secret, self._app_id

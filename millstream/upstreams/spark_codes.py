@@ -11,8 +11,7 @@ from millstream.dialects.reasons import reason_in
 from millstream.dialects.spark.reader import SENSITIVE
 from millstream.errors import UpstreamError
 from millstream.settings import Secret
-from millstream.upstreams.quotation import quote
-from millstream.upstreams.refusals import refusal
+from millstream.upstreams.refusals import refusal, said_by
 from millstream.upstreams.spark_signing import SKEW
 
 LIMITED = "upstream_limited"
@@ -78,7 +77,7 @@ def failure(name: str, code: int, message: str, secrets: Iterable[Secret], begun
     what, _, advice = meaning.says.partition(". ")
     return UpstreamError(
         ours,
-        f'upstream "{name}" {what} (code {code}{_said(message, secrets)}).{advice and f" {advice}."}',
+        f'upstream "{name}" {what} (code {code}{said_by(message, secrets)}).{advice and f" {advice}."}',
         paid=begun or not meaning.again,
         elsewhere=meaning.elsewhere and not begun,
         retry_after=None if begun else meaning.wait,
@@ -93,7 +92,7 @@ def handshake(
     said = reason_in(body).message
     if status in (401, 403):
         what, advice = _unauthorised(status, said, headers, now)
-        said = _said(said, secrets)
+        said = said_by(said, secrets)
         return UpstreamError(
             "upstream_auth", f'upstream "{name}" refused the handshake: {what} (HTTP {status}{said}). {advice}.'
         )
@@ -124,8 +123,3 @@ def _skew(date: str, now: float) -> int | None:
         return round(now - parsedate_to_datetime(date).timestamp())
     except (ValueError, OverflowError):
         return None
-
-
-def _said(message: str, secrets: Iterable[Secret]) -> str:
-    quoted = quote(message, secrets).rstrip(".")
-    return f": {quoted}" if quoted else ""

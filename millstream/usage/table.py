@@ -15,7 +15,6 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 from millstream.streams import Row
 
 LONGEST = {"caller": 100, "model": 255, "upstream": 100, "reason": 50}  # characters
-MOST = 2**53  # tokens: an upstream says what it likes
 
 
 class Money(TypeDecorator[Decimal]):
@@ -66,8 +65,8 @@ def values(row: Row) -> dict[str, Any]:
         "day": datetime.fromtimestamp(row.created, UTC).date().isoformat(),
         **texts,
         "api": row.api,
-        "input": _bounded(row.usage.input) if row.usage else None,
-        "output": _bounded(row.usage.output) if row.usage else None,
+        "input": row.usage.input if row.usage else None,
+        "output": row.usage.output if row.usage else None,
         "source": row.usage.source if row.usage else None,
         "cost": None if row.cost is None else Decimal(row.cost),
         "currency": row.currency,
@@ -79,7 +78,3 @@ def values(row: Row) -> dict[str, Any]:
 def _clean(text: str, most: int) -> str:
     """A name may be whatever a client sends: PostgreSQL takes no NUL, nobody half of a surrogate pair."""
     return "".join(char if char.isprintable() else "\ufffd" for char in text[:most])
-
-
-def _bounded(tokens: int) -> int:
-    return max(0, min(tokens, MOST))

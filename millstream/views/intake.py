@@ -201,11 +201,11 @@ def start(
 ) -> Meta:
     """The one door to an answer, whatever API it was asked through. Raises MillstreamError."""
     use = services()
-    call = replace(use.limits.held(caller, call), via=via())
+    call = replace(use.limits.held(caller.name, call), via=via())
     admitted: list[str] = []
 
     def admit(id: str) -> None:
-        g.rate_limits = use.limits.admit(caller, id)
+        g.rate_limits = use.limits.admit(caller.name, caller.address, id)
         admitted.append(id)
 
     try:

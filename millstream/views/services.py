@@ -4,44 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import cast
 
 from flask import current_app
 
 from millstream.access import Access
-from millstream.dialects.models import Model
 from millstream.limits import Limits
 from millstream.metrics import Metrics
 from millstream.settings import Settings
 from millstream.streams import Aside, Streams, Writer
-from millstream.upstreams import Upstream
+from millstream.upstreams.router import Router
 from millstream.usage import Ledger
-
-
-class Models(Protocol):
-    """Which upstream answers to a model's name."""
-
-    @property
-    def default(self) -> str:
-        """Raises MillstreamError where none is known."""
-        ...
-
-    def find(self, model: str) -> Upstream:
-        """Raises MillstreamError (model_not_found)."""
-        ...
-
-    def models(self) -> list[str]: ...
-
-    def model(self, name: str) -> Model | None:
-        """What the upstream knows about the model."""
-        ...
 
 
 @dataclass(frozen=True)
 class Services:
     settings: Settings
     streams: Streams
-    models: Models
+    models: Router
     access: Access
     metrics: Metrics
     limits: Limits

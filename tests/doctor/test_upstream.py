@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,6 +57,9 @@ def test_an_unknown_upstream_names_those_there_are():
         examine_upstream("x", demo())
 
 
+asked: list[dict[str, object]] = []  # by the doctor, of all providers
+
+
 class Provider(BaseHTTPRequestHandler):
     """Its clock is slow by `late` s. It asks for KEY in the header `asks`, and says each of `pieces`."""
 
@@ -71,7 +75,7 @@ class Provider(BaseHTTPRequestHandler):
         self.end_headers()
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
+        asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
         taken = self.headers.get(self.asks[0]) == self.asks[1]
         self.send_response(200 if taken else 401)
         self.send_header("Content-Type", "text/event-stream" if taken else "application/json")
@@ -79,6 +83,11 @@ class Provider(BaseHTTPRequestHandler):
         for piece in self.pieces if taken else (b'{"error":{"message":"No such key"}}',):
             self.wfile.write(piece)
             time.sleep(0.01)
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{"data":[{"id":"text-embedding-3-small"},{"id":"first"},{"id":"second"}]}')
 
     def log_message(self, *_: object) -> None:
         pass
@@ -111,6 +120,14 @@ def test_the_clock_bursts_and_missing_usage_are_told(late, well):
     assert ("400 s ahead" in verdicts["clock"].says or "401 s ahead" in verdicts["clock"].says) is not well
     assert (verdicts["rate"].well, "something buffers" in verdicts["rate"].says) == (False, True)
     assert (verdicts["usage"].well, "estimate" in verdicts["usage"].says) == (False, True)
+
+
+@pytest.mark.parametrize(("default", "model"), [("", "first"), ("second", "second"), ("of-another", "first")])
+def test_an_upstream_without_models_is_asked_for_one_of_its_list(default, model):
+    with provider() as address:
+        table = UpstreamSettings("p", "openai", base_url=f"{address}/v1", api_key=Secret(KEY))
+        examine_upstream("p", Settings(upstreams=(table,), model=default))
+    assert asked[-1]["model"] == model
 
 
 HEADERS = {
@@ -172,6 +189,7 @@ def test_the_clock_is_compared_where_the_settings_name_no_address(monkeypatch, k
 
 class Silent:
     models = ("m",)
+    lists = False
     name = "p"
     deadlines = Deadlines()
 

@@ -8,7 +8,6 @@ import time
 import gevent
 import pytest
 
-from millstream.access import Caller
 from millstream.errors import Unavailable
 from millstream.events import Usage
 from millstream.limits import Limits, book, sqlite
@@ -19,7 +18,7 @@ from millstream.streams import Row
 from tests.system.redis_server import RedisServer
 
 DEADLINE = 30.0  # s
-ME = Caller("me")
+ME = ("me", "")
 
 
 @pytest.fixture(autouse=True)
@@ -51,13 +50,13 @@ def test_a_locked_file_holds_nobody_up_and_is_told_later(tmp_path, open_, monkey
     storage = open_(f"sqlite:{path}")
     limits = Limits(Settings(tokens_per_day=100, streams=1), storage)
     monkeypatch.setattr("millstream.limits._today", lambda name: name)
-    limits.admit(ME, "1")
+    limits.admit(*ME, "1")
     lock = sqlite3.connect(path, isolation_level=None)
     lock.execute("BEGIN IMMEDIATE")
     ticks = []
     ticking = gevent.spawn(lambda: [ticks.append(gevent.sleep(0.01)) for _ in range(1000)])
     began = time.monotonic()
-    asked = [gevent.spawn(limits.admit, ME, str(n)) for n in range(2, 12)]
+    asked = [gevent.spawn(limits.admit, *ME, str(n)) for n in range(2, 12)]
     gevent.joinall(asked, DEADLINE)
     took = time.monotonic() - began
     errors = [one.exception for one in asked]
@@ -70,7 +69,7 @@ def test_a_locked_file_holds_nobody_up_and_is_told_later(tmp_path, open_, monkey
     lock.close()
     ticking.kill()
     counted(storage, "me", 7)
-    limits.admit(ME, "12")
+    limits.admit(*ME, "12")
     assert len([line for line in caplog.messages if "can't be counted" in line]) == 2  # once each, not for every try
     limits.close()
 
@@ -79,7 +78,7 @@ def test_a_file_that_is_no_database_is_named(tmp_path, open_, caplog):
     path = tmp_path / "limits.db"
     path.write_bytes(b"no database at all\n" * 100)
     with pytest.raises(Unavailable):
-        Limits(Settings(streams=1), open_(f"sqlite:{path}")).admit(ME, "1")
+        Limits(Settings(streams=1), open_(f"sqlite:{path}")).admit(*ME, "1")
     assert f"{path}: file is not a database" in caplog.text
 
 
@@ -89,10 +88,10 @@ def test_redis_that_is_away_for_a_while(open_, monkeypatch):
     with RedisServer() as redis:
         storage = open_(redis.url)
         limits = Limits(Settings(tokens_per_day=100, streams=1), storage)
-        limits.admit(ME, "1")
+        limits.admit(*ME, "1")
         redis.stop()
         with pytest.raises(Unavailable):
-            limits.admit(ME, "2")
+            limits.admit(*ME, "2")
         ends(limits)
         gevent.sleep(0.1)
         redis.start()

@@ -194,3 +194,10 @@ def test_ollama_is_asked_about_each_of_its_models(fake):
     assert routed.models() == ["llava", "old", "gone", "after"]
     assert [routed.model(name).vision for name in names] == [True, False, None, None, None]
     assert (routed.model("llava").tools, server.requests[0][:22]) == (False, b"POST /v1/api/show HTTP")
+
+
+def test_who_names_no_model_where_none_is_known_reads_what_a_visitor_can_do(fake):
+    _, settings = listing(fake, "whisper-1")
+    with pytest.raises(MillstreamError, match="set MILLSTREAM_MODEL") as caught:
+        _ = router(settings).default
+    assert caught.value.failure().message == "No model is known yet. Name one, or try again later."

@@ -346,7 +346,7 @@ def make(*models, key=API_KEY, base_url="", **extra):
 
 
 def test_the_real_one_is_the_default():
-    assert make()._client.host == "spark-api.xf-yun.com"
+    assert make()._host == "spark-api.xf-yun.com"
 
 
 def test_the_models_are_those_of_the_settings():
