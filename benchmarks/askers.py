@@ -159,6 +159,7 @@ FORMATS: list[type[clients.Client]] = [
     clients.Polling,
     clients.Waiting,
     clients.Responses,
+    clients.Chat,
 ]
 
 

@@ -257,11 +257,12 @@ class Chat(Sse):
             self.message = getattr(self, "message", data["messageId"])
             assert data["messageId"] == self.message
             self.events = []
-        self.events.append(
-            (self.last + 1, "message" if data["type"] == "text-delta" else data["type"], data.get("delta", ""))
-        )
-        self.ended = data["type"] in ("finish", "error")
-        self.failure = "failed" if data["type"] == "error" else ""
+        kind = "message" if data["type"] == "text-delta" else data["type"]
+        self.events.append((len(self.events), kind, data.get("delta", "")))
+        self.ended = kind in ("finish", "error")
+        if self.ended:
+            self.id = self.message.removeprefix("msg_")
+        self.failure = "failed" if kind == "error" else ""
 
 
 class Polling(Client):

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 from base64 import b64decode
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,6 @@ pytestmark = pytest.mark.system
 
 NODE = Path(sys.executable).with_name("node")  # of requirements-dev.txt: `ai` wants 22
 KINDS = {"chat": "openai", "messages": "anthropic", "responses": "responses", "ollama": "ollama"}
-CLAUDE = "claude-sonnet-4-5"  # a name that llm-anthropic knows; here it is OpenAI-like
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 HI: Any = [{"role": "user", "content": "How is it in Paris?"}]
@@ -52,11 +53,11 @@ def spark() -> Iterator[SparkServer]:
 
 @pytest.fixture(scope="module")
 def server(model: Obedient, spark: SparkServer) -> Iterator[Server]:
-    with Server({"model": {**model.table, "models": [*KINDS, CLAUDE]}}) as behind:
+    with Server({"model": {**model.table, "models": [*KINDS]}}) as behind:
         tables: dict[str, dict[str, object]] = {
             name: {
                 "kind": kind,
-                "models": [name, CLAUDE] if name == "chat" else [name],
+                "models": [name],
                 "base_url": behind.url + ("/v1" if name in ("chat", "responses") else ""),
             }
             for name, kind in KINDS.items()
@@ -206,12 +207,20 @@ def test_the_packages_of_others_call_a_tool_and_show_a_picture(server, others, p
     assert all(words in seen for words, (_, seen) in zip(("Suddenly", "Suddenly", CANT), came, strict=True))
 
 
-def test_llm_anthropic_calls_a_function_and_shows_a_picture(server, others, model, tmp_path):
+@pytest.mark.parametrize("name", ["chat", "messages", "4.0Ultra"])
+def test_llm_anthropic_calls_a_function_and_shows_a_picture(server, others, model, tmp_path, name):
+    """It knows the names by our list."""
     environ = bare_environ(LLM_USER_PATH=str(tmp_path), ANTHROPIC_BASE_URL=server.url, ANTHROPIC_API_KEY="x")
+    run(others / "llm", "anthropic", "refresh", env=environ)
     (tmp_path / "a.png").write_bytes(b64decode(PNG))
     functions = "def weather(city: str) -> str:\n    return '22 in ' + city"
-    ask = (others / "llm", "-m", f"anthropic/{CLAUDE}")
+    ask = (others / "llm", "-m", f"anthropic/{name}")
     said = run(*ask, "--functions", functions, "How is it in Paris?", env=environ)
     assert said.strip() == "It says 22 in Paris"
-    assert "Suddenly a stream" in run(*ask, "-a", tmp_path / "a.png", "What is it?", env=environ)
-    assert PNG in json.dumps(model.asked[-1]["messages"])
+    show = partial(run, *ask, "-a", tmp_path / "a.png", "What is it?", env=environ)
+    if name == "4.0Ultra":
+        with pytest.raises(AssertionError, match=re.escape(CANT)):
+            show()
+    else:
+        assert "Suddenly a stream" in show()
+        assert PNG in json.dumps(model.asked[-1]["messages"])

@@ -44,6 +44,18 @@ def test_a_background_answer_is_queued_runs_alone_and_can_be_cancelled(client):
     assert client.get(url).status_code == 404
 
 
+def test_a_background_question_with_a_key_is_asked_once(client, app):
+    asked, key = ENDLESS | {"background": True}, {"Idempotency-Key": "once"}
+    first, again = (client.post(PATH, json=asked, headers=key) for _ in range(2))
+    assert (first.status_code, again.json["id"]) == (200, first.json["id"])
+    streamed = client.post(PATH, json=asked | {"stream": True}, headers=key)
+    assert sse(next(iter(streamed.response)))[0][1]["response"]["id"] == first.json["id"]
+    assert len(app.extensions["millstream"].streams.live) == 1
+    other = client.post(PATH, json=asked | {"input": "Else"}, headers=key)
+    assert (other.status_code, other.json["error"]["code"]) == (422, "idempotency_key_reused")
+    assert client.post(f"{PATH}/{first.json['id']}/cancel").json["status"] == "cancelled"
+
+
 def test_the_input_is_listed_only_where_it_was_to_be_kept(client):
     items = [{"role": "user", "content": text} for text in ("a", "b", "c")]
     answer = client.post(PATH, json=HI | {"input": items, "store": True}).json

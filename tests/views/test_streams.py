@@ -201,6 +201,15 @@ def test_an_answer_that_is_to_be_kept_goes_on_though_nobody_follows(make_app, pa
     assert (last.get("finish_reason") or last["error"]["code"]) == reason
 
 
+def test_a_kept_answer_counts_among_its_callers_streams(make_app):
+    client = make_app(keys=(KeySettings("a", digest("ms-a"), streams=1),), grace=0, grace_new=0.2).test_client()
+    asks = {"json": {"prompt": "Hi", "model": "demo?hold=30", "keep": True}, "headers": {"x-api-key": "ms-a"}}
+    url = client.post("/streams", **asks).json["url"]
+    gevent.sleep(0.5)  # longer than anybody waits for who does not come
+    assert client.post("/streams", **asks).status_code == 429
+    assert client.delete(url, headers=asks["headers"]).status_code == 204
+
+
 def test_keep_is_true_or_false(client):
     response = client.post("/chat", json={"prompt": "Hi", "keep": "maybe"})
     assert (response.status_code, response.json["error"]["param"]) == (400, "keep")
