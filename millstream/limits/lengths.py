@@ -9,6 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from millstream.dialects.abilities import named
+from millstream.dialects.fields import wrong
 from millstream.errors import RequestError
 from millstream.events import Call
 from millstream.limits.bounds import Bounds
@@ -128,4 +129,4 @@ def _whole(name: str, value: Any) -> int:
     try:
         return 0 if value is None else int(value)
     except (TypeError, ValueError, OverflowError):
-        raise RequestError("bad_field", f"{name} has to be a whole number.", param=name) from None
+        raise wrong(name, "has to be a whole number") from None

@@ -13,7 +13,8 @@ from urllib.parse import parse_qsl
 from msgspec import Struct, ValidationError, convert
 
 from millstream.dialects.abilities import Abilities, check
-from millstream.errors import RequestError, UpstreamError
+from millstream.dialects.fields import wrong
+from millstream.errors import UpstreamError
 from millstream.events import Call, End, Event, Usage
 from millstream.settings import SettingError, UpstreamSettings
 from millstream.upstreams import Blocking, Deadlines, Plain, estimate, questioned
@@ -68,9 +69,7 @@ class Demo(Plain):
         try:
             asked = _parameters(self._extra, dict(parse_qsl(query, keep_blank_values=True)))
         except ValueError as error:
-            raise RequestError(
-                "bad_field", f"model is {call.model[:200]!r}: {error}; allowed are {ALLOWED}.", "model"
-            ) from error
+            raise wrong("model", f"is {call.model[:200]!r}: {error}; allowed are {ALLOWED}") from error
         check(questioned(call), ABILITIES)
         time.sleep(asked.slow_headers)
         if asked.fault in REFUSALS:

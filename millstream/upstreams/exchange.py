@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 
 from millstream.dialects import models
+from millstream.dialects.fields import wrong
 from millstream.dialects.models import Model
-from millstream.errors import RequestError, UpstreamError
+from millstream.errors import UpstreamError
 from millstream.settings import UpstreamSettings
 from millstream.sockets.upstream import Body
 from millstream.upstreams import answers
@@ -73,6 +74,4 @@ def encode(asked: dict[str, Any]) -> bytes:
         return msgspec.json.encode(asked)
     except UnicodeEncodeError as error:
         field = "messages" if "messages" in asked else "prompt"
-        raise RequestError(
-            "bad_field", f"{field} has half of a surrogate pair in it; send whole characters.", field
-        ) from error
+        raise wrong(field, "has half of a surrogate pair in it; send whole characters") from error

@@ -13,6 +13,7 @@ from jinja2 import Environment
 from msgspec.structs import replace
 
 from millstream.access import Caller
+from millstream.dialects.fields import wrong
 from millstream.errors import RequestError
 from millstream.events import Call, Meta
 from millstream.formats import Format, Options
@@ -134,7 +135,7 @@ def choose_type(name: str | None, types: Mapping[str, str]) -> str:
     RequestError (bad_field, not_acceptable)."""
     if name:
         if name not in types:
-            raise RequestError("bad_field", f"format has to be one of {', '.join(types)}.", param="format")
+            raise wrong("format", f"has to be one of {', '.join(types)}")
         return types[name]
     media_type = negotiate(request.headers.get("Accept"), tuple(types.values()))
     if media_type is None:
@@ -173,7 +174,7 @@ def padding(asked: dict[str, str]) -> int:
 def whole_number(name: str, value: str, most: int = 2**53) -> int:
     """Raises RequestError (bad_field)."""
     if not (value.isascii() and value.isdigit() and len(value) <= 16 and int(value) <= most):
-        raise RequestError("bad_field", f"{name} has to be a whole number from 0 to {most}.", param=name)
+        raise wrong(name, f"has to be a whole number from 0 to {most}")
     return int(value)
 
 

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from millstream.dialects.abilities import check_beyond
 from millstream.dialects.chat import question as chat
+from millstream.dialects.fields import Fields, wrong
 from millstream.errors import RequestError
 from millstream.question import Question
 
@@ -18,22 +19,11 @@ TOOLS = ("tools", "tool_choice")
 FIELDS = ("messages", "prompt", "system", "model", "preset", "temperature", "top_p", "max_tokens", "stop", *TOOLS)
 SAYS = ("role", "content", "tool_calls", "tool_call_id")  # what a message may have, in OpenAI's words
 RESUMING = ("last_event_id", "lastEventId", "after", "offset", "wait")
-CONTROLS = (
-    "format",
-    "padding",
-    "idempotency_key",
-    "once",
-    "token",
-    "via",
-    "from",
-    "keep",
-    *RESUMING,
-)
+CONTROLS = ("format", "padding", "idempotency_key", "once", "token", "via", "from", "keep", *RESUMING)
 IGNORED = ("stream", "_")  # `_` is what jQuery and others add against caches
 NUMBERS: dict[str, tuple[float, float]] = {"temperature": (0, 2), "top_p": (0, 1), "max_tokens": (1, 1_000_000)}
 ROLES = ("system", "developer", "user", "assistant", "tool")
 YES, NO = ("true", "1", "on"), ("false", "0", "")
-MODEL_MOST = 200  # characters of a model's name
 
 
 class Asked(Struct, frozen=True):
@@ -52,7 +42,7 @@ class Asked(Struct, frozen=True):
         """Return True if the answer should continue to its end without a client. Raises RequestError (bad_field)."""
         value = self.controls.get("keep", "false").lower()
         if value not in YES + NO:
-            raise RequestError("bad_field", "keep has to be true or false.", param="keep")
+            raise wrong("keep", "has to be true or false")
         return value in YES
 
     def fingerprint(self) -> str:
@@ -67,9 +57,7 @@ def merge(query: Mapping[str, str], body: dict[str, Any]) -> dict[str, Any]:
     """The address's fields beside the body's. The same field in both is an error: which one is meant?"""
     for name in query:
         if name in body and name not in IGNORED:
-            raise RequestError(
-                "bad_field", f"{name} stands in the address and in the body; give it once.", param=name
-            )
+            raise wrong(name, "stands in the address and in the body; give it once")
     return {**query, **body}
 
 
@@ -87,8 +75,9 @@ def question(fields: dict[str, Any]) -> Asked:
     if (stop := _stop(fields.get("stop"))) is not None:
         options["stop"] = stop
     options |= {name: fields[name] for name in TOOLS if fields.get(name) is not None}
-    preset = None if fields.get("preset") is None else _string(fields, "preset")
-    messages, model = _messages(fields), _model(fields)
+    asked = Fields(fields)
+    preset = None if fields.get("preset") is None else asked.text("preset")
+    messages, model = _messages(asked), asked.model()
     read = chat.read({"messages": messages, "model": model, **options})
     check_beyond(read)
     return Asked(messages, model, options, controls(fields), read, preset)
@@ -99,25 +88,8 @@ def controls(fields: Mapping[str, Any]) -> dict[str, str]:
     found = {name: fields[name] for name in CONTROLS if fields.get(name) is not None}
     for name, value in found.items():
         if not isinstance(value, str | int | float):
-            raise RequestError("bad_field", f"{name} has to be text or a number.", param=name)
+            raise wrong(name, "has to be text or a number")
     return {name: "true" if value is True else str(value) for name, value in found.items()}
-
-
-def _string(fields: Mapping[str, Any], name: str) -> str:
-    value = fields.get(name)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise RequestError("bad_field", f"{name} has to be text.", param=name)
-    return value
-
-
-def _model(fields: Mapping[str, Any]) -> str:
-    # The name is logged, stored and shown, so bound its length.
-    model = _string(fields, "model")
-    if len(model) > MODEL_MOST:
-        raise RequestError("bad_field", f"model has to be a name of at most {MODEL_MOST} characters.", param="model")
-    return model
 
 
 def _number(fields: Mapping[str, Any], name: str) -> float | int | None:
@@ -133,9 +105,7 @@ def _number(fields: Mapping[str, Any], name: str) -> float | int | None:
             raise ValueError
     except (ValueError, OverflowError):
         kind = "whole number" if name == "max_tokens" else "number"
-        raise RequestError(
-            "bad_field", f"{name} has to be a {kind} from {least:g} to {most:.0f}.", param=name
-        ) from None
+        raise wrong(name, f"has to be a {kind} from {least:g} to {most:.0f}") from None
     return number
 
 
@@ -144,17 +114,15 @@ def _stop(value: Any) -> list[str] | None:
         return None
     stops = [value] if isinstance(value, str) else value
     if not isinstance(stops, list) or not 1 <= len(stops) <= 4 or not all(isinstance(s, str) and s for s in stops):
-        raise RequestError(
-            "bad_field", "stop has to be a text or a list of 1 to 4 texts, none of them empty.", param="stop"
-        )
+        raise wrong("stop", "has to be a text or a list of 1 to 4 texts, none of them empty")
     return stops
 
 
-def _messages(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
-    messages = fields.get("messages")
-    prompt, system = _string(fields, "prompt"), _string(fields, "system")
+def _messages(asked: Fields) -> list[dict[str, Any]]:
+    messages = asked.get("messages")
+    prompt, system = asked.text("prompt", ""), asked.text("system", "")
     if messages is not None and (not isinstance(messages, list) or not messages):
-        raise RequestError("bad_field", "messages has to be a list that is not empty.", param="messages")
+        raise wrong("messages", "has to be a list that is not empty")
     checked = [_message(number, message) for number, message in enumerate(messages or [])]
     if prompt.strip():
         checked.append({"role": "user", "content": prompt})
@@ -168,12 +136,10 @@ def _messages(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _message(number: int, message: Any) -> dict[str, Any]:
     where = f"messages[{number}]"
     if not isinstance(message, dict) or not {"role", "content"} <= set(message) <= set(SAYS):
-        raise RequestError("bad_field", f"{where} has to be an object with role and content.", param=where)
+        raise wrong(where, "has to be an object with role and content")
     if message["role"] not in ROLES:
-        raise RequestError("bad_field", f"{where}.role has to be one of {', '.join(ROLES)}.", param=f"{where}.role")
+        raise wrong(f"{where}.role", f"has to be one of {', '.join(ROLES)}")
     content = message["content"]
     if not isinstance(content, str | list) and not (content is None and message.get("tool_calls")):
-        raise RequestError(
-            "bad_field", f"{where}.content has to be text, or a list of parts.", param=f"{where}.content"
-        )
+        raise wrong(f"{where}.content", "has to be text, or a list of parts")
     return {name: message[name] for name in SAYS if name in message}

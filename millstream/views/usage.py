@@ -8,7 +8,8 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, make_response, render_template
 
-from millstream.errors import RequestError, Unavailable
+from millstream.dialects.fields import wrong
+from millstream.errors import Unavailable
 from millstream.limits.purses import Spent
 from millstream.settings.prices import plain
 from millstream.usage import Sum, Unwritable
@@ -32,7 +33,7 @@ def show() -> Response:
     media_type = intake.choose_type(fields.get("format"), OFFERED)
     days = intake.whole_number("days", fields.get("days", str(DAYS)), MOST)
     if not days:
-        raise RequestError("bad_field", f"days has to be a whole number from 1 to {MOST}.", param="days")
+        raise wrong("days", f"has to be a whole number from 1 to {MOST}")
     today = datetime.now(UTC).date()
     since = first_day(days, today)
     use = services()
