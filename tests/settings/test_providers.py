@@ -25,10 +25,12 @@ def test_each_provider_is_an_upstream_that_can_be_built(tmp_path, name):
     assert build(found, Settings()).name == "x"
 
 
-# What was recorded of a provider, in tests/wire; of the others nothing is special but their address.
+# What was recorded of each provider, in tests/wire, or made after its published example: then its file says so.
 RECORDED = {
     "anthropic": ["anthropic/recorded_mixed", "anthropic/recorded_redacted"],
+    "dashscope": ["openai/qwen", "openai/qwen_tool"],
     "deepseek": ["openai/comments", "openai/reasoning_content", "openai/finish_insufficient_system_resource"],
+    "doubao": ["openai/doubao"],
     "gemini": ["openai/gemini_index0"],
     "groq": ["openai/usage_groq", "openai/think"],
     "llama.cpp": ["openai/llamacpp", "openai/error_llamacpp_old"],
@@ -36,11 +38,14 @@ RECORDED = {
     "minimax": ["openai/minimax_final", "openai/error_base_resp"],
     "mistral": ["openai/magistral"],
     "moonshot": ["openai/moonshot_usage"],
+    "ollama": ["openai/ollama"],
     "openai": ["openai/openai", "openai/tool_calls", "openai/refusal", "openai/error_openai"],
     "openrouter": ["openai/reasoning", "openai/error_openrouter"],
     "perplexity": ["openai/perplexity"],
     "qianfan": ["openai/error_words_of_its_own"],
+    "qwen": ["openai/qwen", "openai/qwen_tool"],
     "spark": ["openai/iflytek", "openai/error_iflytek"],
+    "together": ["openai/together", "openai/think"],
     "vllm": ["openai/error_vllm", "openai/think"],
     "xai": ["openai/xai_reasoning"],
     "zhipu": ["openai/one_line_end_between_events"],
@@ -49,6 +54,7 @@ RECORDED = {
 
 @pytest.mark.parametrize(("name", "case"), [(name, case) for name, cases in RECORDED.items() for case in cases])
 def test_a_provider_is_read_as_it_was_recorded(tmp_path, name, case):
+    assert RECORDED.keys() == PROVIDERS.keys()
     made = build(upstream(tmp_path, f'provider = "{name}"'), Settings())
     path = WIRE / f"{case}.sse"
     want, says, _ = wanted(path)
