@@ -6,7 +6,7 @@ import logging
 import queue
 import secrets
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from threading import Thread
 
 from flask import Response, jsonify, request, send_file
@@ -44,7 +44,7 @@ def stream(source: Iterable[str | Event], *, heartbeat: float = 15.0, retry: int
     relay = Relay(source, heartbeat)
     client.watch(relay.leave)
     format = BY_MEDIA_TYPE[media_type](meta, Options(retry=jitter(retry)))
-    return stream_response(relay, format, client, relay.leave)
+    return stream_response(relay.take, format, client, relay.leave)
 
 
 def client_js() -> Response:
@@ -65,23 +65,23 @@ def _refused(source: Iterable[str | Event]) -> Response:
 
 
 class Relay:
-    """Batches of events from a generator that runs beside it; [] where a heartbeat is due."""
+    """Batches of events from a generator that runs beside it."""
 
     def __init__(self, source: Iterable[str | Event], heartbeat: float) -> None:
         self._source = iter(source)
         self._heartbeat = heartbeat
         self._items: queue.Queue[Event | None] = queue.Queue(AHEAD)
         self._left = False
+        self._n = 0
         Thread(target=self._run, daemon=True).start()
 
-    def __iter__(self) -> Iterator[list[Event]]:
-        n = 0
-        while not self._left:
-            batch = number(self._take(), n)
-            n += len(batch)
-            yield batch
-            if batch and batch[-1].type in TERMINAL:
-                return
+    def take(self) -> list[Event] | None:
+        """The next batch; [] where a heartbeat is due; None after `leave`."""
+        if self._left:
+            return None
+        batch = number(self._waiting(), self._n)
+        self._n += len(batch)
+        return batch
 
     def leave(self) -> None:
         """The client has gone: the generator is closed at its next yield. Idempotent; never blocks."""
@@ -93,7 +93,7 @@ class Relay:
                 break
         self._items.put_nowait(None)
 
-    def _take(self) -> list[Event]:
+    def _waiting(self) -> list[Event]:
         """Take all items that are there, or wait for the next one."""
         batch: list[Event | None] = []
         try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -28,6 +27,10 @@ HEADERS = {
 }
 # For streams: proxies that know RFC 10036 pass on each piece as it comes.
 STREAMED = {**HEADERS, "Incremental": "?1"}
+
+# Waits for the next batch: [] where a heartbeat is due, None where there is no more. An iterator would take half a
+# KiB more of each stream's stack.
+Take = Callable[[], list[Event] | None]
 
 
 def _nothing() -> None:
@@ -59,7 +62,7 @@ class Outlet:
 
     def __init__(
         self,
-        batches: Iterable[list[Event]],
+        take: Take,
         format: Format,
         client: Client,
         left: Callable[[], None],
@@ -70,9 +73,7 @@ class Outlet:
         self.end: Event | None = None
         self.wake: Callable[[], None] = _nothing  # has whoever iterates go on
         self.ready: Callable[[], list[Event]] = list  # gives what is there at once
-        # Called directly: an iterator would take half a KiB more of each stream's stack.
-        take = getattr(batches, "take", None) or partial(next, iter(batches), None)
-        self._take: Callable[[], list[Event] | None] = take
+        self._take = take
         self._format = format
         self._client = client
         self._pieces: Iterator[bytes] = self._iterate()
@@ -187,17 +188,16 @@ class _Given:
 
 
 def stream_response(
-    batches: Iterable[list[Event]],
+    take: Take,
     format: Format,
     client: Client,
     left: Callable[[], None],
-    status: int = 200,
     show: Callable[[Event], Event] | None = None,
 ) -> Response:
-    """Streams `batches` in a format. `left` is called when the response is over, however it ends. `show` makes of the
+    """Streams what `take` gives. `left` is called when the response is over, however it ends. `show` makes of the
     terminal event what this client may read."""
     headers = {"Content-Type": format.CONTENT_TYPE, **STREAMED}
-    return Streamed(Outlet(batches, format, client, left, show), status=status, headers=headers)
+    return Streamed(Outlet(take, format, client, left, show), headers=headers)
 
 
 def head(format: type[Format]) -> Response:

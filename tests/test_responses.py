@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from millstream.events import End, Event, Meta
@@ -42,13 +44,17 @@ class Client:
         pass
 
 
+def taking(batches):
+    return partial(next, iter(batches), None)
+
+
 def says(text: str) -> list[Event]:
     return [Event(text=text, n=1)]
 
 
 def test_nothing_is_written_before_the_headers_have_gone_out():
     client = Client()
-    body = Outlet(iter([[DONE]]), Text(META, Options()), client, lambda: None)
+    body = Outlet(taking([[DONE]]), Text(META, Options()), client, lambda: None)
     assert (body.write(says("early")), client.got) == (False, [])
 
 
@@ -66,7 +72,7 @@ def written():
                 yield []
             yield [DONE]
 
-        body = Outlet(batches(), Text(META, Options()), client, lambda: None)
+        body = Outlet(taking(batches()), Text(META, Options()), client, lambda: None)
         body.wake = lambda: woken.append(1)
         for piece in body:
             client.got.append(piece)
@@ -103,7 +109,7 @@ def test_each_batch_is_encoded_once_whichever_way_it_goes_out(takes):
                 yield []
         yield [DONE]
 
-    body = Outlet(batches(), Html(META, Options(render=lambda name, values: name)), client, lambda: None)
+    body = Outlet(taking(batches()), Html(META, Options(render=lambda name, values: name)), client, lambda: None)
     body.wake = lambda: woken.append(1)
     for piece in body:
         client.got.append(piece)
@@ -137,7 +143,7 @@ def test_under_load_it_is_sent_later_and_the_iterator_is_woken_for_the_rest(late
             yield []
         yield [DONE]
 
-    body = Outlet(batches(), Text(META, Options()), client, lambda: None)
+    body = Outlet(taking(batches()), Text(META, Options()), client, lambda: None)
     body.wake = lambda: woken.append(1)
     list(body)
     assert (outcome, client.got, len(woken)) == ([True, []], got, takes < 5)
@@ -150,7 +156,7 @@ def test_what_was_to_be_sent_later_is_sent_before_the_end(later):
         body.write(says("hello"))
         yield [DONE]
 
-    body = Outlet(batches(), Text(META, Options()), client, lambda: None)
+    body = Outlet(taking(batches()), Text(META, Options()), client, lambda: None)
     list(body)
     later.pop()()
     assert client.got == [b"hello"]
@@ -168,14 +174,14 @@ def test_a_piece_of_nothing_is_not_written_since_an_empty_chunk_is_the_last():
         outcome.append(body.write(says("half of a character")))
         yield [DONE]
 
-    body = Outlet(batches(), Half(META, Options()), client, lambda: None)
+    body = Outlet(taking(batches()), Half(META, Options()), client, lambda: None)
     list(body)
     assert (outcome, client.got) == ([True], [])
 
 
 @pytest.mark.parametrize("there", [[Event(text="one", n=1)], [Event(text="one", n=1), DONE]])
 def test_what_is_there_already_goes_out_with_the_opening(there):
-    body = Outlet(iter([[DONE]]), Sse(META, Options()), Client(), lambda: None)
+    body = Outlet(taking([[DONE]]), Sse(META, Options()), Client(), lambda: None)
     body.ready = lambda: there
     alone = Sse(META, Options())
     first, *rest = body
@@ -188,7 +194,7 @@ def test_what_is_there_already_goes_out_with_the_opening(there):
 
 def test_after_close_it_takes_and_gives_nothing_however_often_it_is_closed():
     left, client = [], Client()
-    body = Outlet(iter([[DONE]]), Text(META, Options()), client, lambda: left.append(1))
+    body = Outlet(taking([[DONE]]), Text(META, Options()), client, lambda: left.append(1))
     body.close()
     body.close()
     assert (body.write(says("late")), list(body), left, client.got) == (False, [], [1], [])

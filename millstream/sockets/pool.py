@@ -6,9 +6,11 @@ import select
 import socket
 import ssl
 import time
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from gevent.monkey import get_original
+
+from millstream.wire.http import Framing
 
 MOST = 100  # connections
 # NAT and firewalls silently forget an idle connection after a minute or more.
@@ -20,16 +22,6 @@ TAIL = 0.5  # s that the end of a body may take
 END = 4096  # bytes that it may have
 
 _poll = get_original("select", "poll") if hasattr(select, "poll") else None  # which Windows lacks
-
-
-class Framing(Protocol):
-    """Takes the HTTP framing off the bytes of a body: see wire.http."""
-
-    done: bool
-    more: bool
-
-    def feed(self, data: bytes) -> bytes: ...
-    def close(self) -> None: ...
 
 
 class _Idle(NamedTuple):

@@ -16,8 +16,9 @@ from typing import Any, TypeVar
 
 from gevent import get_hub
 
-from millstream.sockets.pool import Framing, Pool
+from millstream.sockets.pool import Pool
 from millstream.sockets.reading import Reading
+from millstream.wire.http import Framing
 
 SIZE = 65536  # bytes of one read
 NOTHING_YET = (BlockingIOError, ssl.SSLWantReadError)

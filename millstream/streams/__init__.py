@@ -260,8 +260,8 @@ class Streams:
             return
         handlers: dict[Word, Callable[[], None]] = {
             "stop": live.stop,
-            "join": lambda: live.join_worker(worker),
-            "leave": lambda: live.leave_worker(worker),
+            "join": lambda: live.join(worker),
+            "leave": lambda: live.leave(worker),
         }
         handlers[word]()
 

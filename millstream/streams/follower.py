@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from time import monotonic
 
 from gevent.event import Event as Signal
@@ -25,8 +25,8 @@ def _no(*_: object) -> bool:
 
 
 class Follower:
-    """Iterate it: each item is a batch of events; [] means that a heartbeat is due. It ends after the terminal
-    event, or without one when `leave` or `dismiss` was called. While it exists, it counts as somebody who listens.
+    """`take` gives one batch of events after the other, at last the terminal event, or None after `leave` or
+    `dismiss`. Until it has left, it counts as somebody who listens.
 
     Where this worker owns the stream, batches that are logged are pushed to it: straight to its client while it
     sleeps, else they wait here for it. Who lags reads on from the log, so that it never holds the stream up.
@@ -70,15 +70,6 @@ class Follower:
         if live is not None:
             live.join(self)
             self._behind = live.n != after  # else the log has nothing more: all that comes now is pushed
-
-    def __iter__(self) -> Iterator[list[Event]]:
-        try:
-            while (batch := self.take()) is not None:
-                yield batch
-                if batch and batch[-1].type in TERMINAL:
-                    return
-        finally:
-            self.leave()
 
     def take(self, timeout: float | None = None) -> list[Event] | None:
         """The next events; blocks. [] after `timeout` seconds, or when a heartbeat is due; None after `leave`,

@@ -75,9 +75,8 @@ class Live:
         self._meter = meter
         self._cancelled: float | None = None  # when nobody wanted the rest any more
         self._heard = self.started  # when the upstream last gave an event
-        # Lists: an empty set is four times as large, and these stay short.
-        self._local: list[Follower] = []
-        self._remote: list[str] = []  # workers with followers of this stream
+        # Followers here, and names of workers that have some. A list: an empty set is four times as large.
+        self._following: list[Follower | str] = []
         self._settings = settings
         self._later_grace = call.grace
         self._grace = max(settings.grace_new, call.grace)
@@ -135,7 +134,7 @@ class Live:
             self._lose(position)
             return
         self._last = batch[-1].n
-        for follower in tuple(self._local):
+        for follower in self._here():
             try:
                 follower.push(position, batch)
             except Exception:  # one client's trouble is not the others'
@@ -154,7 +153,7 @@ class Live:
             if event.n > self._last + 1 and event.end:  # they never had what came before it: it can't be a good end
                 event = Event("failed", end=replace(event.end, finish_reason=None, failure=LOST.failure()))
             self.terminal = self.unlogged = replace(event, n=self._last + 1)
-            for follower in tuple(self._local):
+            for follower in self._here():
                 follower.wake()
             self._finish(self.terminal)
 
@@ -226,30 +225,22 @@ class Live:
 
     # -- who follows --------------------------------------------------------------------------------------------
 
-    def join(self, follower: Follower) -> None:
-        self._local.append(follower)
+    def join(self, who: Follower | str) -> None:
+        """A follower here, or the name of a worker that has some."""
+        if who not in self._following:
+            self._following.append(who)
         self._grace, self._alone_since = self._later_grace, None
-
-    def leave(self, follower: Follower) -> None:
-        if follower in self._local:
-            self._local.remove(follower)
-        self._alone()
-
-    def join_worker(self, worker: str) -> None:
-        if worker not in self._remote:
-            self._remote.append(worker)
-        self._grace, self._alone_since = self._later_grace, None
-
-    def leave_worker(self, worker: str) -> None:
-        if worker in self._remote:
-            self._remote.remove(worker)
-        self._alone()
 
     @property
     def followed(self) -> bool:
-        return bool(self._local or self._remote)
+        return bool(self._following)
 
-    def _alone(self) -> None:
+    def _here(self) -> list[Follower]:
+        return [one for one in self._following if not isinstance(one, str)]
+
+    def leave(self, who: Follower | str) -> None:
+        if who in self._following:
+            self._following.remove(who)
         if self.followed or self.terminal is not None:
             return
         self._alone_since = monotonic()

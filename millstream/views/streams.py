@@ -246,7 +246,8 @@ def streamed(follower: Follower, format: Format, client: Client) -> Response:
         follower.leave()
         metrics.closed(*way)
 
-    response = stream_response(follower, format, client, left, show=to_operator if intake.by_operator() else None)
+    show = to_operator if intake.by_operator() else None
+    response = stream_response(follower.take, format, client, left, show)
     body = response.response
     assert isinstance(body, Outlet)
     follower.write, body.wake, body.ready = body.write, follower.nudge, follower.ready

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from time import monotonic
 from typing import Any, ClassVar
 
@@ -62,7 +63,8 @@ def whole(follower: Follower, format: Format, client: Client, left: Callable[[],
         format.encode(batch)
         last = batch[-1] if batch else last
     show = to_operator if intake.by_operator() else None
-    response = stream_response(_beating(follower, beat), format, client, follower.leave, show=show)
+    take = partial(next, _beating(follower, beat), None)
+    response = stream_response(take, format, client, follower.leave, show)
     body = response.response
     assert isinstance(body, Outlet)
     response.call_on_close(lambda: None if body.end else left())

@@ -11,7 +11,7 @@ import httptools
 LONGEST_HEAD = 8192  # bytes: a chunk's size line with its extensions; all trailers
 
 
-class Body(Protocol):
+class Framing(Protocol):
     """Takes the framing off. `done` after the last byte; `more`: something came behind it."""
 
     done: bool
@@ -115,7 +115,7 @@ class UntilClose:
         self.done = True
 
 
-def framing(status: int, method: str, headers: Iterable[tuple[str, str]]) -> Body:
+def framing(status: int, method: str, headers: Iterable[tuple[str, str]]) -> Framing:
     """The framing of a response's body, by RFC 9112 section 6.3.
 
     `headers` are pairs, with a repeated name as often as it came (`.items()` of http.client's and urllib3's).

@@ -8,7 +8,7 @@ from gevent.event import Event as Signal
 from gevent.queue import Queue
 
 from millstream.errors import UpstreamError
-from millstream.events import Call, End, Event, Usage
+from millstream.events import TERMINAL, Call, End, Event, Usage
 from millstream.streams import Row
 from millstream.upstreams import Blocking, Deadlines, Plain, Sink
 from tests.calling import calling
@@ -111,3 +111,14 @@ class FakePeer:
 
 def call(grace: float = 15.0) -> Call:
     return calling("m", [{"role": "user", "content": "Hi"}], caller="me", grace=grace)
+
+
+def batches(follower):
+    """All to its end; then it has left."""
+    try:
+        while (batch := follower.take()) is not None:
+            yield batch
+            if batch and batch[-1].type in TERMINAL:
+                return
+    finally:
+        follower.leave()

@@ -6,7 +6,7 @@ import gevent
 import pytest
 from gevent.event import Event as Signal
 
-from tests.streams.fakes import WAIT, call
+from tests.streams.fakes import WAIT, batches, call
 
 
 class Writer:
@@ -33,7 +33,7 @@ def following(streams, upstream):
         follower = streams.follow(streams.start(call(), upstream))
         follower.write = write = Writer(*answers)
         taken = []
-        reading = gevent.spawn(lambda: taken.extend([event.text for event in batch] for batch in follower))
+        reading = gevent.spawn(lambda: taken.extend([event.text for event in batch] for batch in batches(follower)))
         upstream.accept()
         gevent.idle()  # the follower has read the log, and sleeps
         return follower, write, taken, reading

@@ -12,7 +12,7 @@ from millstream.errors import UpstreamError
 from millstream.events import Call, Event
 from millstream.question import Message, Question, Text
 from millstream.upstreams.fallback import Chain, Member
-from tests.streams.fakes import WAIT, Led, Pushing, call
+from tests.streams.fakes import WAIT, Led, Pushing, batches, call
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_a_question_leaves_memory_with_its_answer_and_not_with_the_garbage_colle
         ends(upstream, live, follower)
         assert upstream.closed.wait(WAIT)
         with gevent.Timeout(WAIT):
-            list(follower)
+            list(batches(follower))
         del asked, follower, live
         gevent.sleep(0.01)
         assert image() is None

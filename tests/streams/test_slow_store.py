@@ -11,7 +11,7 @@ from millstream.settings import Settings
 from millstream.stores import StoreLost
 from millstream.stores.memory import MemoryStore
 from millstream.streams import Streams
-from tests.streams.fakes import WAIT, Led, call
+from tests.streams.fakes import WAIT, Led, batches, call
 
 
 class Slow(MemoryStore):
@@ -85,7 +85,7 @@ def logging(slow, upstream, text="in between"):
 
 def seen(follower):
     with gevent.Timeout(WAIT):
-        return [(event.n, event.text or event.type) for batch in follower for event in batch]
+        return [(event.n, event.text or event.type) for batch in batches(follower) for event in batch]
 
 
 def test_a_stop_while_a_batch_is_being_logged_comes_behind_it(slow, running):

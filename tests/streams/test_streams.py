@@ -11,11 +11,11 @@ from millstream.errors import MillstreamError, NotFound, RequestError, Unavailab
 from millstream.events import MOST_TOKENS, Event, Usage
 from millstream.settings import Price
 from millstream.streams import Several
-from tests.streams.fakes import WAIT, FakePeer, Led, Pushing, call
+from tests.streams.fakes import WAIT, FakePeer, Led, Pushing, batches, call
 
 
 def texts(follower):
-    return "".join(event.text for batch in follower for event in batch)
+    return "".join(event.text for batch in batches(follower) for event in batch)
 
 
 def until(condition):
@@ -26,7 +26,7 @@ def until(condition):
 
 def ended(follower):
     """The terminal event."""
-    return [event for batch in follower for event in batch][-1]
+    return [event for batch in batches(follower) for event in batch][-1]
 
 
 def test_a_follower_gets_every_event_once_and_in_order(streams, upstream):
@@ -36,7 +36,7 @@ def test_a_follower_gets_every_event_once_and_in_order(streams, upstream):
     assert [event.text for event in follower.take(WAIT)] == ["Hel", "lo"]
     upstream.say("!")
     upstream.finish()
-    rest = [event for batch in follower for event in batch]
+    rest = [event for batch in batches(follower) for event in batch]
     assert [(event.n, event.text, event.type) for event in rest] == [(3, "!", "message"), (4, "", "done")]
 
 
@@ -227,8 +227,7 @@ def test_a_client_that_takes_nothing_is_cut(make_streams, upstream):
     peer = FakePeer()
     follower = streams.follow(streams.start(call(), upstream), peer=peer)
     upstream.say("x")
-    batches = iter(follower)
-    next(batches)  # the client's connection never takes it: nobody asks for more
+    follower.take()  # the client's connection never takes it: nobody asks for more
     assert peer.was_cut.wait(WAIT)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gevent
 import pytest
 
-from tests.streams.fakes import WAIT, Led, call
+from tests.streams.fakes import WAIT, Led, batches, call
 from tests.streams.test_streams import ended, texts
 
 
@@ -58,8 +58,8 @@ def test_a_worker_that_leaves_gives_what_is_logged_and_lets_go(two, upstream):
     assert before.take(WAIT)[0].text == "so far"
     other.drain()
     after = other.follow(meta)
-    assert [event.text for batch in before for event in batch] == []
-    assert [event.text for batch in after for event in batch] == ["so far"]
+    assert [event.text for batch in batches(before) for event in batch] == []
+    assert [event.text for batch in batches(after) for event in batch] == ["so far"]
 
 
 def test_a_dead_workers_stream_is_ended_once_by_those_who_follow(two, upstream, rows):
