@@ -11,8 +11,8 @@ import sys
 import time
 from collections.abc import Callable
 
+import openai
 import pytest
-from openai import AuthenticationError, OpenAI, PermissionDeniedError
 
 from millstream.access.keyring import digest
 from tests.system.server import DEADLINE, ROOT, Server
@@ -156,14 +156,14 @@ def test_openais_package_sends_the_key_and_hears_what_is_wrong() -> None:
     demo = {"kind": "demo", "models": ["demo", "other"], "pace": 100000, "tokens": 3}
     question = {"messages": [{"role": "user", "content": "Hi"}]}
     with Server({"demo": demo}, keys=keys) as server:
-        with OpenAI(base_url=f"{server.url}/v1", api_key="ms-anna", max_retries=0) as client:
+        with openai.OpenAI(base_url=f"{server.url}/v1", api_key="ms-anna", max_retries=0) as client:
             assert [model.id for model in client.models.list()] == ["demo"]
             assert client.chat.completions.create(model="demo", **question).choices[0].message.content
-            with pytest.raises(PermissionDeniedError) as refused:
+            with pytest.raises(openai.PermissionDeniedError) as refused:
                 client.chat.completions.create(model="other", **question)
             assert refused.value.code == "model_not_allowed"
-        with OpenAI(base_url=f"{server.url}/v1", api_key="ms-wrong", max_retries=0) as client:
-            with pytest.raises(AuthenticationError) as unknown:
+        with openai.OpenAI(base_url=f"{server.url}/v1", api_key="ms-wrong", max_retries=0) as client:
+            with pytest.raises(openai.AuthenticationError) as unknown:
                 client.chat.completions.create(model="demo", stream=True, **question)
             assert (unknown.value.code, unknown.value.type) == ("invalid_key", "authentication_error")
 

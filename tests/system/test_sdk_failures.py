@@ -25,9 +25,9 @@ def ours(doors) -> Iterator[openai.OpenAI]:
 
 
 ERRORS = {
-    "an unknown model": (asking("Hi", model="gpt-none"), openai.NotFoundError, "model_not_found"),
-    "no messages": ({"messages": [], "model": "gpt-mock"}, openai.BadRequestError, "bad_field"),
-    "a wrong type": (asking("Hi", model="gpt-mock", temperature="hot"), openai.BadRequestError, "bad_field"),
+    "an unknown model": (asking("Hi", model="gpt-none"), "NotFoundError", "model_not_found"),
+    "no messages": ({"messages": [], "model": "gpt-mock"}, "BadRequestError", "bad_field"),
+    "a wrong type": (asking("Hi", model="gpt-mock", temperature="hot"), "BadRequestError", "bad_field"),
 }
 
 
@@ -35,7 +35,7 @@ ERRORS = {
 @pytest.mark.parametrize("name", ERRORS)
 def test_an_error_is_the_sdk_s_own(ours, name, streams):
     question, kind, code = ERRORS[name]
-    with pytest.raises(kind) as caught:
+    with pytest.raises(getattr(openai, kind)) as caught:
         ours.chat.completions.create(**question, stream=streams)
     assert (caught.value.code, caught.value.type) == (code, "invalid_request_error")
     assert caught.value.body["message"] in caught.value.message
