@@ -58,6 +58,7 @@ def test_pinning_again_changes_nothing(tmp_path: Path) -> None:
         assert pins((tmp_path / name).read_text("utf-8")) == pins((ROOT / name).read_text("utf-8"))
 
 
+@pytest.mark.system  # for its time
 def test_the_list_of_parts_is_valid_and_has_every_pin() -> None:
     from cyclonedx.schema import SchemaVersion  # here: it takes a second, in each process that only reads the tests
     from cyclonedx.validation.json import JsonStrictValidator

@@ -43,9 +43,7 @@ class Chat:
         self.upstream.gate, self.upstream.gate_at, self.upstream.cut_after = None, -1, None
         self.upstream.finish = "stop"
         self.upstream.tokens, self.upstream.pace, self.upstream.before_headers = list(WORDS), 0.0, 0.0
-        self.door.forget()
-        self.door.open()
-        self.browser.get(f"{origin}/static/favicon.svg")  # any page of this origin
+        self.leave(host)
         self.forget()
         self.browser.delete_all_cookies()
         for name, value in (("lang", lang), ("theme", theme)):
@@ -53,6 +51,14 @@ class Chat:
         self.browser.get(f"{origin}{path}")
         self.upstream.wait(lambda: not self.upstream.busy)
         self.asked = len(self.upstream.asked)
+
+    def leave(self, host: str = "localhost") -> None:
+        """To a page of this origin that does nothing."""
+        self.door.forget()
+        self.door.open()
+        page = f"http://{host}:{self.door.port}/static/favicon.svg"
+        if self.browser.current_url != page:
+            self.browser.get(page)
 
     def forget(self) -> None:
         """Erases all that the browser keeps of this origin."""

@@ -32,6 +32,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
     "--disable-dev-shm-usage",
+    "--disable-features=BackForwardCache",  # a page that was left would go on taking time
     "--window-size=1280,900",
     "--host-resolver-rules=MAP *.test 127.0.0.1",
 )
@@ -140,7 +141,7 @@ def whole_chat(browser: Chrome) -> Iterator[Chat]:
 def chat(whole_chat: Chat) -> Iterator[Chat]:
     """The page as at the first visit."""
     states.network(whole_chat, offline=False)
-    whole_chat.browser.get("about:blank")
+    whole_chat.leave()
     whole_chat.browser.get_log("browser")  # what the tests of other files have left there
     whole_chat.fresh()
     yield whole_chat

@@ -1,6 +1,7 @@
 """Recorded answers as data: each `tests/wire/KIND/NAME.sse` or `.ndjson` means what `NAME.json` beside it says."""
 
 import json
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -68,6 +69,7 @@ def shown(event):
     return [event.type, event.text, *([more] if more else [])]
 
 
+@cache  # asked for each of thousands of cuts
 def wanted(case):
     """What is to come, words of the error's message, and what the decoder is made with."""
     want = json.loads(case.with_suffix(".json").read_text("utf-8"))

@@ -164,6 +164,7 @@ def test_a_killed_greenlet_closes_the_connection_in_every_phase():
     assert len(run.stdout.splitlines()) == 3 * len(CONNECTED)
 
 
+@pytest.mark.system  # for its time
 def test_every_answer_may_be_poured_from_the_event_loop():
     run = subprocess.run(
         [sys.executable, "-m", "gevent.monkey", "--module", "tests.upstreams.pour_contract"],

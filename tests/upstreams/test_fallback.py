@@ -1,6 +1,8 @@
 """Who is asked again, who is asked instead, and who is not, because it might be paid twice."""
 
 import logging
+import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -57,7 +59,7 @@ TOKEN = [Event("message", "a")]
 def waits(monkeypatch):
     """The waits between tries: none is really waited."""
     found = []
-    monkeypatch.setattr(fallback.time, "sleep", found.append)
+    monkeypatch.setattr(fallback, "time", SimpleNamespace(sleep=found.append, monotonic=time.monotonic))
     return found
 
 
@@ -184,7 +186,7 @@ def test_if_all_refuse_the_one_that_was_asked_for_is_heard(last):
 
 def test_name_model_and_limits_are_those_of_the_one_that_is_asked(monkeypatch):
     clock = iter([100.0, 104.0])
-    monkeypatch.setattr(fallback.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(fallback, "time", SimpleNamespace(monotonic=lambda: next(clock)))  # its own, no thread's
     second = Scripted("b", [[], TOKEN], first_token=3.0, silence=2.0, total=9.0)
     chain = Chain([Member(Scripted("a", refused(**BUSY), first_token=50.0)), Member(second, model="other")])
     assert (chain.name, chain.model, chain.deadlines.first_token) == ("a", "", 50.0)

@@ -67,6 +67,7 @@ def test_an_answer_byte_by_byte(kind, case):
     check(kind, case, *(data[at : at + 1] for at in range(len(data))))
 
 
+@pytest.mark.system  # for its time: 131,549 cuts
 @recorded
 def test_an_answer_cut_in_two_at_every_byte(kind, case):
     data = case.read_bytes()
