@@ -83,8 +83,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     for blueprint in (calls, list_of_models, messages, ollama, responses, ui):
         app.register_blueprint(blueprint)
     failures.register(app)
-    policy.register(app)
     preferences.register(app)
+    app.after_request(policy.restrict)
     app.after_request(intake.tell_rate_limits)
     if hops := settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_prefix=hops)  # type: ignore[method-assign]

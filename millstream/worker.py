@@ -12,6 +12,7 @@ import gc
 import logging
 import os
 from contextlib import suppress
+from http import HTTPStatus
 from pathlib import Path
 from typing import IO, Any
 
@@ -149,16 +150,13 @@ class StreamWorker(GeventWorker):  # type: ignore[misc]
         self.log.info("refused a request: %s", type(exc).__name__)
         payload = json.encode(body(error.failure()))
         head = (
-            f"HTTP/1.1 {error.status} {REASONS[error.status]}\r\nConnection: close\r\n"
+            f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\nConnection: close\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(payload)}\r\n\r\n"
         )
         try:
             client.sendall(head.encode() + payload)
         except OSError:
             self.log.debug("the client was gone before its error could be sent")
-
-
-REASONS = {400: "Bad Request", 414: "URI Too Long", 431: "Request Header Fields Too Large"}
 
 
 def refusal(exc: BaseException) -> RequestError | None:

@@ -2,7 +2,6 @@
 
 import logging
 import sys
-from importlib import import_module
 from threading import Thread
 
 try:
@@ -16,7 +15,7 @@ import click  # noqa: E402
 from flask import Flask  # noqa: E402
 
 from millstream.application import create_app  # noqa: E402
-from millstream.commands import COMMANDS  # noqa: E402
+from millstream.commands import command  # noqa: E402
 from millstream.settings import SettingError, load  # noqa: E402
 from millstream.settings.changes import Changes  # noqa: E402
 from millstream.stores.table import try_store  # noqa: E402
@@ -54,4 +53,4 @@ def follow(app: Flask) -> None:
 context = click.get_current_context(silent=True)
 app = serving() if context is None or context.info_name == "run" else Flask("millstream")
 for name in ("keys", "usage", "doctor"):  # `flask keys`, as it was before there was `millstream keys`
-    app.cli.add_command(getattr(import_module(COMMANDS[name]), name))
+    app.cli.add_command(command(name))

@@ -7,31 +7,24 @@ from importlib import import_module
 import click
 from gevent import monkey
 
-COMMANDS = {
-    "serve": "millstream.commands.serve",
-    "setup": "millstream.commands.setup",
-    "keys": "millstream.commands.keys",
-    "usage": "millstream.commands.usage",
-    "models": "millstream.commands.models",
-    "doctor": "millstream.doctor.command",
-    "completion": "millstream.commands.completion",
-}
+NAMES = ("serve", "setup", "keys", "usage", "models", "doctor", "completion")  # each has its file here
 WAIT = ("setup", "doctor", "models")  # for upstreams, on gevent's sockets
 OWN = ("--help", "-h", "--version")
+
+
+def command(name: str) -> click.Command:
+    found: click.Command = getattr(import_module(f"millstream.commands.{name}"), name)
+    return found
 
 
 class Commands(click.Group):
     """Commands that are loaded when they are used: serving must patch before anything else is imported."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return list(NAMES)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        command = getattr(import_module(COMMANDS[cmd_name]), cmd_name)
-        assert isinstance(command, click.Command)
-        return command
+        return command(cmd_name) if cmd_name in NAMES else None
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not args or (args[0].startswith("-") and args[0] not in OWN):

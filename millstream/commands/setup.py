@@ -42,7 +42,7 @@ def setup(yes: bool) -> None:
     except (SettingError, OSError) as error:
         raise click.ClickException(str(error)) from None
     for verdict in verdicts:
-        click.echo(f"{'✓' if verdict.well else '✗'} {verdict.of}: {verdict.says}")
+        click.echo(verdict)
     if not any(verdict.well for verdict in verdicts if verdict.of == "first token"):
         again = f"millstream doctor --upstream {chosen.name}"
         raise click.ClickException(f"No answer came. Correct {path}, then try again: {again}")

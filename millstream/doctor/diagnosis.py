@@ -41,13 +41,11 @@ def diagnose(probes: Sequence[Probe]) -> list[Finding]:
             if detail := check(probe):
                 shown.setdefault(detail, []).append(probe)
         if shown:
-            details = "; ".join(f"{detail} ({_which(those, probes)})" for detail, those in shown.items())
+            all_ = len(probes) if len(probes) > 2 else 0
+            ways = ("every way" if len(those) == all_ else named(those) for those in shown.values())
+            details = "; ".join(f"{detail} ({way})" for detail, way in zip(shown, ways, strict=True))
             findings.append(Finding(symptom, f"{headline}: {details}."))
     return findings
-
-
-def _which(those: list[Probe], probes: Sequence[Probe]) -> str:
-    return "every way" if len(probes) > 2 and len(those) == len(probes) else named(those)
 
 
 def server_of(probes: Iterable[Probe]) -> str:

@@ -12,10 +12,10 @@ import subprocess
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from urllib.parse import urlsplit
 
 from millstream.doctor.marks import MARK, Plan
@@ -212,19 +212,11 @@ def curl() -> str:
 
 def _by_curl(probe: Probe, target: Target, id: str, begun: float, limit: float, look: Look | None) -> None:
     command = [curl(), "--http2", "--silent", "--show-error", "--no-buffer", "--include"]
-    command += [
-        "--write-out",
-        TIMES,
-        "--max-time",
-        f"{limit:g}",
-        *(["--insecure"] if target.insecure else []),
-        "--config",
-        "-",
-    ]
+    command += [f"--write-out={TIMES}", f"--max-time={limit:g}", "--config=-", *["--insecure"] * target.insecure]
     # --config keeps the key out of the command line, which every user of the machine can read.
     settings = [("header", f"{name}: {value}") for name, value in target.headers(probe.format, id).items()]
     settings.append(("url", f"{target.url}/streams/{id}"))
-    config = "".join(f"{name} = {_quoted(value)}\n" for name, value in settings)
+    config = "".join(f"{name} = {json.dumps(value)}\n" for name, value in settings)  # curl's quotes are like JSON's
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0) as process:
         assert process.stdin and process.stdout and process.stderr
@@ -232,7 +224,7 @@ def _by_curl(probe: Probe, target: Target, id: str, begun: float, limit: float, 
         process.stdin.close()
         clock: Clock | None = None
         head = b""
-        for data in _reads(process.stdout):
+        for data in iter(partial(process.stdout.read, READ), b""):
             if clock is None:
                 head += data
                 block, end, data = head.partition(b"\r\n\r\n")
@@ -249,15 +241,6 @@ def _by_curl(probe: Probe, target: Target, id: str, begun: float, limit: float, 
     probe.whole = process.returncode == 0
     if process.returncode:
         probe.error = "\n".join(said).strip()
-
-
-def _quoted(value: str) -> str:
-    """https://curl.se/docs/manpage.html#-K"""
-    return '"' + value.replace("\\", r"\\").replace('"', r"\"") + '"'
-
-
-def _reads(pipe: object) -> Iterator[bytes]:
-    return iter(lambda: pipe.read(READ), b"")  # type: ignore[attr-defined]
 
 
 def _read_head(probe: Probe, block: str) -> None:

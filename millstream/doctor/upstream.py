@@ -33,6 +33,9 @@ class Verdict:
     well: bool
     says: str
 
+    def __str__(self) -> str:
+        return f"{'✓' if self.well else '✗'} {self.of}: {self.says}"
+
 
 def examine_upstream(name: str, settings: Settings) -> list[Verdict]:
     """Costs one short answer. Raises SettingError."""

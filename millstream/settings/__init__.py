@@ -55,6 +55,7 @@ __all__ = [
     "make_folder",
     "make_state",
     "of_the_server",
+    "read_text",
 ]
 
 
@@ -203,7 +204,10 @@ def load(environ: Mapping[str, str] | None = None, path: Path | None = None) -> 
     """Read the environment and the file. Raises SettingError with a sentence for the operator."""
     environ = os.environ if environ is None else environ
     path = path or config_path(environ)
-    text = _text(environ, path)
+    text = read_text(path)
+    if text is None and environ.get("MILLSTREAM_CONFIG"):
+        raise SettingError(f"MILLSTREAM_CONFIG names {path}, and there is no such file")
+    text = text or ""
     try:
         return _read(text, environ, path.parent)
     except tomllib.TOMLDecodeError as error:
@@ -216,8 +220,8 @@ def load(environ: Mapping[str, str] | None = None, path: Path | None = None) -> 
 def located(error: SettingError, path: Path, text: str = "") -> SettingError:
     """The same with the line of the file that it is about, if it is about one."""
     if not text:
-        with suppress(OSError, UnicodeDecodeError):
-            text = path.read_text("utf-8-sig")
+        with suppress(SettingError):
+            text = read_text(path) or ""
     line = None if str(path) in str(error) else line_of(text, str(error))
     return SettingError(f"{error} ({path}, line {line})") if line else error
 
@@ -282,13 +286,12 @@ def of_the_server(key: str, known: Iterable[str]) -> str:
     return f"is a setting of the whole server{says}"
 
 
-def _text(environ: Mapping[str, str], path: Path) -> str:
+def read_text(path: Path) -> str | None:
+    """The file's text, its line ends as they are; None where there is no file. Raises SettingError."""
     try:
-        return path.read_text("utf-8-sig")  # Notepad on Windows writes a byte order mark
+        return path.read_bytes().decode("utf-8-sig")  # Notepad on Windows writes a byte order mark
     except FileNotFoundError:
-        if environ.get("MILLSTREAM_CONFIG"):
-            raise SettingError(f"MILLSTREAM_CONFIG names {path}, and there is no such file") from None
-        return ""
+        return None
     except UnicodeDecodeError as error:
         raise SettingError(f"{path} is not valid TOML: {error}; save it as UTF-8") from error
     except OSError as error:

@@ -64,7 +64,8 @@ class Changes:
         self._taken = self._seen
         wanted = load(self._environ)
         found = replace(self._settings, **{name: getattr(wanted, name) for name in CHANGEABLE})
-        self.fixed = tuple(item.name for item in fields(Settings) if _differs(item.name, found, wanted))
+        names = (item.name for item in fields(Settings))
+        self.fixed = tuple(name for name in names if getattr(found, name) != getattr(wanted, name))
         if found == self._settings:
             return None
         self._settings = found
@@ -77,7 +78,3 @@ class Changes:
         except OSError:
             return ()
         return status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size
-
-
-def _differs(name: str, found: Settings, wanted: Settings) -> bool:
-    return bool(getattr(found, name) != getattr(wanted, name))

@@ -12,8 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from millstream.settings import SettingError, read_text
 from millstream.settings.keys import KeySettings, read_keys
-from millstream.settings.values import SettingError
 
 HEADER = r"\s*\[\s*keys\s*\.\s*(?:{name}|\"{name}\"|'{name}')\s*\]\s*(?:#.*)?"
 BY_HAND = "this program can't change the way it is written: edit it by hand"
@@ -103,15 +103,11 @@ def _checked(path: Path, text: str, wanted: dict[str, Any]) -> str:
 
 
 def _read(path: Path) -> tuple[str, dict[str, Any]]:
+    text = read_text(path) or ""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
         return text, tomllib.loads(text)
-    except FileNotFoundError:
-        return "", {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except tomllib.TOMLDecodeError as error:
         raise SettingError(f"{path} is not valid TOML: {error}") from error
-    except OSError as error:
-        raise SettingError(f"{path} can't be read: {error.strerror}") from error
 
 
 def _value(value: Any) -> str:

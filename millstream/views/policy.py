@@ -3,7 +3,7 @@ https://fetch.spec.whatwg.org/#cross-origin-resource-policy-header"""
 
 from __future__ import annotations
 
-from flask import Flask, Response, request
+from flask import Response, request
 
 EVERYWHERE = {
     "X-Content-Type-Options": "nosniff",
@@ -33,12 +33,8 @@ STATIC = {
 }
 
 
-def register(app: Flask) -> None:
-    """Every answer carries it: streams, the growing page and errors, too."""
-    app.after_request(_restrict)
-
-
-def _restrict(response: Response) -> Response:
+def restrict(response: Response) -> Response:
+    """Every answer carries them: streams, the growing page and errors, too."""
     if request.endpoint == "static":
         response.headers.update(STATIC)
         return response

@@ -102,5 +102,5 @@ def _doctor_upstream(name: str) -> None:
         click.echo(error, err=True)
         raise SystemExit(2) from None
     for verdict in verdicts:
-        click.echo(f"{'✓' if verdict.well else '✗'} {verdict.of}: {verdict.says}")
+        click.echo(verdict)
     raise SystemExit(0 if all(verdict.well for verdict in verdicts) else 1)
