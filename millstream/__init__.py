@@ -1,6 +1,7 @@
-"""Millstream: asks a language model and streams the answer to every client.
+"""Millstream asks a language model and streams the answer to every client.
 
-For other Flask applications, with Flask and msgspec alone: `millstream.stream(generator)`, `millstream.client_js()`.
+Other Flask applications can import `millstream.stream(generator)` and `millstream.client_js()`. These two need only
+Flask and msgspec.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`python -m millstream`: the command, where its script isn't on the PATH."""
+"""Run the command as `python -m millstream`, for when its script isn't on the PATH."""
 
 from millstream.commands import millstream
 

@@ -1,4 +1,4 @@
-"""The server where gunicorn can't run, as on Windows: waitress, in one process. `millstream serve` starts it.
+"""Serve with waitress, in one process, on systems without gunicorn, such as Windows. `millstream serve` starts it.
 
 https://docs.pylonsproject.org/projects/waitress/en/stable/arguments.html
 """
@@ -20,7 +20,7 @@ import waitress  # noqa: E402
 from millstream.settings import SettingError, Settings, load  # noqa: E402
 from millstream.settings.summary import summary, warning  # noqa: E402
 
-AT_ONCE = 1000  # answers; each takes one of waitress's threads, which are greenlets here
+AT_ONCE = 1000  # concurrent answers; each takes one of waitress's threads, which are greenlets here
 LACKS = (
     "gunicorn can't run on this system, so waitress serves in one process: there is no local model, no reload "
     "without an interruption, and a client that leaves is noticed at the next token."
@@ -30,9 +30,9 @@ KEPT = 'streams are kept in memory and end with the server; store = "file:DIR" k
 
 def serve() -> None:
     settings = load()
-    if settings.store == Settings(state=settings.state).store:  # nobody has chosen one
+    if settings.store == Settings(state=settings.state).store:  # the operator has not chosen a store
         os.environ["MILLSTREAM_STORE"] = "memory:"
-    from millstream.wsgi import app, follow  # makes it, and says what keeps it from that
+    from millstream.wsgi import app, follow  # the import creates the application, or exits with an explanation
 
     host, port = os.environ.get("HOST") or "127.0.0.1", os.environ.get("PORT") or "8000"
     settings = app.extensions["millstream"].settings

@@ -1,4 +1,4 @@
-"""The application: the one place where concrete parts are chosen."""
+"""Build the Flask application. This is the only module that chooses concrete parts: store, upstreams, limits."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ from millstream.views.usage import usage
 
 
 def create_app(settings: Settings | None = None) -> Flask:
-    """The application, ready to serve in this process. Raises SettingError with a sentence for the operator."""
+    """Return the application, ready to serve in this process. Raises SettingError with a sentence for the
+    operator."""
     settings = settings or load()
     make_state(settings)
     app = Flask(__name__, root_path=str(SITE))
@@ -75,7 +76,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         change=lambda changed: _change(app, changed, storage),
     )
     app.extensions["millstream"] = use
-    journal.register(app, settings.log)  # first: it begins before all others, and sees what they made of the response
+    journal.register(app, settings.log)  # first: it starts before all others and sees the final response
     cors.register(app, settings.cors)
     for blueprint in (chat, login, streams, page, manifest, presets, scripts, usage, operator, doctor):
         app.register_blueprint(blueprint)
@@ -94,7 +95,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 
 def _spent(app: Flask, name: str, since: str) -> Decimal:
-    """Return what a caller, or "" for all callers, has spent since a day. Raises Unavailable."""
+    """Return what a caller has spent since this day; "" means all callers. Raises Unavailable."""
     use: Services = app.extensions["millstream"]
     try:
         sums = use.aside.run(use.ledger.sums, (), since, name or None)
@@ -110,11 +111,11 @@ def _access(settings: Settings, storage: Storage) -> Access:
 
 
 def _change(app: Flask, settings: Settings, storage: Storage) -> None:
-    """Requests get the new parts from now on; those that run keep the old ones."""
+    """Apply changed settings to new requests. Running requests keep the old parts."""
     use: Services = app.extensions["millstream"]
     check_prepared(settings)
     models = Router(settings, failed=use.metrics.failed, before=use.models)
-    access = _access(settings, storage)  # the last that may raise
+    access = _access(settings, storage)  # nothing after this line may raise
     use.limits.take(settings)
     use.metrics.take(settings, models.knows)
     models.warm()

@@ -1,4 +1,4 @@
-"""`return millstream.stream(generator)`: streams anything from a view of any Flask application."""
+"""Stream any generator from a view of any Flask application: `return millstream.stream(generator)`."""
 
 from __future__ import annotations
 
@@ -27,14 +27,17 @@ AHEAD = 64  # items the generator may be ahead of a slow client; then it waits
 
 
 def stream(source: Iterable[str | Event], *, heartbeat: float = 15.0, retry: int = 2000) -> Response:
-    """A response that streams `source` in the format that the request's Accept header asks for: plain text,
-    server-sent events, NDJSON, or JSON at the end.
+    """Return a response that streams `source` in the format that the request's Accept header asks for.
 
-    `source` yields texts, or Events (`Event("reasoning", text=…)`); when it is exhausted the stream is done, and
-    an exception in it makes it fail. It runs in a thread of its own (a greenlet under gevent), outside the
-    request's context: hand it plain values, never `request`. When the client leaves, it is closed at its next
-    yield. `heartbeat` is in seconds, `retry` in milliseconds (EventSource reconnects and starts a new generator:
-    there is no store here, and no resume). Where Accept takes none of the formats, the response is a 406.
+    The formats are plain text, server-sent events, NDJSON, and JSON at the end. If Accept takes none of them, the
+    response is a 406. `source` yields texts or Events, such as `Event("reasoning", text=…)`. The stream is done when
+    `source` is exhausted, and fails when `source` raises.
+
+    `source` runs in its own thread (a greenlet under gevent), outside the request's context. Pass it plain values,
+    never `request`. When the client leaves, `source` is closed at its next yield.
+
+    `heartbeat` is in seconds, `retry` in milliseconds. There is no store and no resume: when EventSource reconnects,
+    your view starts a new generator.
     """
     media_type = negotiate(request.headers.get("Accept"), OFFERED)
     if media_type is None:
@@ -48,14 +51,14 @@ def stream(source: Iterable[str | Event], *, heartbeat: float = 15.0, retry: int
 
 
 def client_js() -> Response:
-    """A response with millstream.js, the browser's client: `app.add_url_rule("/millstream.js", view_func=…)`."""
+    """Return millstream.js, the browser's client: `app.add_url_rule("/millstream.js", view_func=client_js)`."""
     response = send_file(SITE / "static/millstream.js", "text/javascript", conditional=True)
-    response.headers["Cache-Control"] = "no-cache"  # asked for again, and then mostly "not modified"
+    response.headers["Cache-Control"] = "no-cache"  # browsers revalidate it, and mostly get "not modified"
     return response
 
 
 def _refused(source: Iterable[str | Event]) -> Response:
-    """Other applications have no handler for our errors: raised, it would be their 500."""
+    """Return the error as a response. Other applications have no handler for our errors and would answer 500."""
     _close(source)
     error = not_acceptable(OFFERED)
     response = jsonify(body(error.failure()))
@@ -65,7 +68,7 @@ def _refused(source: Iterable[str | Event]) -> Response:
 
 
 class Relay:
-    """Batches of events from a generator that runs beside it."""
+    """Give batches of events from a generator that runs beside it."""
 
     def __init__(self, source: Iterable[str | Event], heartbeat: float) -> None:
         self._source = iter(source)
@@ -76,7 +79,7 @@ class Relay:
         Thread(target=self._run, daemon=True).start()
 
     def take(self) -> list[Event] | None:
-        """The next batch; [] where a heartbeat is due; None after `leave`."""
+        """Return the next batch; [] when a heartbeat is due; None after `leave`."""
         if self._left:
             return None
         batch = number(self._waiting(), self._n)
@@ -84,9 +87,9 @@ class Relay:
         return batch
 
     def leave(self) -> None:
-        """The client has gone: the generator is closed at its next yield. Idempotent; never blocks."""
+        """Close the generator at its next yield, because the client has gone. Idempotent; never blocks."""
         self._left = True
-        while True:  # room for the generator to go on to its next yield
+        while True:  # make room, so that the generator reaches its next yield
             try:
                 self._items.get_nowait()
             except queue.Empty:
@@ -94,7 +97,7 @@ class Relay:
         self._items.put_nowait(None)
 
     def _waiting(self) -> list[Event]:
-        """Take all items that are there, or wait for the next one."""
+        """Return all waiting items; if there are none, wait for the next one."""
         batch: list[Event | None] = []
         try:
             batch.append(self._items.get(timeout=self._heartbeat))
@@ -115,7 +118,7 @@ class Relay:
             self._items.put(_end(None))
         except MillstreamError as error:
             self._items.put(_end(error))
-        except BaseException:  # SystemExit, too: the client shall not wait for ever
+        except BaseException:  # SystemExit, too: otherwise the client would wait for ever
             log.exception("a streamed generator failed")
             self._items.put(_end(MillstreamError("internal", "The job failed; the server's log says why.")))
         finally:

@@ -1,4 +1,4 @@
-"""The one error tree. A code decides the HTTP status and the type; the message says what to do."""
+"""All errors, in one tree. The code decides the HTTP status and the type; the message says what to do."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ _CODES = (
     (504, "upstream_error", "connect_timeout first_token_timeout silence_timeout total_timeout"),
     # These occur only in a `failed` event. A late follower with nothing left to read gets the status.
     (502, "server_error", "abandoned interrupted lost content_withdrawn"),
-    # These only nginx says: we are away, or too late.
+    # Only nginx answers with these: Millstream is down, or took too long.
     (502, "server_error", "bad_gateway"),
     (504, "server_error", "gateway_timeout"),
 )
 CODES = {code: (status, type) for status, type, codes in _CODES for code in codes.split()}
 
-MENDABLE = (400, 413, 422)  # an upstream's status that is the client's to mend, as `bad_request`
-# These end an answer that an upstream had begun: a retry is paid again.
+MENDABLE = (400, 413, 422)  # upstream statuses that the client can fix; they become `bad_request`
+# These errors end an answer that an upstream had begun: a retry is billed again.
 PAID = frozenset({"abandoned", "interrupted", "lost", "content_withdrawn", "internal"})
 
-# Visitors read what they can do about an upstream's error. Addresses, keys and settings go to the operator.
+# Visitors read only what they can do about an upstream's error. Addresses, keys and settings go to the operator.
 PUBLIC = {
     "upstream_refused": "The model's server refuses to answer now. Try again later, or choose another model.",
     "upstream_auth": "The model's server does not accept this server's key. Tell whoever runs this server.",
@@ -56,8 +56,8 @@ PUBLIC = {
 
 
 class MillstreamError(Exception):
-    """The root. `headers` go out with the error (Retry-After, Allow …). `message` is the whole of it; a visitor reads
-    `public`, where that is given."""
+    """The root of all errors. `headers` are sent with the error (Retry-After, Allow …). `message` is the full
+    explanation. If `public` is set, visitors read it instead."""
 
     def __init__(
         self,
@@ -74,18 +74,18 @@ class MillstreamError(Exception):
         self.param = param
         self.headers = headers or {}
         self.public = public
-        self.paid = code in PAID  # asking again may pay again, or makes no sense
-        self.upstream = ""  # whose trouble it is
+        self.paid = code in PAID  # a retry may be billed again, or is pointless
+        self.upstream = ""  # the name of the upstream that failed
         self.upstream_status: int | None = None
 
     def answered(self, upstream_status: int | None) -> None:
-        """Take the upstream's status. If the client can fix its request, the status becomes ours, too."""
+        """Record the upstream's status. If the client can fix its request, we answer with the same status."""
         self.upstream_status = upstream_status
         if self.code == "bad_request" and upstream_status in MENDABLE:
             self.status = upstream_status or 400
 
     def failure(self, upstream: str = "") -> Failure:
-        """The value that goes into a `failed` event and into the log. `upstream` is the one that was asked."""
+        """Return the error as a value for the `failed` event and the log. `upstream` names the one that was asked."""
         return Failure(
             self.public or self.message,
             self.type,
@@ -99,13 +99,13 @@ class MillstreamError(Exception):
         )
 
     def to_reader(self, operator: bool) -> MillstreamError:
-        """The same error, which from now on says only what this reader may know."""
+        """Hide from this error what its reader may not know, and return it."""
         self.message, self.public = self.message if operator else (self.public or self.message), None
         return self
 
     @classmethod
     def of(cls, failure: Failure) -> MillstreamError:
-        """The error that a logged failure stands for; an unknown code (of a newer worker) counts as internal."""
+        """Rebuild the error from a logged failure. An unknown code, from a newer worker, becomes `internal`."""
         headers = {"Retry-After": failure.retry_after} if failure.retry_after else None
         code = failure.code if failure.code in CODES else "internal"
         message, public = (failure.operator, failure.message) if failure.operator else (failure.message, None)
@@ -116,13 +116,16 @@ class MillstreamError(Exception):
 
 
 class RequestError(MillstreamError):
-    """The client's request can't be served as it is."""
+    """The client has to change its request."""
 
 
 class UpstreamError(MillstreamError):
-    """The upstream refused, broke or fell silent. `paid` is False where asking again can't be paid twice, and makes
-    sense; `elsewhere` where that is so for another upstream at least (a wrong key, a used up quota).
-    `retry_after` is in seconds, `status` the HTTP status that it answered with."""
+    """The upstream refused, broke off or fell silent.
+
+    `paid` is False if a retry makes sense and can't be billed twice. `elsewhere` is True if that holds for another
+    upstream only, for example after a wrong key or a used-up quota. `retry_after` is in seconds. `status` is the HTTP
+    status of the upstream's answer.
+    """
 
     def __init__(
         self,
@@ -143,24 +146,24 @@ class UpstreamError(MillstreamError):
 
 
 class NotFound(MillstreamError):
-    """No such stream, or another caller's: the two can't be told apart."""
+    """The stream does not exist or belongs to another caller. The error never tells which."""
 
     def __init__(self) -> None:
         super().__init__("stream_not_found", "There is no such stream here; it may have expired. Ask again.")
 
 
 class Unavailable(MillstreamError):
-    """The server can't take this now: full, draining, store_unavailable. Carries Retry-After."""
+    """The server can't take the request now: full, draining, store_unavailable. Sends Retry-After."""
 
     def __init__(self, code: str, message: str, retry_after: int = 5) -> None:
         super().__init__(code, message, headers={"Retry-After": str(retry_after)})
 
 
 def unforeseen() -> MillstreamError:
-    """A fault of our own, which the log tells of."""
+    """Return the error for a bug in Millstream. The log has the traceback."""
     return MillstreamError("internal", "The server failed unexpectedly; its log says more.")
 
 
 def body(failure: Failure) -> dict[str, Any]:
-    """The one shape of an error, as JSON: `{"error": {"message", "type", "code", "param"}}`."""
+    """Return the JSON of an error: `{"error": {"message", "type", "code", "param"}}`."""
     return {"error": {"message": failure.message, "type": failure.type, "code": failure.code, "param": failure.param}}

@@ -1,4 +1,4 @@
-"""The values that flow through the house: upstream → Event → store → format → client."""
+"""The values that pass through Millstream: upstream → Event → store → format → client."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from millstream.question import Question
 EventType = Literal["message", "reasoning", "call", "done", "failed"]
 TERMINAL = ("done", "failed")
 
-# The door of a question: /chat; OpenAI's "openai" and "completions"; the name of a dialect; or the path
-# under an upstream's base_url of a JSON call that is passed on as it came.
+# The API that a question came through: /chat; OpenAI's "openai" and "completions"; the name of a dialect; or, for
+# a JSON call that is passed on unchanged, its path under the upstream's base_url.
 Api = str
 
 
 class Usage(Struct, frozen=True, omit_defaults=True):
-    """Tokens of one answer: `input` for the prompt, `output` for what came. `cached` is the part of the input that
-    was read from a cache, `reasoning` the part of the output that was thought."""
+    """The tokens of one answer: `input` for the prompt, `output` for the answer. `cached` is the part of the input
+    that was read from a cache, `reasoning` the part of the output that the model spent on thinking."""
 
     input: int
     output: int
@@ -29,11 +29,11 @@ class Usage(Struct, frozen=True, omit_defaults=True):
 
 
 COUNTED = ("input", "output", "cached", "reasoning")
-MOST_TOKENS = 10**9  # of one answer; an upstream says what it likes
+MOST_TOKENS = 10**9  # per answer; an upstream may report any number
 
 
 def believable(usage: Usage | None) -> Usage | None:
-    """The usage, each number within what can be: 2^63 would stop the log, the sums and the ledger."""
+    """Limit each number to a plausible range. A value of 2^63 would break the log, the sums and the ledger."""
     if usage is None:
         return None
     numbers = {name: max(0, min(getattr(usage, name), MOST_TOKENS)) for name in COUNTED}
@@ -41,11 +41,11 @@ def believable(usage: Usage | None) -> Usage | None:
 
 
 class Failure(Struct, frozen=True, omit_defaults=True):
-    """Why a stream failed: the body of the one error shape (see errors.py for the codes).
+    """The reason why a stream failed. errors.py lists the codes.
 
-    `message` is for visitors, `operator` the whole of it, where that is not for them. `retry_after` is the header
-    Retry-After, in seconds, for who asked and still awaits a status. `upstream_status` is what the upstream answered.
-    `paid`: asking again may pay again.
+    Visitors read `message`. `operator` is the full explanation, if visitors may not read it. `retry_after` is the
+    header Retry-After in seconds, for a client that still waits for a status. `upstream_status` is the HTTP status of
+    the upstream's answer. `paid` means that a retry may be billed again.
     """
 
     message: str
@@ -63,9 +63,11 @@ class Failure(Struct, frozen=True, omit_defaults=True):
 
 
 class End(Struct, frozen=True, omit_defaults=True):
-    """How a stream ended. `failure` is set in a `failed` event only; `cost` is a decimal as text. `first_token` and
-    `duration` are in seconds from the stream's start, for the ledger: what writes it down after a worker's death has
-    the log alone."""
+    """The result of a stream. `failure` is set in a `failed` event only; `cost` is a decimal number as text.
+
+    `first_token` and `duration` are seconds since the stream's start. They stand here for the ledger: if the worker
+    dies, another worker writes the ledger's row from the log alone.
+    """
 
     model: str
     upstream: str
@@ -76,12 +78,12 @@ class End(Struct, frozen=True, omit_defaults=True):
     failure: Failure | None = None
     first_token: float | None = None
     duration: float | None = None
-    stop_sequence: str | None = None  # the one that ended the answer, where the upstream says which
+    stop_sequence: str | None = None  # the sequence that ended the answer, if the upstream names it
 
 
 class Piece(Struct, frozen=True, omit_defaults=True, gc=False):
-    """Which call of a tool an event of type `call` belongs to. `index` counts 0, 1 … in one answer; `id` and `name`
-    come with the call's first event at least. `custom`: the arguments are free text, not JSON."""
+    """The tool call that an event of type `call` belongs to. `index` counts 0, 1 … in one answer. At least the call's
+    first event has `id` and `name`. `custom` means that the arguments are free text, not JSON."""
 
     index: int
     id: str = ""
@@ -89,16 +91,18 @@ class Piece(Struct, frozen=True, omit_defaults=True, gc=False):
     custom: bool = False
 
 
-class Event(Struct, frozen=True, omit_defaults=True, gc=False):  # no cycle can come about
+class Event(Struct, frozen=True, omit_defaults=True, gc=False):  # it can't be part of a reference cycle
     """One thing that happened in a stream.
 
     `text` is valid Unicode, never half of a surrogate pair; in a `call` it is a piece of the arguments. `end`
     belongs to `done` and `failed`. `n` counts 1, 2, … without gaps within a stream; 0 means not numbered yet.
 
-    `frames` are the upstream's own, where client and upstream speak the same dialect; one that says nothing in these
-    terms rides with the next event that does. A `message` with `refusal` is why the model won't answer. `signature`
-    closes the `reasoning` before it, and goes back to the same dialect (`origin`) byte for byte; with `redacted` it
-    is all there is of a thought. `choice` is above 0 only where several answers were asked for.
+    `frames` are the upstream's original frames, kept if client and upstream speak the same dialect. A frame without
+    an event of its own travels with the next event. A `message` with `refusal` explains why the model won't answer.
+
+    `signature` closes the `reasoning` before it. It is sent back byte for byte, but only to the dialect that made it
+    (`origin`). A thought that is `redacted` has a signature and no text. `choice` is above 0 only if the client asked
+    for several answers.
     """
 
     type: EventType = "message"
@@ -115,13 +119,14 @@ class Event(Struct, frozen=True, omit_defaults=True, gc=False):  # no cycle can 
 
 
 class Call(Struct, frozen=True):
-    """One question, checked and ready to ask. `caller` owns the stream; `grace` is in seconds; `via` is the
-    format and the transport that it was asked through, for the operator's figures.
+    """One question, checked and ready to ask.
 
-    `passing`: the client takes the frames of an upstream that speaks its dialect. `preset` is the name of the
-    question's, "none" if it wants none, "" where there are none; `hidden` are the characters of it that a preset put
-    there. `prompt` is an estimate of its tokens, 0 before there is one. `headers`
-    came with it, for an upstream of the same dialect. `echo` and `kept` go into the Meta.
+    `caller` owns the stream; `grace` is in seconds; `via` is the client's format and transport, for the metrics.
+    `passing` means that the client accepts the original frames of an upstream that speaks its dialect.
+
+    `preset` is the preset's name, "none" if the client wants none, and "" if the server has none. `hidden` counts the
+    characters that the preset added. `prompt` is the estimated number of tokens, 0 before the estimate. `headers` are
+    the client's, for an upstream of the same dialect. `echo` and `kept` are copied into the Meta.
     """
 
     question: Question
@@ -143,7 +148,7 @@ class Call(Struct, frozen=True):
 
     @property
     def path(self) -> str:
-        """The path of a JSON call that is passed on as it came; "" for a question."""
+        """Return the path of a JSON call that is passed on unchanged; "" for a question."""
         return self.api if self.api.startswith("/") else ""
 
     def to(self, model: str) -> Call:
@@ -153,11 +158,12 @@ class Call(Struct, frozen=True):
 class Meta(Struct, frozen=True, omit_defaults=True):
     """The facts of a stream at its start: the first record of its log.
 
-    `owner` is the caller, `worker` the process that pumps it. `fingerprint` is a digest of the request,
-    `claim` the digest of caller and Idempotency-Key. `messages` are kept only for streams that the HTML
-    form began, so that a reload draws the question again. `created` is Unix time in seconds. `upstream` is the
-    one that is asked first, `prompt` an estimate of the question's tokens, `via` the Call's. `echo` is what the
-    dialect says again of the question in its answer; `kept` the question itself, where its client wants it kept.
+    `owner` is the caller, `worker` the process that reads the upstream. `fingerprint` is a digest of the request,
+    `claim` a digest of caller and Idempotency-Key. `messages` are kept only for streams of the HTML form, so that a
+    reload shows the question again. `created` is Unix time in seconds.
+
+    `upstream` is the one that is asked first. `prompt` and `via` are the Call's. `echo` holds the fields of the
+    question that the dialect repeats in its answer. `kept` is the question itself, if the client wants it stored.
     """
 
     id: str
@@ -178,14 +184,14 @@ class Meta(Struct, frozen=True, omit_defaults=True):
 
 
 def to_operator(event: Event) -> Event:
-    """The event as an operator may read it."""
+    """Return the event with the operator's full explanation of a failure."""
     if event.end is None or event.end.failure is None:
         return event
     return replace(event, end=replace(event.end, failure=event.end.failure.to_operator()))
 
 
 def number(batch: list[Event], after: int) -> list[Event]:
-    """The same events, numbered after+1, after+2, …"""
+    """Return the same events, numbered after+1, after+2, …"""
     if len(batch) == 1:
         return [replace(batch[0], n=after + 1)]
     return [replace(event, n=n) for n, event in enumerate(batch, after + 1)]

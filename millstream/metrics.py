@@ -1,8 +1,8 @@
-"""The operator's figures, for Prometheus: https://prometheus.io/docs/instrumenting/exposition_formats/
+"""Metrics for Prometheus: https://prometheus.io/docs/instrumenting/exposition_formats/
 
-docs/metrics.md has the list. Under gunicorn each worker counts in files of its own, in the directory that
-PROMETHEUS_MULTIPROC_DIR names, and whichever worker is asked adds them up. No label takes what a client or an
-upstream made up: what is not known from the settings is "other".
+docs/metrics.md lists them. Under gunicorn each worker counts in its own files, in the directory
+PROMETHEUS_MULTIPROC_DIR. The worker that answers /metrics adds them up. Labels never take a name that a client or an
+upstream invented: names that the settings don't know become "other".
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from millstream.streams.meter import Meter
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_PLAIN_0_0_4
 OTHER = "other"
 ANYONE = "anyone"  # the caller's name where there are no keys
-LATE = ("first_token_timeout", "silence_timeout", "total_timeout")  # found by the sweeper, not by the upstream's own
+LATE = ("first_token_timeout", "silence_timeout", "total_timeout")  # raised by the sweeper, not the connection
 FINISHED = ("stop", "length", "tool_calls", "function_call", "content_filter", "cancelled")
 
 WAITS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 30, 60, 120)  # s to a first token
@@ -35,7 +35,7 @@ LATENCIES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)  # s
 
 
 class _Seen:
-    """Values that a histogram is to observe at the next tick. Plain numbers: a histogram takes ten times as long."""
+    """Values for a histogram to observe at the next tick. They wait as plain numbers, which is ten times faster."""
 
     __slots__ = ("buckets", "sum")
 
@@ -45,7 +45,7 @@ class _Seen:
 
 
 class _Pace(_Seen):
-    """What one upstream's reads brought since the last tick: of each, for it is told of every token."""
+    """The reads of one upstream since the last tick. They are collected here because every token causes one."""
 
     __slots__ = ("events", "reads")
 
@@ -55,8 +55,8 @@ class _Pace(_Seen):
 
 
 class Metrics(Meter):
-    """Counts for this worker. Is both ports: a Meter of what runs, and Ends. `knows` tells the names of models that
-    tokens are counted under."""
+    """Count for this worker. Implements two ports: Meter for running streams, and Ends. `knows` says whether a
+    model's name may become a label."""
 
     def __init__(self, settings: Settings, models: Iterable[str] = ()) -> None:
         self.take(settings, frozenset(models).__contains__)
@@ -96,7 +96,7 @@ class Metrics(Meter):
         self.knows = knows
         self._keys = frozenset({ANYONE, *(key.name for key in settings.keys)})
 
-    # -- told by the views ------------------------------------------------------------------------------------------
+    # -- called by the views ----------------------------------------------------------------------------------------
 
     def opened(self, format: str, transport: str) -> None:
         self._add(self._open, 1, format, transport)
@@ -114,7 +114,7 @@ class Metrics(Meter):
         self._refused.labels(code if code in CODES else OTHER).inc()
 
     def failed(self, upstream: str, code: str) -> None:
-        """An upstream's error; also one that a retry or a fallback hides from the client."""
+        """Count an upstream's error, even if a retry or a fallback hides it from the client."""
         self._failures.labels(code if code in CODES else OTHER, upstream).inc()
 
     # -- Meter ------------------------------------------------------------------------------------------------------
@@ -139,12 +139,12 @@ class Metrics(Meter):
         self._lag.observe(max(0.0, late))
         numbers = Numbers(running)
         self._seen.update(numbers)
-        for name in self._seen:  # also those of which none runs any more
+        for name in self._seen:  # also those without a running stream
             self._running.labels(name).set(numbers[name])
         self.flush()
 
     def flush(self) -> None:
-        """Hands on what was counted since the last tick."""
+        """Give the counts since the last tick to Prometheus."""
         paces, self._paces = self._paces, {}
         for upstream, pace in paces.items():
             self._add(self._events, pace.events, upstream)
@@ -190,14 +190,14 @@ class Metrics(Meter):
             self._add(self._tokens, row.usage.output, model, key, "completion")
 
     def _model(self, name: str) -> str:
-        """One of the settings' names; the demo's may have parameters behind it."""
+        """Return the model's name as the settings know it; the demo's name may carry parameters."""
         name = name if self.knows(name) else name.partition("?")[0]
         return name if self.knows(name) else OTHER
 
     # -- read by the operator ---------------------------------------------------------------------------------------
 
     def text(self) -> bytes:
-        """All workers' figures, in the text format; CONTENT_TYPE is its type."""
+        """Return the metrics of all workers in the text format; CONTENT_TYPE is its type."""
         self.flush()
         registry = self.registry
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:

@@ -1,6 +1,6 @@
-"""The folder where a gunicorn's workers count: there as long as one of its processes is, however the others ended.
+"""The folder of gunicorn's metrics. It exists as long as one of gunicorn's processes lives.
 
-Each of them holds a lock, which the kernel takes back from the dead.
+Each process holds a lock on the folder. The kernel releases the lock if the process is killed.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ LOCK = "lock"
 
 
 class Room:
-    """Made in gunicorn's master. Each worker joins, and leaves; the last one to leave removes the folder."""
+    """The folder, created by gunicorn's master. Each worker joins it and leaves it; the last one removes it."""
 
     def __init__(self, parent: str | None) -> None:
-        """A fresh one: figures begin with this master. Folders whose processes were all killed are removed."""
+        """Create a fresh folder, so that counts begin at 0. Remove folders whose processes have all been killed."""
         where = Path(parent or tempfile.gettempdir())
         for old in where.glob(f"{PREFIX}*"):
             _remove_unless_locked(old)
@@ -30,7 +30,7 @@ class Room:
         self.path = new.rename(new.with_name(PREFIX + new.name.removeprefix(".millstream-")))
 
     def join(self) -> None:
-        """Join in a worker, after the fork: the inherited lock is the master's."""
+        """Take a lock for this worker, after the fork. The inherited lock is the master's."""
         inherited, self._lock = self._lock, _shared(self.path)
         os.close(inherited)
 
@@ -46,7 +46,7 @@ def _shared(room: Path) -> int:
 
 
 def _remove_unless_locked(room: Path) -> None:
-    with suppress(OSError):  # another user's, one without a lock, or gone meanwhile
+    with suppress(OSError):  # it belongs to another user, has no lock, or has just been removed
         lock = os.open(room / LOCK, os.O_RDWR)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

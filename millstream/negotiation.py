@@ -1,4 +1,4 @@
-"""Accept → the media type to answer with: https://www.rfc-editor.org/rfc/rfc9110#section-12.5.1"""
+"""Choose the media type of an answer by Accept: https://www.rfc-editor.org/rfc/rfc9110#section-12.5.1"""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"?')
 _QUALITY = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
 
 
-@lru_cache(100)  # clients have few
+@lru_cache(100)  # clients send few different headers
 def negotiate(accept: str | None, offered: tuple[str, ...] = OFFERED) -> str | None:
-    """The offered type that the client likes best, or None if it takes none of them.
+    """Return the offered type that the client prefers, or None if it accepts none of them.
 
-    A type has the q of the most specific range it fits. Among equal q the more specific range wins, then
-    the order of `offered`. An absent or empty header takes everything.
+    A type has the q of the most specific range that it matches. For equal q the more specific range wins, then
+    the order of `offered`. An absent or empty header accepts everything.
     """
     if not accept or not accept.replace(",", "").strip():
         return offered[0]
@@ -34,7 +34,7 @@ def negotiate(accept: str | None, offered: tuple[str, ...] = OFFERED) -> str | N
 
 
 def not_acceptable(offered: Iterable[str] = OFFERED) -> RequestError:
-    """The 406 for a header that takes none of them."""
+    """Return the error 406, for a header that accepts none of these types."""
     return RequestError("not_acceptable", f"Accept matches none of the types offered: {', '.join(offered)}.")
 
 
@@ -44,7 +44,8 @@ def named(accept: str | None, media_type: str) -> bool:
 
 
 def _rank(media_type: str, ranges: list[tuple[str, float]]) -> tuple[float, int]:
-    """q and specificity of the most specific range the type fits; of two equal ranges, the higher q."""
+    """Return q and specificity of the most specific range that the type matches; of two equal ranges, the higher
+    q."""
     for specificity, name in ((3, media_type), (2, media_type.partition("/")[0] + "/*"), (1, "*/*")):
         found = [q for range_, q in ranges if range_ == name]
         if found:
@@ -53,7 +54,7 @@ def _rank(media_type: str, ranges: list[tuple[str, float]]) -> tuple[float, int]
 
 
 def _ranges(accept: str) -> Iterator[tuple[str, float]]:
-    """Each media range and its q. A member whose q can't be read is skipped; a bad name fits nothing anyway."""
+    """Yield each media range and its q. Skip a range whose q is not valid; a bad name matches nothing anyway."""
     # Only ignored parameters may be quoted. Without them "," and ";" are separators.
     for member in _QUOTED.sub("", accept).lower().split(","):
         name, *parameters = (part.strip() for part in member.split(";"))

@@ -1,4 +1,4 @@
-"""A question in neutral terms: what each dialect reads from a client's body and writes for an upstream."""
+"""A question in neutral terms. Each dialect reads it from a client's body and writes it for an upstream."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Text(Struct, frozen=True, tag="text", tag_field="type"):
 
 
 class Image(Struct, frozen=True, omit_defaults=True, tag="image", tag_field="type"):
-    """`url` is http(s): or data: with base64. `detail` is OpenAI's hint: low, high, auto."""
+    """An image; `url` is http(s): or data: with base64. `detail` is OpenAI's hint: low, high, auto."""
 
     url: str
     detail: str | None = None
@@ -28,7 +28,7 @@ class File(Struct, frozen=True, omit_defaults=True, tag="file", tag_field="type"
 
 
 class Audio(Struct, frozen=True, tag="audio", tag_field="type"):
-    """`data` is base64; `format` is wav, mp3 …"""
+    """A sound; `data` is base64, `format` is wav, mp3 …"""
 
     data: str
     format: str
@@ -53,8 +53,8 @@ class Result(Struct, frozen=True, omit_defaults=True, tag="result", tag_field="t
 
 
 class Thought(Struct, frozen=True, omit_defaults=True, tag="thought", tag_field="type"):
-    """The model's earlier thoughts. `signature` is opaque, goes back byte for byte, and only to the dialect that
-    made it, which `origin` names. A `redacted` thought has no text, and its data in `signature`."""
+    """An earlier thought of the model. The opaque `signature` is sent back byte for byte, but only to the dialect
+    that made it (`origin`). A `redacted` thought has no text; its data is in `signature`."""
 
     text: str
     signature: str = ""
@@ -66,7 +66,7 @@ Part = Text | Image | File | Audio | ToolCall | Result | Thought
 
 
 class Message(Struct, frozen=True, omit_defaults=True):
-    """Results stand in messages of role "tool", calls and thoughts in those of role "assistant"."""
+    """A message. Role "tool" holds results; role "assistant" holds calls and thoughts."""
 
     role: Role
     parts: tuple[Part, ...]
@@ -78,8 +78,8 @@ class Message(Struct, frozen=True, omit_defaults=True):
 
 
 class Tool(Struct, frozen=True, omit_defaults=True):
-    """A function that the client offers. `parameters` is a JSON schema. A `custom` one takes free text; `grammar` is
-    OpenAI's `format` of it, as it came."""
+    """A function that the client offers. `parameters` is a JSON schema. A `custom` tool takes free text; `grammar` is
+    OpenAI's field `format`, unchanged."""
 
     name: str
     description: str = ""
@@ -90,14 +90,14 @@ class Tool(Struct, frozen=True, omit_defaults=True):
 
 
 class ToolChoice(Struct, frozen=True, omit_defaults=True):
-    """`name` only with "tool"."""
+    """The tools that the model may or must call; `name` is set only with "tool"."""
 
     mode: Literal["auto", "none", "required", "tool"] = "auto"
     name: str = ""
 
 
 class Shape(Struct, frozen=True, omit_defaults=True):
-    """The form that the answer's text must have; `schema` only with "json_schema"."""
+    """The format that the answer's text must have; `schema` is set only with "json_schema"."""
 
     kind: Literal["json_object", "json_schema"]
     schema: dict[str, Any] | None = None
@@ -106,8 +106,8 @@ class Shape(Struct, frozen=True, omit_defaults=True):
 
 
 class Options(Struct, frozen=True, omit_defaults=True):
-    """The options that most dialects share. None or empty: not said. `effort` is a hint (none, minimal, low, medium,
-    high …), `thinking` a budget in tokens; both are never refused."""
+    """The options that most dialects share. None or empty means that the client did not set it. `effort` is a hint
+    (none, minimal, low, medium, high …), `thinking` a budget in tokens; neither is ever refused."""
 
     temperature: float | None = None
     top_p: float | None = None
@@ -124,10 +124,12 @@ class Options(Struct, frozen=True, omit_defaults=True):
 
 
 class Question(Struct, frozen=True):
-    """`body` is the client's own, as it came, and `dialect` the one that it is written in. An upstream of the same
-    dialect gets it with only the model, the length and the wish for usage changed. `beyond` names the fields
-    of the body that have no neutral words: only such an upstream can be asked for them. A `bare` one is a prompt that
-    no template is put around."""
+    """A question. `body` is the client's original body, written in `dialect`.
+
+    An upstream of the same dialect gets `body` with only the model, the length and the wish for usage changed.
+    `beyond` names fields of the body without a neutral form; only such an upstream supports them. A `bare` question
+    is a plain prompt, without a chat template.
+    """
 
     model: str
     messages: tuple[Message, ...]

@@ -1,7 +1,7 @@
-"""gunicorn's gevent worker, but one that stays until its streams have ended.
+"""A gevent worker for gunicorn that stays until its streams have ended.
 
-gunicorn's own worker leaves when its request pool is empty, which kills a stream that nobody follows at the moment.
-And at `graceful_timeout` the arbiter kills it before anything can be written down.
+gunicorn's own worker exits when no request is open, which kills a stream without a follower. At `graceful_timeout`
+gunicorn's master kills it before it can write anything down.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from millstream.sockets.accepting import Idle, Server, keep_alive
 from millstream.sockets.client import limit_stall
 from millstream.sockets.gathering import Gathering
 
-STEP = 0.25  # s between two looks at what still runs
-LAST_WORDS = 1.0  # s that clients get to take the end of their answers after a Ctrl+C
+STEP = 0.25  # s between two checks for running streams
+LAST_WORDS = 1.0  # s for clients to receive the end of their answers after a Ctrl+C
 log = logging.getLogger("millstream")
 
 VANISHED = (errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH)
 
 
 class _NoVanished(logging.Filter):
-    """A client that is cut off from the network is no error of the server's."""
+    """Drop log lines about clients that lost their network; they are no error of the server."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
@@ -44,8 +44,8 @@ class _NoVanished(logging.Filter):
 
 
 class StreamWorker(GeventWorker):  # type: ignore[misc]
-    """Drains before it leaves: requests that still come are served, running streams go on, and `drain_margin`
-    seconds before `graceful_timeout` what still runs is ended as interrupted."""
+    """A worker that drains before it exits. It still serves requests and lets streams run. `drain_margin` seconds
+    before `graceful_timeout` it ends the remaining streams as `interrupted`."""
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         if self._services is not None:
@@ -53,8 +53,8 @@ class StreamWorker(GeventWorker):  # type: ignore[misc]
         keep_alive(client)
         self._idle.add(client)
         try:
-            # gunicorn asks the listener for its name, and that is closed if the worker was told to leave in this
-            # moment: then a client that was just accepted would get nothing. The connection has the same name.
+            # gunicorn asks the listener for its name. If the worker was just told to exit, the listener is closed,
+            # and a client that was just accepted would get no answer. The connection has the same name.
             super().handle(client, client, addr)
         finally:
             self._idle.remove(client)
@@ -79,7 +79,7 @@ class StreamWorker(GeventWorker):  # type: ignore[misc]
             self._changes = Changes(self._services.settings)
             gevent.spawn(self._changes.follow, self._services.change, self._say)
         self._gathering = Gathering()
-        # Objects that exist now stay: scanning them again and again costs 5 % of a busy worker.
+        # Exclude the objects that exist now from garbage collection: scanning them costs 5 % of a busy worker.
         gc.collect()
         gc.freeze()
         gc.set_threshold(10_000, 20, 50)
@@ -92,15 +92,15 @@ class StreamWorker(GeventWorker):  # type: ignore[misc]
         drainer.kill()
 
     def handle_exit(self, sig: int, frame: Any) -> None:
-        """SIGTERM: with SIGHUP the master sends it to the workers from before. A key that was just revoked must not
-        get in through one of these, either."""
+        """Handle SIGTERM, which on SIGHUP the master sends to the old workers. Read the keys once more, so that an
+        old worker refuses a key that was just revoked."""
         super().handle_exit(sig, frame)
         if self._changes is not None:
-            for _ in range(2):  # the file has stood still already
+            for _ in range(2):  # two looks: the file has already stopped changing
                 gevent.spawn(self._changes.take_up, self._services.change, self._say)
 
     def _say(self, level: int, message: str, *words: object) -> None:
-        """Let one worker log for all: the one that holds the lock."""
+        """Log a message once for all workers: only the worker that holds the lock writes it."""
         with suppress(OSError, KeyError):
             if self._voice is None:
                 self._voice = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"], "voice").open("w")  # noqa: SIM115
@@ -117,8 +117,8 @@ class StreamWorker(GeventWorker):  # type: ignore[misc]
         self._services.streams.drain()
 
     def handle_quit(self, sig: int, frame: Any) -> None:
-        """SIGINT and SIGQUIT, Ctrl+C too: what runs is ended as interrupted, and the worker leaves at once.
-        gunicorn's own way raises SystemExit in the event loop: a traceback, and nothing is written down."""
+        """Handle SIGINT, SIGQUIT and Ctrl+C: end running streams as `interrupted` and exit at once. gunicorn would
+        raise SystemExit in the event loop, which prints a traceback and loses the streams."""
         if self._quitting is None:
             self._quitting = gevent.spawn(self._quit)
 
@@ -130,19 +130,19 @@ class StreamWorker(GeventWorker):  # type: ignore[misc]
             with gevent.Timeout(LAST_WORDS, False):
                 while streams.followers:
                     gevent.sleep(STEP / 5)
-                gevent.sleep(STEP / 5)  # for the last chunk behind the last word
+                gevent.sleep(STEP / 5)  # let the last chunk follow the last event
             self._services.close()
         logging.shutdown()
         os._exit(0)
 
     @property
     def _services(self) -> Any:
-        """Return the parts that create_app put into the Flask application; other applications have none."""
+        """Return the parts that create_app stored in the Flask application; other applications have none."""
         # A signal may arrive before the application exists.
         return getattr(getattr(self, "wsgi", None), "extensions", {}).get("millstream")
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
-        """Requests that are no HTTP get the one error shape, too, instead of gunicorn's HTML."""
+        """Answer a request that is not valid HTTP with our JSON error instead of gunicorn's HTML."""
         error = refusal(exc)
         if error is None:
             super().handle_error(req, client, addr, exc)
@@ -160,7 +160,7 @@ class StreamWorker(GeventWorker):  # type: ignore[misc]
 
 
 def refusal(exc: BaseException) -> RequestError | None:
-    """The error for a request that gunicorn can't parse; None for what is not the client's fault."""
+    """Return the error for a request that gunicorn can't parse; None if the client is not to blame."""
     if isinstance(exc, http.LimitRequestLine):
         return RequestError("url_too_long", "The address is too long; send the prompt in the body of a POST.")
     if isinstance(exc, http.LimitRequestHeaders):

@@ -1,4 +1,4 @@
-"""The application for gunicorn and `flask run`. Patches first, so that waiting streams don't block each other."""
+"""The application for gunicorn and `flask run`. gevent patches first: waiting streams must not block each other."""
 
 import logging
 import sys
@@ -21,7 +21,7 @@ from millstream.settings.changes import Changes  # noqa: E402
 from millstream.stores.table import try_store  # noqa: E402
 from millstream.upstreams.router import prepare  # noqa: E402
 
-# Show `info` lines here, since nobody else does: one for each request, and the server's own.
+# Show `info` lines, since no other handler does: one for each request, and the server's own.
 log = logging.getLogger("millstream")
 log.propagate = False
 if not log.handlers:
@@ -31,21 +31,21 @@ if not log.handlers:
 def serving() -> Flask:
     try:
         settings = load()
-        if context is not None:  # `flask run`; under gunicorn its master has done it
+        if context is not None:  # `flask run`; under gunicorn the master has patched already
             try_store(settings.store, ttl=settings.ttl, workers=1)
-        prepare(settings)  # this, too
+        prepare(settings)  # the master has done this, too
         log.setLevel(settings.log_level.upper())
         app = create_app(settings)
-        if context is not None:  # gunicorn's workers follow by themselves
+        if context is not None:  # gunicorn's workers watch the file themselves
             follow(app)
         return app
     except SettingError as error:
         print(f"Millstream can't start: {error}", file=sys.stderr)  # noqa: T201
-        sys.exit(3)  # gunicorn's own code for "don't try again": with another one it starts new workers for ever
+        sys.exit(3)  # gunicorn's exit code for "don't try again"; with any other it starts new workers for ever
 
 
 def follow(app: Flask) -> None:
-    """Take up what the operator changes in the settings file while the server runs."""
+    """Apply changes to the settings file while the server runs."""
     use = app.extensions["millstream"]
     Thread(target=Changes(use.settings).follow, args=(use.change,), daemon=True).start()
 

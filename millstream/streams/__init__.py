@@ -1,4 +1,4 @@
-"""The life of a stream: start, accepted, follow, stop, drain. The one room that has greenlets of its own."""
+"""The life of a stream: start, accepted, follow, stop, drain. Only this package starts greenlets."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ __all__ = ["Aside", "Ends", "Follower", "Former", "Meter", "Row", "Several", "St
 
 log = logging.getLogger("millstream")
 
-TICK = 0.25  # s between two looks at deadlines and heartbeats
-STEP = 500  # streams and followers looked at before others have their turn
-LOOK = 0.05  # s between two looks for an event of another worker
-SWEEP = 60.0  # s between two looks for expired logs
-AGAIN = 5.0  # s before the next one where the store was away
+TICK = 0.25  # s between two checks of deadlines and heartbeats
+STEP = 500  # streams and followers to check before the event loop gets its turn
+LOOK = 0.05  # s between two reads of the log, for an event of another worker
+SWEEP = 60.0  # s between two searches for expired logs
+AGAIN = 5.0  # s before the next search if the store was unavailable
 
 
 class Streams:
-    """All streams of this worker, and the way to those of others. One per process; `open` it after a fork.
+    """All streams of this worker, and access to those of other workers. One per process; `open` it after a fork.
 
-    `ends` hears of each end once. `missed` hears of those in workers that have died since, which may have told
-    nobody: possibly again, so it has to know what it has.
+    `ends` is told of each end once. `missed` is told of ends in workers that died, because a dead worker may not have
+    reported them. It may be told twice, so it has to ignore what it already has.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Streams:
         self._admitting: dict[str, Signal] = {}
         self.former = Former(store)
         self._store = store
-        self.settings = settings  # others may be put in their place: streams begin with them from then on
+        self.settings = settings  # may be replaced: new streams then use the new ones
         self._ends = ends
         self._orphans = Orphans(store, lambda: self.settings, ends, missed)
         self._meter = meter or Meter()
@@ -65,12 +65,12 @@ class Streams:
         self._greenlets: list[Greenlet] = []
 
     def open(self) -> None:
-        """Begins to listen to other workers and to watch the clock."""
+        """Start listening to other workers, and start the sweeper."""
         self._store.start(self._hear)
         self._greenlets = [gevent.spawn(self._watch_the_clock), gevent.spawn(self._sweep)]
 
     def trouble(self) -> Literal["draining", "store_unavailable", "full"] | None:
-        """Why no new stream would be taken now."""
+        """Return the reason why no new stream can start now, or None."""
         if self._draining:
             return "draining"
         if self._store.away:
@@ -87,9 +87,12 @@ class Streams:
         messages: list[dict[str, Any]] | None = None,
         admit: Callable[[str], None] = lambda id: None,
     ) -> Meta:
-        """Begins to ask `upstream`, unless `claim` (caller and Idempotency-Key) has a stream already: then that one
-        is given. `messages` are kept with it. `admit` hears the id of a stream that is to begin, and may raise to
-        refuse it. Raises Unavailable (full, draining, store_unavailable), RequestError (idempotency_key_reused)."""
+        """Start a stream and ask `upstream`. If `claim` (caller and Idempotency-Key) already has a stream, return
+        that.
+
+        `messages` are stored with the stream. `admit` gets the id of a new stream and may raise to refuse it. Raises
+        Unavailable (full, draining, store_unavailable), RequestError (idempotency_key_reused).
+        """
         if (trouble := self.trouble()) == "draining":
             raise Unavailable(trouble, "This worker is about to leave. Try again.", retry_after=1)
         if trouble == "store_unavailable":
@@ -115,10 +118,10 @@ class Streams:
             kept=call.kept,
         )
         if claim is None:
-            admit(meta.id)  # before the log: refusing is cheap then
+            admit(meta.id)  # before the log exists: refusing is still cheap
         kept = self._store.create(meta)
         if kept.id == meta.id:
-            if claim is not None:  # which only the log can tell whether it is new
+            if claim is not None:  # only the log can tell whether the claim is new
                 self._admit_claimed(meta, admit)
             self.live[meta.id] = Live(meta, call, upstream, self._store, self._ended, self.settings, self._meter)
             self._meter.started(meta, upstream.name)
@@ -129,7 +132,7 @@ class Streams:
         return kept
 
     def _admit_claimed(self, meta: Meta, admit: Callable[[str], None]) -> None:
-        """A refusal is logged, for who sends the same twice at once has found the log already."""
+        """Ask `admit`, and log a refusal: a client that sent the same request twice may already follow the log."""
         self._admitting[meta.id] = Signal()
         try:
             admit(meta.id)
@@ -141,7 +144,7 @@ class Streams:
             self._admitting.pop(meta.id).set()
 
     def accepted(self, id: str, timeout: float) -> None:
-        """Waits until the upstream has taken the question, at most `timeout` seconds. Raises its refusal."""
+        """Wait until the upstream has accepted the question, at most `timeout` seconds. Raises its refusal."""
         live = self.live.get(id)
         if live is None:
             last = self._first(id, timeout)
@@ -152,22 +155,23 @@ class Streams:
             raise MillstreamError.of(last.end.failure)
 
     def _first(self, id: str, timeout: float) -> Event | None:
-        """The first event of a stream that runs elsewhere. Looked for, since a watch would count as a listener."""
+        """Return the first event of another worker's stream. Polls the log, because a watch would count as a
+        follower."""
         until = monotonic() + timeout
         while (event := self.at(id, 1)) is None and monotonic() < until:
             gevent.sleep(LOOK)
         return event
 
     def meta(self, id: str, caller: str) -> Meta:
-        """Raises NotFound for a stream that is absent and, just so, for another caller's."""
+        """Return the stream's Meta. Raises NotFound if the stream does not exist or belongs to another caller."""
         meta = self._store.meta(id)
         if meta.owner != caller:
             raise NotFound
         return meta
 
     def follow(self, meta: Meta, after: int = 0, peer: Client | None = None) -> Follower:
-        """Follow the stream from the event after `after` on. Raises NotFound, or the error of `missing` if the log
-        has not come so far."""
+        """Follow the stream, starting after event `after`. Raises NotFound, or the error of `missing` if the log
+        ends before that event."""
         if after and self.at(meta.id, after) is None:
             raise self.missing(meta, f"event {after}")
         live = self.live.get(meta.id)
@@ -184,7 +188,7 @@ class Streams:
         return follower
 
     def at(self, id: str, n: int) -> Event | None:
-        """The event with this number, if the stream has come so far."""
+        """Return the event with this number, or None if the log ends before it."""
         reader = self._store.reader(id, n - 1)
         try:
             return next(iter(reader.read()), None)
@@ -192,8 +196,8 @@ class Streams:
             reader.close()
 
     def reach(self, id: str, *, after: int = 0, offset: int = 0) -> None:
-        """For a client that has seen more than the log has: if the store was away, its owner may just be writing it.
-        Waits a moment for that event, or byte of the text."""
+        """Wait a moment until the log has this event, or this byte of the text. A client may have seen more than the
+        log holds: after an outage of the store, the stream's owner may still be writing."""
         until = monotonic() + self._store.belated
         while monotonic() < until:
             if after and self.at(id, after):
@@ -204,8 +208,8 @@ class Streams:
             gevent.sleep(LOOK)
 
     def missing(self, meta: Meta, place: str) -> MillstreamError:
-        """Why the log does not have `place`. While the stream's owner lives it may be on its way: a client has seen
-        it, and the store was away. Only an end before it shows that it is lost."""
+        """Return the error for a `place` that the log does not have. While the stream's owner lives, the missing part
+        may still be written. It is lost only if the stream has ended before it."""
         if meta.id not in self.live:
             self._orphans.take_over(meta)
         if self.history(meta.id).terminal is None:
@@ -215,18 +219,18 @@ class Streams:
         return RequestError("bad_position", says)
 
     def history(self, id: str) -> History:
-        """Give all that is logged of the stream so far. Raises NotFound."""
+        """Return the stream's log so far. Raises NotFound."""
         return history(self._store.reader(id))
 
     def state(self, meta: Meta, last: Event | None) -> Literal["pending", "running", "done", "failed"]:
-        """`last` is the last event known of."""
+        """Return the stream's state; `last` is its last known event."""
         if last is not None and last.type in TERMINAL:
             return "done" if last.type == "done" else "failed"
         live = self.live.get(meta.id)
         return "running" if last or (live and live.accepted) else "pending"
 
     def stop(self, meta: Meta) -> None:
-        """Idempotent. The log stays readable."""
+        """Stop the stream. Idempotent; the log stays readable."""
         live = self.live.get(meta.id)
         if live is not None:
             live.stop()
@@ -234,15 +238,15 @@ class Streams:
             self._store.tell(meta.id, "stop")
 
     def delete(self, meta: Meta) -> None:
-        """Stops it and erases it."""
+        """Stop the stream and erase its log."""
         if meta.id not in self.live:
-            self._orphans.take_over(meta)  # a dead worker's: this is the last time that anybody hears of it
+            self._orphans.take_over(meta)  # if its worker died, report its end now: its log is about to go
         self.stop(meta)
         self._store.delete(meta.id)
 
     def drain(self) -> None:
-        """Ends what still runs here as interrupted, and lets go of those who follow other workers' streams: they
-        resume elsewhere. From now on nothing is started."""
+        """End this worker's streams as `interrupted`, and disconnect followers of other workers' streams so that they
+        resume elsewhere. From now on no stream can start."""
         self._draining = True
         for live in list(self.live.values()):
             live.fail(interrupted("The server is restarting."))
@@ -289,7 +293,7 @@ class Streams:
         for one in in_turns(all_, STEP):
             try:
                 one.check(now)
-            except Exception:  # one stream's trouble must not stop the clock of all
+            except Exception:  # an error in one stream must not stop the sweeper
                 log.exception("stream %s could not be checked", one.meta.id)
 
     def _ended(self, live: Live, event: Event) -> None:

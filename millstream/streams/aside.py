@@ -1,4 +1,4 @@
-"""Work that blocks and has no descriptor to wait for, such as a database in a file, on a thread of its own."""
+"""Run blocking work, such as SQLite, on a separate thread, so that it doesn't block the event loop."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ Given = TypeVar("Given")
 
 
 class Aside:
-    """One real thread, begun when there is something to do. One, since locks that gevent has patched are made to be
-    waited for in greenlets, not in threads."""
+    """A single real thread, started on first use. Only one, because locks patched by gevent work between greenlets
+    but not between threads."""
 
     def __init__(self) -> None:
         self._pool = ThreadPool(1)
 
     def run(self, work: Callable[Asked, Given], *args: Asked.args, **named: Asked.kwargs) -> Given:
-        """Return the result of `work`, or raise its error. Other greenlets run meanwhile."""
+        """Return the result of `work`, or raise its error. Other greenlets run in the meantime."""
         result, error = self._pool.apply(_kept, (work, args, named))
         if error is not None:
             raise error

@@ -1,4 +1,4 @@
-"""Asks an upstream, in a greenlet that ends when the answer begins."""
+"""Ask an upstream, in a greenlet that ends when the answer begins."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ log = logging.getLogger("millstream")
 
 
 class Asked(Sink, Protocol):
-    """The sink that hears of the asking, too."""
+    """A sink that is also told when the upstream is asked."""
 
     def accept(self) -> None: ...
     def fail(self, error: MillstreamError) -> None: ...
 
 
 class Asker:
-    """`close` ends whatever is under way: the asking, or the answer. It holds the question no longer than it may have
-    to be asked again: until the first event."""
+    """Asks the upstream and owns the answer. `close` ends either. The question is kept until the first event, because
+    until then it may have to be asked again."""
 
     def __init__(self, upstream: Upstream, call: Call, sink: Asked) -> None:
         self._upstream = upstream
@@ -32,15 +32,15 @@ class Asker:
         self._sink: Asked | None = sink
         self._answer: Pushed | None = None
         self._closed = False
-        self.asked = False  # the upstream's code runs, or has run
+        self.asked = False  # the upstream's code is running or has run
         self._greenlet: gevent.Greenlet | None = gevent.spawn(self._ask, call)
 
     def heard(self) -> None:
-        """Something has come: it is not asked again."""
+        """Note the first event: from now on the question is not asked again."""
         self._call = None
 
     def again(self, error: MillstreamError) -> MillstreamError | None:
-        """Asks once more where the upstream says so; else gives what is to be told."""
+        """Ask once more if the upstream allows a retry; otherwise return the error to report."""
         told = self._upstream.again(error, self._call is None)
         if told is None and self._call is not None:
             self._answer = None
@@ -48,8 +48,9 @@ class Asker:
         return told
 
     def close(self) -> None:
-        """From anywhere, at any time; never blocks; idempotent. When it returns the answer's connection is closed, or
-        in its pool; what is still being asked is given up in this turn of the event loop."""
+        """End the answer, from any greenlet, at any time. Never blocks; idempotent. On return, the connection is
+        closed or back in its pool. A question that is still being sent is abandoned in this turn of the event
+        loop."""
         if self._closed:
             return
         self._closed, self._call, self._sink = True, None, None
@@ -77,11 +78,11 @@ class Asker:
 
     def _refused(self, error: MillstreamError) -> None:
         if self._sink is not None:
-            self._sink.fail(error)  # not `over`: the chain has asked everybody already
+            self._sink.fail(error)  # not `over`: the chain has already tried all upstreams
 
     def _begin(self, answer: Pushed) -> None:
         sink = self._sink
-        if sink is None:  # while it was accepted
+        if sink is None:  # closed while the upstream accepted
             answer.close()
             return
         self._answer, self._greenlet = answer, None

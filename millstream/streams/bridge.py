@@ -1,4 +1,4 @@
-"""Begins an answer that can only be iterated: the one place where a greenlet waits for what an upstream says."""
+"""Run an answer that can only be iterated. Only here does a greenlet wait for an upstream's data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ log = logging.getLogger("millstream")
 
 
 class Bridge:
-    """Pushes what a Blocking answer gives."""
+    """Iterates over a Blocking answer and pushes its events to the sink."""
 
     def __init__(self, answer: Blocking, name: str) -> None:
         self._answer = answer

@@ -13,7 +13,7 @@ log = logging.getLogger("millstream")
 
 
 class Row(Struct, frozen=True):
-    """The facts of a stream at its end. Times in seconds, `created` in Unix time; `cost` a decimal as text."""
+    """The facts of a stream at its end. Times are in seconds, `created` in Unix time; `cost` is a decimal as text."""
 
     id: str
     caller: str
@@ -27,19 +27,19 @@ class Row(Struct, frozen=True):
     reason: str  # the finish_reason, or the failure's code
     cost: str | None = None
     currency: str | None = None
-    heard: bool = False  # some client was following when it ended
+    heard: bool = False  # a client was following when the stream ended
 
 
 class Ends(Protocol):
-    """The port that hears of each stream's end, once."""
+    """The port that is told of each stream's end, once."""
 
     def record(self, row: Row) -> None:
-        """Never blocks, never raises."""
+        """Take the facts of a stream that has ended. Never blocks, never raises."""
         ...
 
 
 class Several:
-    """Tells each of several."""
+    """Passes each end on to several ports."""
 
     def __init__(self, *ends: Ends) -> None:
         self._ends = ends
@@ -48,12 +48,12 @@ class Several:
         for ends in self._ends:
             try:
                 ends.record(row)
-            except Exception:  # the others have to hear of it
+            except Exception:  # the other ports must still be told
                 log.exception("stream %s: its end could not be counted by %s", row.id, type(ends).__name__)
 
 
 def row(meta: Meta, event: Event, heard: bool = False) -> Row:
-    """Of a stream that ended with this terminal event: the same one, whoever makes it, and however late."""
+    """Return the row of a stream that ended with this event. Every worker computes the same row at any later time."""
     end = event.end or End(meta.model, meta.upstream)
     return Row(
         id=meta.id,

@@ -1,4 +1,4 @@
-"""One client's view of a stream: first what the log has, then what comes, at the client's own pace."""
+"""One client's view of a stream: first the log, then new events, at the client's speed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from millstream.sockets.client import Client
 from millstream.stores import Reader
 from millstream.streams.live import Live
 
-MOST = 64  # events that may wait for a client; a slower one reads on from the log
+MOST = 64  # events that may wait for a client; a slower client continues from the log
 
 
 def _nothing(*_: object) -> None:
@@ -25,13 +25,16 @@ def _no(*_: object) -> bool:
 
 
 class Follower:
-    """`take` gives one batch of events after the other, at last the terminal event, or None after `leave` or
-    `dismiss`. Until it has left, it counts as somebody who listens.
+    """One client's position in a stream. `take` returns batches of events, the terminal event last.
 
-    Where this worker owns the stream, batches that are logged are pushed to it: straight to its client while it
-    sleeps, else they wait here for it. Who lags reads on from the log, so that it never holds the stream up.
-    Elsewhere `watch` wakes it to read the log, and `orphaned` is tried where there is no news: it takes over a dead
-    worker's stream.
+    It ends early, with None, after `leave` or `dismiss`. Until `leave`, the stream has a follower and `grace` does
+    not run.
+
+    If this worker owns the stream, logged batches are pushed: straight to the client while its greenlet sleeps,
+    otherwise into a short queue. A slow client continues from the log, so it never slows down the stream.
+
+    If another worker owns the stream, `watch` wakes the greenlet to read the log. Without news it tries `orphaned`,
+    which takes over the stream of a dead worker.
     """
 
     def __init__(
@@ -56,24 +59,24 @@ class Follower:
         self._heartbeat = heartbeat
         self._slow = slow
         self._signal = Signal()
-        self._next: list[Event] = []  # pushed, and not given yet; they follow on `after`
-        self._position = 0  # the log's behind them
-        self._behind = True  # the log has to be read first
-        self._stalled = False  # the store is away: the log is tried again and again
+        self._next: list[Event] = []  # pushed but not yet returned; they follow event `after`
+        self._position = 0  # the log's position after them
+        self._behind = True  # the log has to be read before pushed events
+        self._stalled = False  # the store is unavailable: keep trying to read the log
         self._dismissed = False
         self._erased = False
         self._left = False
         self._parked = False
         self._beat = False
-        self._wrote = monotonic()  # when the client last took something
+        self._wrote = monotonic()  # when the client last received something
         self._unsent: int | None = None
         if live is not None:
             live.join(self)
-            self._behind = live.n != after  # else the log has nothing more: all that comes now is pushed
+            self._behind = live.n != after  # otherwise the log has nothing new, and all later events are pushed
 
     def take(self, timeout: float | None = None) -> list[Event] | None:
-        """The next events; blocks. [] after `timeout` seconds, or when a heartbeat is due; None after `leave`,
-        or when the log was erased."""
+        """Return the next events; blocks. Return [] after `timeout` seconds or when a heartbeat is due, and None
+        after `leave` or when the log was erased."""
         self._wrote = monotonic()
         until = None if timeout is None else self._wrote + timeout
         while not self._left:
@@ -82,7 +85,7 @@ class Follower:
                 if not batch and self._live is None and self.orphaned():
                     continue
                 self._stalled = False
-            except NotFound:  # erased under us
+            except NotFound:  # erased while we were reading
                 self._erased = True
                 self.leave()
                 return None
@@ -99,7 +102,7 @@ class Follower:
         return None
 
     def ready(self) -> list[Event]:
-        """Return what was pushed already, without waiting."""
+        """Return the pushed events without waiting."""
         batch = [] if self._behind or self._left else self._pushed()
         if batch:
             self.after = batch[-1].n
@@ -109,7 +112,7 @@ class Follower:
         return (not self._behind and self._pushed()) or self._from_log()
 
     def _pushed(self) -> list[Event]:
-        """Return the pushed batch that comes next. If something is missing before it, the log has to be read."""
+        """Return the next pushed batch. If events before it are missing, the log has to be read first."""
         batch = [event for event in self._next if event.n > self.after]
         if batch and batch[0].n != self.after + 1:
             self._behind = True
@@ -127,17 +130,17 @@ class Follower:
                 return batch
         if self._live is None:
             return []
-        self._behind = False  # all that comes now is pushed: no descriptor is held for it
+        self._behind = False  # all later events are pushed, so the log's descriptor can be closed
         self._reader.close()
         return self._pushed()
 
     def _unlogged(self) -> list[Event]:
-        """The end of a stream whose log could not be written."""
+        """Return the end of a stream whose log could not be written."""
         end = self._live.unlogged if self._live else None
         return [end] if end and end.n > self.after else []
 
     def _park(self, timeout: float | None) -> bool:
-        """Waits for news. False: there is none, and something else is due."""
+        """Wait for news. Return False if there is none and a heartbeat or a retry is due."""
         self._parked = True
         woken = self._signal.wait(timeout)
         self._parked = False
@@ -164,17 +167,17 @@ class Follower:
         self._signal.set()
 
     def nudge(self) -> None:
-        """Has it give [] at once: its client did not take all that was written."""
+        """Make `take` return [] at once, because the client did not take all bytes."""
         self._beat = True
         self._signal.set()
 
     def dismiss(self) -> None:
-        """Ends it without a terminal event once it has given what is logged: the client goes on elsewhere."""
+        """End it after the logged events, without a terminal event. The client then resumes on another worker."""
         self._dismissed = True
         self._signal.set()
 
     def unfinished(self) -> MillstreamError:
-        """Why there is no whole answer, for a client that waits for it and for nothing else."""
+        """Return the error for a client that waits for the whole answer and can't get it here."""
         if self._erased:
             return NotFound()
         if self._dismissed:  # the stream runs on another worker
@@ -183,7 +186,7 @@ class Follower:
         return RequestError("bad_request", says)
 
     def leave(self) -> None:
-        """The client has gone, or wants no more. Idempotent."""
+        """End it, because the client has gone or wants no more. Idempotent."""
         if self._left:
             return
         self._left = True
@@ -197,9 +200,9 @@ class Follower:
             self._live.leave(self)
 
     def check(self, now: float) -> None:
-        """Called by the sweeper: a heartbeat where it is silent, another try where the store was away, the end for a
-        client that takes nothing."""
-        if self._left:  # its client may be asking something else by now
+        """Do what is due; the sweeper calls this. Wake for a heartbeat, retry an unavailable store, or drop a client
+        that takes no bytes."""
+        if self._left:  # the client's connection may already serve another request
             return
         if self._parked:
             if now - self._wrote >= self._heartbeat:

@@ -1,4 +1,4 @@
-"""Former streams: found by a name that somebody gave them, and read again."""
+"""Find earlier streams by a name, and read them again."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from millstream.stores import Store
 
 
 class Former:
-    """Names are any text that others don't guess; "" names nothing. While the store is away none is kept, and none is
-    found."""
+    """Earlier streams by name. A name is any text that others can't guess; "" is no name. While the store is
+    unavailable, names are neither stored nor found."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -26,22 +26,22 @@ class Former:
                 self._store.point(name, id)
 
     def named(self, name: str, *, take: bool = False) -> str | None:
-        """The id of the stream that was named so last; with `take` it is not found so again."""
+        """Return the id of the last stream with this name. With `take`, remove the name."""
         with suppress(Unavailable, OSError):
             return self._store.pointed(name, take=take) if name else None
         return None
 
     def release(self, id: str) -> None:
-        """Whoever asks the same again gets another answer."""
+        """Release the stream's claim, so that the same request gets a new answer."""
         with suppress(Unavailable, OSError):
             self._store.release(id)
 
     def events(self, id: str) -> Iterator[Event]:
-        """Give all that is logged of the stream so far. Raises NotFound."""
+        """Yield the stream's logged events so far. Raises NotFound."""
         reader = self._store.reader(id)
         try:
             while batch := reader.read():
                 yield from batch
-                gevent.sleep(0)  # a log may be long: others have their turn
+                gevent.sleep(0)  # a log may be long: let other greenlets run
         finally:
             reader.close()

@@ -1,4 +1,4 @@
-"""A stream's history in the log: its text so far, its last event, its cost so far."""
+"""The history of a stream, read from its log: the text so far, the last event, the tokens so far."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ TURN = 0.001  # s
 
 
 class Tally:
-    """How many tokens an answer has so far, for one whose upstream could not say it: it was stopped, or it broke."""
+    """An estimate of an answer's tokens, for streams that were stopped or broke off before the upstream counted."""
 
     __slots__ = ("_pieces", "_weight")
 
     def __init__(self) -> None:
-        self._pieces = 0  # events with something written in them
+        self._pieces = 0  # events with text
         self._weight = 0.0
 
     def add(self, batch: Sequence[Event]) -> None:
@@ -42,7 +42,7 @@ class Tally:
 
 
 class History(Struct, frozen=True):
-    """`text` is the answer's, `last` the number of the last event, `terminal` that event if it is one."""
+    """The answer's `text`, the number of the `last` event, and that event if it is `terminal`."""
 
     text: str
     last: int
@@ -51,7 +51,7 @@ class History(Struct, frozen=True):
 
 
 def history(reader: Reader) -> History:
-    """Reads to the log's end, and closes the reader."""
+    """Read to the end of the log, and close the reader."""
     text: list[str] = []
     tally = Tally()
     last: Event | None = None
@@ -60,7 +60,7 @@ def history(reader: Reader) -> History:
             text += [event.text for event in batch if event.type == "message" and not event.choice and event.text]
             tally.add(batch)
             if last is not None:
-                gevent.sleep(TURN)  # a log may have 64 MiB: others have their turn
+                gevent.sleep(TURN)  # a log may have 64 MiB: let other greenlets run
             last = batch[-1]
     finally:
         reader.close()

@@ -1,4 +1,4 @@
-"""A running stream in the worker that owns it: what its upstream says goes into the log, and on to its followers.
+"""A running stream, in the worker that owns it. Events of the upstream go into the log, then to the followers.
 
 | state   | what happens                    | next    | logged             |
 |---------|---------------------------------|---------|--------------------|
@@ -43,9 +43,11 @@ REFUSALS = ("upstream_refused", "upstream_auth", "upstream_limited", "connect_ti
 
 
 class Live:
-    """One running stream: the sink of its upstream's answer. Nothing in it blocks: all of it may be called from any
-    greenlet and from the event loop. Its end does not depend on the upstream: whoever ends it closes that, and logs
-    the terminal event."""
+    """One running stream: the sink of its upstream's answer.
+
+    No method blocks, so any greenlet and the event loop may call them. A stream can end without its upstream: `end`
+    closes the upstream and logs the terminal event.
+    """
 
     def __init__(
         self,
@@ -57,23 +59,23 @@ class Live:
         settings: Settings,
         meter: Meter,
     ) -> None:
-        """`ended` hears once of the end: its terminal event."""
+        """`ended` is called once, with the terminal event."""
         self.meta = meta
         self.upstream = upstream
         self.n = 0
         self._size = 0  # bytes of the answer
         self.started = monotonic()
-        self.first: float | None = None  # when the first event came
+        self.first: float | None = None  # when the first event arrived
         self.accepted = False
-        self.settled = Signal()  # the upstream has accepted, or the stream has ended
-        self.terminal: Event | None = None  # numbered as soon as it is being logged
-        self.unlogged: Event | None = None  # the same where the log could not take it
+        self.settled = Signal()  # set when the upstream has accepted, or the stream has ended
+        self.terminal: Event | None = None  # it gets its number when it is sent to the log
+        self.unlogged: Event | None = None  # the same event, if the log could not take it
         self._store = store
         self._last = 0  # the number of the last event that is logged
         self._tally = Tally()
         self._ended = ended
         self._meter = meter
-        self._cancelled: float | None = None  # when nobody wanted the rest any more
+        self._cancelled: float | None = None  # when it was stopped, or its last follower left
         self._heard = self.started  # when the upstream last gave an event
         # Followers here, and names of workers that have some. A list: an empty set is four times as large.
         self._following: list[Follower | str] = []
@@ -90,7 +92,7 @@ class Live:
         self.settled.set()
 
     def batch(self, events: list[Event]) -> None:
-        """Logs what one read of the upstream brought; what is logged is passed on."""
+        """Log the events of one read from the upstream. Followers get them once they are logged."""
         if self.terminal is not None:
             return
         self._note(events)
@@ -123,13 +125,13 @@ class Live:
         before, self.n = self.n, batch[-1].n
         try:
             self._store.append(self.meta.id, batch, partial(self._logged, batch))
-        except Exception as error:  # whatever the log's trouble is, those who listen hear the end
+        except Exception as error:  # whatever is wrong with the log, followers must get an end
             log.exception("stream %s could not be logged", self.meta.id)
-            self.n = before  # a gap in the numbers would be a lie
+            self.n = before  # the batch was not logged: a gap in the numbers would mislead clients
             self._logged(batch, StoreLost(str(error)))
 
     def _logged(self, batch: list[Event], position: int | StoreLost) -> None:
-        """Called for each batch in the order of the log."""
+        """Pass a logged batch on to the followers. Called for each batch, in the order of the log."""
         if isinstance(position, StoreLost):
             self._lose(position)
             return
@@ -137,20 +139,20 @@ class Live:
         for follower in self._here():
             try:
                 follower.push(position, batch)
-            except Exception:  # one client's trouble is not the others'
+            except Exception:  # an error of one client must not reach the others
                 log.exception("stream %s could not be passed on to a client", self.meta.id)
                 follower.leave()
         if batch[-1].type in TERMINAL:
             self._finish(batch[-1])
 
     def _lose(self, why: StoreLost) -> None:
-        """The log is lost: followers hear the end all the same."""
+        """Give followers an end although the log is lost."""
         if self.terminal is None:
             self.fail(LOST)
         elif self.unlogged is None:
             log.warning("stream %s: its end could not be logged: %s", self.meta.id, why)
             event = self.terminal
-            if event.n > self._last + 1 and event.end:  # they never had what came before it: it can't be a good end
+            if event.n > self._last + 1 and event.end:  # events before it are missing, so it can't end well
                 event = Event("failed", end=replace(event.end, finish_reason=None, failure=LOST.failure()))
             self.terminal = self.unlogged = replace(event, n=self._last + 1)
             for follower in self._here():
@@ -160,7 +162,7 @@ class Live:
     # -- the end ------------------------------------------------------------------------------------------------
 
     def end(self, event: Event, before: Sequence[Event] = ()) -> None:
-        """Closes the upstream, logs the terminal event, and tells everybody. Once; later calls do nothing."""
+        """Close the upstream, log the terminal event and tell all followers. Only the first call has an effect."""
         if self.terminal is not None:
             return
         if before:
@@ -207,7 +209,7 @@ class Live:
 
     @property
     def _model(self) -> str:
-        """A chain of upstreams may be at one that was asked for another model."""
+        """Return the model's name at the current upstream. A fallback may use another name."""
         return getattr(self.upstream, "model", "") or self.meta.model
 
     def _facts(self, finish_reason: str | None = None, failure: MillstreamError | None = None) -> End:
@@ -254,7 +256,7 @@ class Live:
     # -- time ---------------------------------------------------------------------------------------------------
 
     def check(self, now: float) -> None:
-        """Called by the sweeper: ends the stream if one of its limits has passed."""
+        """End the stream if one of its time limits has passed. The sweeper calls this."""
         if self.terminal is not None:
             return
         limits = self.upstream.deadlines
@@ -273,6 +275,6 @@ class Live:
 
 
 def _unpaid(error: MillstreamError) -> bool:
-    """Return True if the upstream has certainly refused, so that the Idempotency-Key may ask again.
-    A question that was sent and got no status (a break, a deadline, nobody listening) may have been paid."""
+    """Return True if the upstream certainly refused, so that a retry with the same Idempotency-Key may ask again.
+    A question that was sent but got no status (broken, timed out, abandoned) may have been billed."""
     return isinstance(error, RequestError) or error.code in REFUSALS or not getattr(error, "paid", True)

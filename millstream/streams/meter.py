@@ -1,4 +1,4 @@
-"""The port for the operator's figures of running streams."""
+"""The port for metrics of running streams."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ from millstream.events import Meta
 
 
 class Meter:
-    """The port that hears of everything but the end (that is `Ends`). This one does nothing. No other may block or
-    raise, and `batch` is called for every read of every upstream: it has to cost next to nothing."""
+    """The port that is told of everything but the end, which goes to `Ends`. This class ignores all calls.
+
+    Implementations must not block or raise. `batch` is called for every read of every upstream, so keep it cheap.
+    """
 
     def started(self, meta: Meta, upstream: str) -> None:
-        """A new stream, not one that an Idempotency-Key has found."""
+        """Count a new stream. Streams found by an Idempotency-Key don't count."""
 
     def batch(self, upstream: str, events: int, gap: float | None) -> None:
-        """One read brought so many events, `gap` s after the one before it; None: it was the first."""
+        """Count a read with this number of events, `gap` s after the read before; None for the first read."""
 
     def cancelled(self, upstream: str, seconds: float) -> None:
-        """The upstream was closed so long after a stop, or after the last follower left."""
+        """Count an upstream that was closed `seconds` after a stop, or after the last follower left."""
 
     def tick(self, late: float, running: Iterable[str]) -> None:
-        """Four times a second: how late the event loop is, in seconds; the upstreams of the streams that run."""
+        """Note how late the event loop is, in seconds, and the upstreams of the running streams. Four times a
+        second."""

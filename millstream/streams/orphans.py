@@ -1,4 +1,4 @@
-"""The remains of dead workers: streams without an end, and ends that nobody may have heard of."""
+"""Clean up after dead workers: end their streams, and report ends that they may not have reported."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ log = logging.getLogger("millstream")
 
 
 class Orphans:
-    """`ends` hears of each stream that is ended here; `missed` of those that had ended in a dead worker."""
+    """The streams of dead workers. `ends` is told of streams that end here, `missed` of those that had already
+    ended."""
 
     def __init__(self, store: Store, settings: Callable[[], Settings], ends: Ends, missed: Ends | None) -> None:
         self._store = store
@@ -30,8 +31,8 @@ class Orphans:
         self._known: set[str] = set()
 
     def recover(self) -> None:
-        """Looks after all there are. Blocks its greenlet alone. Raises Unavailable where the store is away before it
-        is through; the next time goes on there."""
+        """Go through all orphans. Blocks only its own greenlet. Raises Unavailable if the store goes away; the next
+        call continues at the same place."""
         found = self._store.orphans()
         self._known.intersection_update(found)
         for id in found:
@@ -39,10 +40,10 @@ class Orphans:
                 try:
                     self._look_after(self._store.meta(id))
                 except NotFound:
-                    pass  # erased meanwhile
+                    pass  # erased in the meantime
                 except Unavailable:
                     raise
-                except Exception:  # one stream's trouble must not keep the others waiting
+                except Exception:  # an error in one stream must not delay the others
                     log.exception("stream %s, of a dead worker, could not be ended", id)
                 gevent.sleep(0)
 
@@ -55,7 +56,7 @@ class Orphans:
                 self._missed.record(row(meta, end))
 
     def take_over(self, meta: Meta) -> bool:
-        """Ends a dead worker's stream, if that is what it is. True: there is news in the log."""
+        """End the stream if its worker is dead. Return True if the log has something new."""
         if not self._store.seize(meta.id):
             return False
         past = history(self._store.reader(meta.id))
@@ -68,7 +69,7 @@ class Orphans:
             cost=price,
             currency=use.currency if price is not None else None,
             failure=interrupted("The worker that served this answer died.").failure(),
-            duration=min(max(0.0, time() - meta.created), use.total),  # when it died nobody knows
+            duration=min(max(0.0, time() - meta.created), use.total),  # nobody knows when the worker died
         )
         event = Event("failed", end=end, n=past.last + 1)
         self._store.append(meta.id, [event])

@@ -1,4 +1,4 @@
-"""Rows on their way to a database that may be slow, locked or away: no stream ever waits for it."""
+"""Write rows to a database in the background. It may be slow, locked or unavailable; no stream waits for it."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from millstream.streams.ends import Row
 
 log = logging.getLogger("millstream")
 
-GATHER = 1.0  # s from the first row to the write: what ends meanwhile goes with it
+GATHER = 1.0  # s from the first row to the write; later rows join it
 BATCH = 500  # rows of one write
 MOST = 10_000  # rows that wait in memory, some 5 MB
-PAUSE, LONGEST_PAUSE = 0.5, 30.0  # s before what failed is tried again
-GOODBYE = 3.0  # s that a worker which leaves gives to the last rows
+PAUSE, LONGEST_PAUSE = 0.5, 30.0  # s before a failed write is retried
+GOODBYE = 3.0  # s for the last rows when the worker exits
 
 
 class Writer:
-    """An Ends. `write` blocks, may raise anything, and is then called again with the same rows; so it must not
-    count twice what it has. Rows that can't be kept waiting are logged, each as one line of JSON."""
+    """An Ends that writes rows in batches. `write` may block and raise. It is then called again with the same
+    rows, so it must not count a row twice. If too many rows wait, the oldest go into the log, one JSON line each."""
 
     def __init__(self, write: Callable[[list[Row]], None], aside: Aside) -> None:
         self._write = write
@@ -44,9 +44,9 @@ class Writer:
             self._greenlet = gevent.spawn(self._run)
 
     def close(self, seconds: float = GOODBYE) -> None:
-        """Writes what waits, in at most so many seconds; the rest goes into the log."""
+        """Write the waiting rows, for at most `seconds`; the rest goes into the log."""
         if self._greenlet is not None:
-            self._greenlet.kill()  # a write that is under way goes on in its thread
+            self._greenlet.kill()  # a running write continues in its thread
             self._greenlet = None
         with gevent.Timeout(seconds, False):
             while self._rows and self._try():
