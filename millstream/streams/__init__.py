@@ -87,12 +87,9 @@ class Streams:
         messages: list[dict[str, Any]] | None = None,
         admit: Callable[[str], None] = lambda id: None,
     ) -> Meta:
-        """Start a stream and ask `upstream`. If `claim` (caller and Idempotency-Key) already has a stream, return
-        that.
-
-        `messages` are stored with the stream. `admit` gets the id of a new stream and may raise to refuse it. Raises
-        Unavailable (full, draining, store_unavailable), RequestError (idempotency_key_reused).
-        """
+        """Start a stream, or return the one that `claim` (caller and Idempotency-Key) already has. `messages` are
+        stored with it. `admit` gets the id of a new stream and may raise to refuse it. Raises Unavailable (full,
+        draining, store_unavailable), RequestError (idempotency_key_reused)."""
         if (trouble := self.trouble()) == "draining":
             raise Unavailable(trouble, "This worker is about to leave. Try again.", retry_after=1)
         if trouble == "store_unavailable":
@@ -155,8 +152,7 @@ class Streams:
             raise MillstreamError.of(last.end.failure)
 
     def _first(self, id: str, timeout: float) -> Event | None:
-        """Return the first event of another worker's stream. Polls the log, because a watch would count as a
-        follower."""
+        """Return the first event of another worker's stream. It polls: a watch would count as a follower."""
         until = monotonic() + timeout
         while (event := self.at(id, 1)) is None and monotonic() < until:
             gevent.sleep(LOOK)
