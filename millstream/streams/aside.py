@@ -25,6 +25,10 @@ class Aside:
             raise error
         return result  # type: ignore[no-any-return]
 
+    def close(self) -> None:
+        """The thread ends with what it does now; nothing more is run."""
+        self._pool.maxsize = 0
+
 
 def _kept(work: Callable[..., Given], args: tuple[object, ...], named: dict[str, object]) -> tuple[object, object]:
     """Return errors as values: gevent's pool prints a traceback for each one raised."""

@@ -37,6 +37,7 @@ class Services:
         self.metrics.flush()
         self.writer.close()
         self.ledger.close()
+        self.aside.close()
 
 
 def services() -> Services:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from pathlib import Path
 
 import gevent
 import pytest
@@ -50,6 +51,14 @@ def make(database):
     yield make
     for one in made:
         one.close()
+
+
+def test_no_thread_is_left_of_what_was_done_aside() -> None:
+    aside = Aside()
+    thread = Path(f"/proc/self/task/{aside.run(threading.get_native_id)}")
+    assert thread.exists()
+    aside.close()
+    until(lambda: not thread.exists())
 
 
 def until(true) -> None:

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -102,7 +102,8 @@ class Traefik(Process):
     def _serves(self) -> bool:
         until = time.monotonic() + DEADLINE
         while super()._serves() and time.monotonic() < until:
-            with closing(HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE)) as client:
+            client = HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE)
+            with closing(client), suppress(OSError):  # somebody else's port
                 client.request("GET", "/-ready")
                 if client.getresponse().status == 200:
                     return True

@@ -124,19 +124,22 @@ class Process:
                 self.process = subprocess.Popen(command, stdout=output, stderr=output, env=environ)
             if self._serves():
                 return self
+            self._end()
         said = (self.folder / "output").read_text("utf-8", "replace")
         self.__exit__()
         raise RuntimeError(f"{self._command[0]} did not start: {said}")
 
     def __exit__(self, *_: object) -> None:
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(DEADLINE)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+        self._end()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _end(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(DEADLINE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
     def _serves(self) -> bool:
         until = time.monotonic() + DEADLINE
@@ -147,9 +150,6 @@ class Process:
                 time.sleep(0.02)
             else:
                 return True
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
         return False
 
 
