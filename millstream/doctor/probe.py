@@ -211,8 +211,8 @@ def curl() -> str:
 
 
 def _by_curl(probe: Probe, target: Target, id: str, begun: float, limit: float, look: Look | None) -> None:
-    command = [curl(), "--http2", "--silent", "--show-error", "--no-buffer", "--include"]
-    command += [f"--write-out={TIMES}", f"--max-time={limit:g}", "--config=-", *["--insecure"] * target.insecure]
+    command = [curl(), "--http2", "--silent", "--show-error", "--no-buffer", "--include", "--write-out", TIMES]
+    command += ["--max-time", f"{limit:g}", "--config", "-", *["--insecure"] * target.insecure]
     # --config keeps the key out of the command line, which every user of the machine can read.
     settings = [("header", f"{name}: {value}") for name, value in target.headers(probe.format, id).items()]
     settings.append(("url", f"{target.url}/streams/{id}"))

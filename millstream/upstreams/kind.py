@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import msgspec
+
+from millstream.dialects import models
+from millstream.dialects.fields import wrong
 from millstream.dialects.models import Model
 from millstream.dialects.reading import Reader
 from millstream.errors import UpstreamError
 from millstream.events import Call
 from millstream.settings import UpstreamSettings
+from millstream.sockets.upstream import Body
 from millstream.upstreams import Deadlines, Plain, questioned, table
-from millstream.upstreams.answers import Answer, Payloads, Sniffed
+from millstream.upstreams.answers import GZIP, Answer, Payloads, Sniffed
+from millstream.upstreams.concessions import Concessions
 from millstream.upstreams.decoder import Decoder
-from millstream.upstreams.exchange import Exchange
+from millstream.upstreams.http import Client, Response
 from millstream.upstreams.outbound import SETTINGS
 from millstream.upstreams.refusals import Refused, refusal
+
+ERROR_BODY = 65536, 5.0  # bytes and seconds of a refusal that are read
+LIST = 16 << 20, 10.0  # the same of a list of models: OpenRouter's has a megabyte
 
 
 class Kind(Plain):
@@ -36,18 +46,33 @@ class Kind(Plain):
         self.models = settings.models
         self.deadlines = Deadlines(settings.connect, settings.first_token, settings.silence, settings.total)
         self._secrets = (settings.api_key,)
-        self._exchange = Exchange(settings, self.headers(table.key(settings)))
+        self._client = Client(settings, self.headers(table.key(settings)))
+        self._concessions = Concessions()
 
     def ask(self, call: Call) -> Answer:
+        """Once more where the refusal says how."""
         if not self.takes(call):
             questioned(call)
+        path, headers = self.path(call), call.headers if self.passes(call) else None
         try:
-            headers = call.headers if self.passes(call) else None
-            body = self._exchange.ask(self.path(call), self.request(call), call.model, headers)
+            body = self._concessions.ask(self.request(call), call.model, lambda said: self._post(path, said, headers))
         except Refused as refused:
             raise self.refusal(refused, call) from refused
         decoder = Decoder(self.reader(call), call, self.name, self._secrets, passing=self.passes(call))
         return Answer(body, self.source(), decoder, self.name)
+
+    def _post(self, path: str, asked: dict[str, Any], headers: Mapping[str, str] | None) -> Body:
+        response = self._client.post(path, encode(asked), headers)
+        if response.status != 200:
+            said = response.body.beginning(*ERROR_BODY)
+            # What came compressed is not read: its status says enough.
+            raise Refused(response.status, response.headers, b"" if said.startswith(GZIP) else said)
+        kind = response.headers.get("content-type", "")
+        if not kind.lower().startswith("text/html"):
+            return response.body
+        response.body.close()
+        says = f'upstream "{self.name}" answered with a web page ({kind}); check its base_url.'
+        raise UpstreamError("upstream_protocol", says)
 
     def passes(self, call: Call) -> bool:
         """Return True if the question and its frames are passed through unchanged."""
@@ -58,8 +83,12 @@ class Kind(Plain):
         return False
 
     def listed(self) -> list[Model]:
-        """The models that it says it has. Raises UpstreamError."""
-        return self._exchange.models(self.models_path)
+        path = self.models_path
+        try:
+            return models.read(whole(self._client.get(path, LIST[1])))
+        except ValueError as error:
+            says = f'upstream "{self.name}" gave no list of its models at {path} ({error}); name them in `models`.'
+            raise UpstreamError("upstream_protocol", says) from error
 
     def headers(self, key: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {key}"} if key else {}
@@ -81,3 +110,20 @@ class Kind(Plain):
 
     def refusal(self, refused: Refused, call: Call) -> UpstreamError:
         return refusal(self.name, refused.status, refused.headers, refused.said, self._secrets)
+
+
+def encode(asked: dict[str, Any]) -> bytes:
+    """Raises RequestError (bad_field)."""
+    try:
+        return msgspec.json.encode(asked)
+    except UnicodeEncodeError as error:
+        field = "messages" if "messages" in asked else "prompt"
+        raise wrong(field, "has half of a surrogate pair in it; send whole characters") from error
+
+
+def whole(response: Response) -> bytes:
+    """The body of a short response. Raises ValueError for a status that is an error."""
+    said = response.body.beginning(*LIST)
+    if response.status != 200:
+        raise ValueError(f"HTTP {response.status}")
+    return said

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
+from millstream.dialects import models
 from millstream.dialects.models import Model
 from millstream.dialects.ollama.question import CHAT
 from millstream.dialects.ollama.reader import Lines
@@ -12,7 +13,7 @@ from millstream.dialects.ollama.request import write
 from millstream.errors import UpstreamError
 from millstream.events import Call
 from millstream.upstreams.answers import Payloads
-from millstream.upstreams.kind import Kind
+from millstream.upstreams.kind import LIST, Kind, encode, whole
 from millstream.wire import ndjson
 from millstream.wire.sse import ServerEvent
 
@@ -31,7 +32,8 @@ class Ollama(Kind):
         found = super().listed()
         with suppress(UpstreamError, ValueError):  # an older one, or a slow one: then it is not known
             for place, model in enumerate(found[:SHOWN]):
-                found[place] = self._exchange.shown("/api/show", model.id).and_(model)
+                shown = self._client.post("/api/show", encode({"model": model.id}), seconds=LIST[1])
+                found[place] = models.shown(model.id, whole(shown)).and_(model)
         return found
 
     def path(self, call: Call) -> str:

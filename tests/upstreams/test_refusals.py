@@ -6,7 +6,7 @@ import json
 import pytest
 
 from millstream.settings import Secret, SettingError, UpstreamSettings
-from millstream.upstreams import exchange
+from millstream.upstreams import kind
 from millstream.upstreams.openai import OpenAI
 from tests.upstreams.fake import HOLD, WAIT, chunk, failure, head, whole
 
@@ -84,14 +84,14 @@ def test_what_cannot_be_read_is_said_so(fake, reply, words):
 
 
 def test_of_a_refusal_without_end_only_the_beginning_is_read(fake, monkeypatch):
-    monkeypatch.setattr(exchange, "ERROR_BODY", (1000, WAIT))
+    monkeypatch.setattr(kind, "ERROR_BODY", (1000, WAIT))
     server = fake([head("400 Bad", "Transfer-Encoding: chunked") + chunk(b"x" * 5000), HOLD])
     assert failure(OpenAI(server.settings())).code == "bad_request"
     assert server.left.wait(WAIT)
 
 
 def test_a_refusal_that_dribbles_is_waited_for_only_so_long(fake, monkeypatch):
-    monkeypatch.setattr(exchange, "ERROR_BODY", (65536, 0.1))
+    monkeypatch.setattr(kind, "ERROR_BODY", (65536, 0.1))
     server = fake([head("400 Bad", "Transfer-Encoding: chunked") + chunk(b"slow"), HOLD])
     assert "slow" in failure(OpenAI(server.settings())).message
     assert server.left.wait(WAIT)
