@@ -20,7 +20,7 @@ def loads(payload: bytes | str, constant: Callable[[str], Any] | None = None) ->
         raise ValueError("nested too deep") from error
 
 
-def read(payload: bytes) -> Object:
+def read(payload: bytes | str) -> Object:
     """Raises ValueError where the payload is no JSON object."""
     try:
         document = msgspec.json.decode(payload)

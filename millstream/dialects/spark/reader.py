@@ -1,15 +1,17 @@
-"""One answer in Spark's frames → events. Pure."""
+"""One answer in Spark's frames → events. Pure. https://www.xfyun.cn/doc/spark/Web.html"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 
+from millstream.dialects.foreign import Object, read, string, table, tables, whole
 from millstream.dialects.reading import Broken, Reader, count
 from millstream.dialects.reasons import Reason
-from millstream.dialects.spark.frames import LAST, Called, Text, Tokens, read
 from millstream.events import Event, EventType, Piece, Usage
 
+LAST = 2  # of `status`
 SENSITIVE = 10019  # comes with the end of a whole answer: a warning
+TEXTS: dict[str, EventType] = {"reasoning_content": "reasoning", "content": "message"}
 
 
 class Frames(Reader):
@@ -27,45 +29,41 @@ class Frames(Reader):
 
     def feed(self, payload: bytes | str, type: str = "message") -> list[Event]:
         frame = read(payload)
-        code = frame.header.code
+        header, said = table(frame.get("header")), table(frame.get("payload"))
+        if not header:
+            raise ValueError("no header")
+        code = whole(header.get("code")) or 0
         if code not in (0, SENSITIVE):
-            raise Broken(Reason(frame.header.message, str(code)))
+            raise Broken(Reason(string(header.get("message")), str(code)))
         self.accepted = True
-        choices = frame.payload.choices if frame.payload else None
-        events = self._texts(choices.text or (), frame.exact, frame.header.sid) if choices else []
-        if frame.payload and frame.payload.usage and frame.payload.usage.text:
-            self._count(frame.payload.usage.text)
+        choices = table(said.get("choices"))  # `plugins` may stand here without it
+        events = [*self._events(choices, string(header.get("sid")))]
+        tokens = table(table(said.get("usage")).get("text"))
+        asked, came = count(whole(tokens.get("prompt_tokens"))), count(whole(tokens.get("completion_tokens")))
+        if asked or came:
+            self.usage = Usage(asked, came)
         if code == SENSITIVE:  # the whole answer stands before it
             self.finish_reason = "content_filter"
-        elif frame.header.status == LAST or (choices and choices.status == LAST):
+        elif LAST in (whole(header.get("status")), whole(choices.get("status"))):
             long = self._most is not None and self.usage is not None and self.usage.output >= self._most
             self.finish_reason = "tool_calls" if self._calls else "length" if long else "stop"
         self.done = self.finished = self.finish_reason is not None
         return events
 
-    def _texts(self, texts: Iterable[Text], exact: bool, sid: str) -> list[Event]:
-        events: list[Event] = []
-        for text in texts:
-            if text.index:
+    def _events(self, choices: Object, sid: str) -> Iterator[Event]:
+        for text in tables(choices.get("text")):
+            if whole(text.get("index")):
                 continue  # another candidate: one of the answers is shown
-            events += self._event("reasoning", text.reasoning_content, exact)
-            events += self._event("message", text.content, exact)
-            if self._offered and text.function_call is not None:
-                events.append(self._call(text.function_call, sid))
-        return events
+            for name, type in TEXTS.items():
+                if said := self.characters(string(text.get(name)), type):
+                    yield Event(type, said)
+            if self._offered and (called := table(text.get("function_call"))):
+                yield self._call(called, sid)
 
-    def _event(self, type: EventType, text: str | None, exact: bool) -> list[Event]:
-        if text and (not exact or self._halves):
-            text = self.characters(text, type)
-        return [Event(type, text)] if text else []
-
-    def _call(self, called: Called, sid: str) -> Event:
+    def _call(self, called: Object, sid: str) -> Event:
         """Spark gives a call no id."""
-        name, arguments = (text.encode("utf-8", "replace").decode() for text in (called.name, called.arguments))
+        name, arguments = (
+            string(called.get(field)).encode("utf-8", "replace").decode() for field in ("name", "arguments")
+        )
         index, self._calls = self._calls, self._calls + 1
         return Event("call", arguments, call=Piece(index, f"call_{sid}_{index}", name))
-
-    def _count(self, tokens: Tokens) -> None:
-        asked, came = count(tokens.prompt_tokens), count(tokens.completion_tokens)
-        if asked or came:
-            self.usage = Usage(asked, came)
