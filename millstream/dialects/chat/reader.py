@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 from millstream.dialects.chat import chunks
 from millstream.dialects.chat.choices import Choice, corrected
 from millstream.dialects.chat.thinking import Thinking
-from millstream.dialects.foreign import loads
+from millstream.dialects.foreign import Object, string, table, tables, whole
 from millstream.dialects.reading import Broken, Reader
-from millstream.dialects.reasons import is_error, reason_in
+from millstream.dialects.reasons import SUCCESS, is_error, reason_in
 from millstream.events import Event, EventType, Piece
 
 NOTHING = (b"", b"null", b"{}")  # some keep a connection alive with these
@@ -40,22 +42,22 @@ class Chunks(Reader):
             self.frame = payload
             return [Event("message", read[0])]
         self._flowing = False
-        chunk = chunks.read(payload)
-        if (chunk.error is not None or chunk.code is not None) and chunk.failed:
+        chunk, valid, exact = chunks.read(payload)
+        if chunk.get("error") or chunk.get("code") not in SUCCESS:
             raise Broken(reason_in(payload), elsewhere=type == "document")
-        if chunk.model:
-            self.model = chunk.model
+        self.model = string(chunk.get("model")) or self.model
         # Some send zeros in all chunks but one, others the sum so far in each: the last usage that isn't zero counts.
-        usage = chunk.counted()
+        usage = chunks.counted(chunk)
         self.usage = usage or self.usage
-        if not chunk.choices:
+        choices = tables(chunk.get("choices"))
+        if not choices:
             _look(payload, type, chunk)
-        events = self._read(payload, chunk)
-        if self.finished or not chunk.choices or any(choice.finish_reason for choice in chunk.choices):
-            counted = usage is not None and not chunk.choices
+        events = self._read(valid, chunk, choices, exact)
+        if self.finished or not choices or any(choice.get("finish_reason") for choice in choices):
+            counted = usage is not None and not choices
             some = self.finished or counted or all(choice.said for choice in self._choices.values())
             self.finished = some and self._all_ended()
-        self._flowing = chunk.only_text() is not None and self._flows()
+        self._flowing = self._flows() and chunks.read_text(payload) is not None
         return events
 
     def texts(self, lines: bytes, count: int) -> list[str] | None:
@@ -90,12 +92,12 @@ class Chunks(Reader):
             events += _two(*self._thinking.close())
         return events
 
-    def _read(self, payload: bytes, chunk: chunks.Chunk) -> list[Event]:
+    def _read(self, payload: bytes, chunk: Object, choices: list[Object], exact: bool) -> list[Event]:
         events: list[Event] = []
         said: list[bool] = []
         places: list[list[int]] = []
-        for came in chunk.choices or ():
-            number = came.index or 0
+        for came in choices:
+            number = whole(came.get("index")) or 0
             choice = self._choices.get(number)
             if choice is None:
                 if number and self._answers == 1:  # nobody asked for another one
@@ -106,7 +108,7 @@ class Chunks(Reader):
             delta, order = choice.take(came)
             places.append(order)
             if delta is not None and not (number and self._answers == 1):
-                events += self._events(delta, order, number, chunk.exact)
+                events += self._events(delta, order, number, exact)
         self.frame = corrected(payload, chunk, said, places)
         return events
 
@@ -114,23 +116,20 @@ class Chunks(Reader):
         choices = self._choices.values()
         return len(choices) >= self._answers and all(choice.reason for choice in choices)
 
-    def _events(self, delta: chunks.Delta, places: list[int], choice: int, exact: bool) -> list[Event]:
+    def _events(self, delta: Object, places: list[int], choice: int, exact: bool) -> list[Event]:
         events: list[Event] = []
-        # Some servers send the same reasoning text in both fields.
-        if thought := delta.reasoning_content or delta.reasoning:
+        if thought := chunks.thought_in(delta):
             events += self._event("reasoning", thought, choice, exact)
-        if delta.content:
+        if text := chunks.text_in(delta.get("content")):
             if exact and not self._halves and self._thinking is None:  # nearly all chunks
-                events.append(Event("message", delta.content, choice=choice))
+                events.append(Event("message", text, choice=choice))
             else:
-                events += self._answer(delta.content, choice, exact)
-        if delta.refusal:
-            events += self._event("refusal", delta.refusal, choice, exact)
-        for piece, place in zip(delta.tool_calls or (), places, strict=True):
-            events += self._call(place, piece.id, piece.function, choice)
-        if delta.function_call is not None:
-            events += self._call(0, None, delta.function_call, choice)
-        return events
+                events += self._answer(text, choice, exact)
+        if refusal := string(delta.get("refusal")):
+            events += self._event("refusal", refusal, choice, exact)
+        for piece, place in zip(tables(delta.get("tool_calls")), places, strict=True):
+            events += self._call(place, string(piece.get("id")), table(piece.get("function")), choice)
+        return [*events, *self._call(0, "", table(delta.get("function_call")), choice)]
 
     def _answer(self, text: str, choice: int, exact: bool) -> list[Event]:
         if self._thinking is None or choice:
@@ -146,12 +145,15 @@ class Chunks(Reader):
         type: EventType = "reasoning" if kind == "reasoning" else "message"
         return [Event(type, text, choice=choice, refusal=kind == "refusal")] if text else []
 
-    def _call(self, place: int, id: str | None, function: chunks.Function | None, choice: int) -> list[Event]:
-        name, arguments = (function.name, function.arguments) if function else (None, None)
+    def _call(self, place: int, id: str, function: Object, choice: int) -> list[Event]:
+        name, said = string(function.get("name")), function.get("arguments")
+        arguments = (
+            json.dumps(said, ensure_ascii=False) if isinstance(said, dict) else string(said)
+        )  # Ollama's object
         if not (id or name or arguments):
             return []
-        text = self.characters(arguments or "", f"call {place}", choice)
-        return [Event("call", text, call=Piece(place, id or "", name or ""), choice=choice)]
+        text = self.characters(arguments, f"call {place}", choice)
+        return [Event("call", text, call=Piece(place, id, name), choice=choice)]
 
 
 def _two(thought: str, answer: str) -> list[Event]:
@@ -160,11 +162,11 @@ def _two(thought: str, answer: str) -> list[Event]:
     return [*events, Event("message", answer)] if answer else events
 
 
-def _look(payload: bytes, type: str, chunk: chunks.Chunk) -> None:
+def _look(payload: bytes, type: str, chunk: Object) -> None:
     """Raises Broken where a chunk without choices is an error in words of the server's own."""
-    if type != "document" and (chunk.choices is not None or chunk.usage is not None):
+    if type != "document" and (isinstance(chunk.get("choices"), list) or isinstance(chunk.get("usage"), dict)):
         return
-    if type == "document" or is_error(loads(payload)):
+    if type == "document" or is_error(chunk):
         raise Broken(reason_in(payload), elsewhere=True)
 
 
