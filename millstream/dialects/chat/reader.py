@@ -26,7 +26,7 @@ class Chunks(Reader):
         self._answers = answers
         self._choices: dict[int, Choice] = {}
         self._thinking = Thinking() if think else None
-        self._flowing = False  # the last chunk was only text, and so may be the next
+        self._flowing: EventType | None = None  # the last chunk was only text, or thoughts, and so may be the next
 
     def feed(self, payload: bytes, type: str = "message") -> list[Event]:
         self.frame = None
@@ -37,11 +37,11 @@ class Chunks(Reader):
                 return []
         if type == "error":
             raise Broken(reason_in(payload))
-        if self._flowing and (read := chunks.read_text(payload)) is not None:
+        if (flowing := self._flowing) and (read := chunks.read_text(payload, flowing)) is not None:
             self.model = read[1] or self.model
             self.frame = payload
-            return [Event("message", read[0])]
-        self._flowing = False
+            return [Event(flowing, read[0])]
+        self._flowing = None
         chunk, valid, exact = chunks.read(payload)
         if chunk.get("error") or chunk.get("code") not in SUCCESS:
             raise Broken(reason_in(payload), elsewhere=type == "document")
@@ -57,11 +57,12 @@ class Chunks(Reader):
             counted = usage is not None and not choices
             some = self.finished or counted or all(choice.said for choice in self._choices.values())
             self.finished = some and self._all_ended()
-        self._flowing = self._flows() and chunks.read_text(payload) is not None
+        if len(events) == 1 and events[0].type in ("message", "reasoning") and self._flows():
+            self._flowing = events[0].type if chunks.read_text(payload, events[0].type) else None
         return events
 
     def texts(self, lines: bytes, count: int) -> list[str] | None:
-        read = chunks.read_texts(lines, count) if self._flowing else None
+        read = chunks.read_texts(lines, count) if self._flowing == "message" else None
         if read is None:
             return None
         self.model = read[1] or self.model
@@ -129,7 +130,9 @@ class Chunks(Reader):
             events += self._event("refusal", refusal, choice, exact)
         for piece, place in zip(tables(delta.get("tool_calls")), places, strict=True):
             events += self._call(place, string(piece.get("id")), table(piece.get("function")), choice)
-        return [*events, *self._call(0, "", table(delta.get("function_call")), choice)]
+        if function := table(delta.get("function_call")):
+            events += self._call(0, "", function, choice)
+        return events
 
     def _answer(self, text: str, choice: int, exact: bool) -> list[Event]:
         if self._thinking is None or choice:
