@@ -1,4 +1,5 @@
-"""How programs write questions and answers. One folder a dialect: question, answer, failure, models; all pure."""
+"""The APIs that programs speak, called dialects. Each has a folder: question, answer, failure, models. All are
+pure."""
 
 from __future__ import annotations
 
@@ -26,20 +27,20 @@ class Refusal(Struct, frozen=True):
 
 
 class Read(Protocol):
-    """The question in a client's body. Raises RequestError that names the field."""
+    """Read the question in a client's body. Raises RequestError, which names the field."""
 
     def __call__(self, body: Object, /) -> Question: ...
 
 
 class Write(Protocol):
-    """A Format that writes an answer. It is a function of `meta` and the log alone, so each replay gives the same
-    bytes."""
+    """Make the Format that writes an answer. Its bytes depend on `meta` and the log alone, so every replay is
+    equal."""
 
     def __call__(self, meta: Meta, /) -> Format: ...
 
 
 class Whole(Protocol):
-    """The answer unstreamed: of the events of a log, the last of them `done`."""
+    """Write the whole answer, unstreamed, from the events of a log that ends with `done`."""
 
     def __call__(self, meta: Meta, events: Sequence[Event], /) -> Object: ...
 
@@ -50,34 +51,34 @@ def of_blocks(write: Callable[[Meta, Blocks, Event], Object]) -> Whole:
 
 
 class Recalled(Struct, frozen=True):
-    """A stream of the same caller's, as far as it has come; `event` is its terminal one."""
+    """An earlier stream of the same caller, as far as it has come; `event` is the terminal one."""
 
     meta: Meta
     blocks: Blocks
     event: Event | None
 
 
-Recall = Callable[[str], Recalled | None]  # by the stream's id; None where there is none, or somebody else's
+Recall = Callable[[str], Recalled | None]  # by the stream's id; None if it is absent or another caller's
 
 
 class Dialect(Struct, frozen=True, kw_only=True):
-    """One door. `name` is the `api` of its streams; questions are POSTed to `path`; `under` are the beginnings of all
-    its addresses, where errors have its shape. Beside reading and writing it may say
+    """One API that programs can speak. `name` is the `api` of its streams. Clients POST questions to `path`. `under`
+    lists the beginnings of all its addresses; errors there have its shape. All other fields are optional:
 
-    - `whole`: the answer in one piece, if there is one;
-    - `at_once`: what a body is answered with that asks nothing, and with the time;
-    - `expand`: puts into a body what it refers to;
-    - `echo`: what the answer repeats of the question, `kept`: what is to be kept of it;
-    - `chat`: the name under which the newest answer of a conversation is found;
-    - `once`: the same question in that conversation can only be a repeat, which gets the same answer;
-    - `detached`: it goes on though nobody follows it, and unstreamed is answered with what `begun` gives;
+    - `whole`: write the answer in one piece;
+    - `at_once`: answer a body that needs no upstream; gets the time, too;
+    - `expand`: insert what a body refers to;
+    - `echo`: the part of the question that the answer repeats; `kept`: the part that is stored;
+    - `chat`: the name by which a conversation's newest answer is found;
+    - `once`: the same question in the same conversation is a retry, and gets the same answer;
+    - `detached`: the answer continues without a follower; unstreamed requests get the result of `begun`;
     - `aliases`: other names of a model;
-    - `known_as`: the id by which its clients ask for an answer again;
+    - `known_as`: the id by which clients ask for an answer again;
     - `known`: the only fields of a body that are decoded;
-    - `repeats`: whoever asks the same again after a cut gets the same answer; else an answer ends with its client,
-      unless that can come back with an Idempotency-Key;
-    - `via`: the operator's name for it, and `id_prefix` what stands before the id of an answer in a header;
-    - `passed_headers`: those of a request that say how its body is to be read, for an upstream of the same dialect.
+    - `repeats`: a client that asks the same again after a cut gets the same answer. Without it, an answer ends when
+      its client leaves, unless the request has an Idempotency-Key;
+    - `via`: the dialect's name in metrics; `id_prefix`: the text before the id of an answer in a header;
+    - `passed_headers`: request headers that an upstream of the same dialect needs to read the body.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The doors: every dialect that programs may ask in. A new one is a folder and a line here."""
+"""The table of all dialects. To add one, write a folder and add a line here."""
 
 from __future__ import annotations
 

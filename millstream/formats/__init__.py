@@ -1,4 +1,4 @@
-"""The five ways to write a stream down. One file a format; no I/O, no clock, no Flask."""
+"""The five formats that a stream can be written in, one per file. They use no I/O, no clock and no Flask."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from millstream.events import End, Event, Meta
 
 
 class Options(Struct, frozen=True):
-    """The client's wishes for the format.
+    """The client's options for the format.
 
-    `url` is the stream's own address; it begins with `root`, the path that the server runs under ("" for none).
-    `position` is the last event number the client has; `offset` the number of bytes of text it has (text only).
-    `padding` is in bytes. `retry` is what an EventSource is told to wait, in ms (SSE only; the caller spreads it).
-    `event_source`: a browser's EventSource may be asking. It keeps half a line of a cut connection (SSE only).
-    `render` draws a template by name (HTML only): it takes the name and the values, and gives escaped HTML.
+    `url` is the stream's address; it begins with `root`, the path that the server runs under ("" for none).
+    `position` is the number of the last event that the client has; `offset` counts its bytes of text (text only).
+    `padding` is in bytes. `retry` tells an EventSource how many ms to wait (SSE only; the caller varies it).
+    `event_source`: the client may be a browser's EventSource, which keeps half a line of a cut connection (SSE only).
+    `render` turns a template's name and values into escaped HTML (HTML only).
     """
 
     url: str = ""
@@ -31,8 +31,8 @@ class Options(Struct, frozen=True):
 
 
 class Abort:
-    """Given by `closing` where the format has no words for a failure, or none that all clients heed: after what it
-    still `says`, the connection has to be broken off."""
+    """The result of `closing` if the format can't express a failure in a way that all clients notice. Send `says`,
+    then cut the connection."""
 
     def __init__(self, says: bytes = b"") -> None:
         self.says = says
@@ -42,7 +42,7 @@ ABORT = Abort()
 
 
 class Format(Protocol):
-    """Writes one stream for one client. Every piece of bytes it gives holds whole characters only."""
+    """Writes one stream for one client. It never splits a character between two pieces of bytes."""
 
     NAME: ClassVar[str]  # as in ?format=
     MEDIA_TYPE: ClassVar[str]  # as negotiated, without parameters
@@ -60,11 +60,11 @@ class Format(Protocol):
         ...
 
     def encode(self, batch: list[Event]) -> bytes:
-        """The bytes for events that are not terminal; b"" where there is nothing to say."""
+        """Return the bytes for events that are not terminal; b"" if the format leaves them out."""
         ...
 
     def closing(self, event: Event) -> bytes | Abort:
-        """The bytes for the terminal event, `done` or `failed`."""
+        """Return the bytes for the terminal event, `done` or `failed`."""
         ...
 
 

@@ -1,6 +1,6 @@
-"""text/html: a page that grows while it arrives, with no script.
+"""text/html: a page that grows while it arrives, without scripts.
 
-Browsers of 1996 draw it as it comes: so plain elements, and style only where the browser has it.
+Browsers from 1996 on draw it as it arrives. It uses plain elements; styles are optional.
 Fences of code are CommonMark's: https://spec.commonmark.org/0.31.2/#fenced-code-blocks
 """
 
@@ -15,7 +15,7 @@ from markupsafe import Markup
 from millstream.events import End, Event, Failure, Meta
 from millstream.formats import Options
 
-# Safari and old Chromium show nothing before so many bytes.
+# Safari and old Chromium show nothing until they have this number of bytes.
 FIRST_BYTES = 1024
 
 # Control characters (C0, C1) and lone surrogates: not valid in HTML, and unsafe on a terminal.
@@ -34,17 +34,17 @@ _LATIN = re.compile("[A-Za-z]")
 
 
 class Prose:
-    """Text to HTML, as it comes. `<br>` ends a line, since IE 7, links2 and lynx know no pre-wrap; `<pre>` holds
-    fenced code, so that it keeps its indentation there too."""
+    """Turns text into HTML while it arrives. `<br>` ends a line, because IE 7, links2 and lynx lack pre-wrap. `<pre>`
+    holds fenced code, so that it keeps its indentation there, too."""
 
     def __init__(self) -> None:
-        self._held = ""  # a line's beginning that may still become a fence
-        self._begun = False  # the line's beginning has been given
-        self._fence = ""  # what opened the code we are in
-        self._cr = False  # a "\n" that comes next is the second half of a "\r\n"
+        self._held = ""  # the start of a line that may still become a fence
+        self._begun = False  # the start of the line has been written
+        self._fence = ""  # the fence that opened the current code block
+        self._cr = False  # a "\n" that follows is the second half of a "\r\n"
 
     def feed(self, text: str) -> str:
-        """The HTML for the next piece; a few characters may stay back until more comes."""
+        """Return the HTML for the next piece. A few characters may wait for the next call."""
         if not text:
             return ""
         second_half = self._cr and text[0] == "\n"
@@ -53,7 +53,7 @@ class Prose:
         return self._go_on(lines[0]) + "".join(self._end_line() + self._go_on(line) for line in lines[1:])
 
     def finish(self) -> str:
-        """The HTML for what was held back, and the end of open code."""
+        """Return the HTML for characters that still wait, and close an open code block."""
         rest = self._end_line().removesuffix("<br>") if self._held else ""
         return rest + ("</pre>" if self._fence else "")
 
@@ -79,8 +79,8 @@ class Prose:
 
 
 class Html:
-    """Draws the conversation, the answer as it comes, and a form for what comes next. A page always begins at the
-    beginning, whatever position was asked for. It never aborts: a failure is told in words."""
+    """Writes the conversation, the answer as it arrives, and a form for the next question. A page always starts from
+    event 1, whatever position the client has. It never aborts: it describes a failure in words."""
 
     NAME: ClassVar[str] = "html"
     MEDIA_TYPE: ClassVar[str] = "text/html"
@@ -173,7 +173,7 @@ def _turn(message: dict[str, Any]) -> dict[str, Any]:
 
 
 def _language(text: str) -> str:
-    """The language that a text's script tells, "" where it tells none."""
-    latin = len(_LATIN.findall(text, 0, 200)) / 4  # a letter says less than a Chinese character
+    """Return the language that a text's script indicates; "" if it indicates none."""
+    latin = len(_LATIN.findall(text, 0, 200)) / 4  # a Chinese character weighs as much as four letters
     counts = ((lang, len(letters.findall(text, 0, 200))) for lang, letters in _LANGUAGES)
     return next((lang for lang, count in counts if count > latin), "")

@@ -1,4 +1,4 @@
-"""application/json: the whole answer at its end, or the events so far for who asks again and again."""
+"""application/json: the whole answer when it has ended, or the events so far for a client that polls."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from millstream.formats.objects import ending, numbered, to_json, valid
 
 
 class Json:
-    """Collects, and writes one object when the stream has ended; of a failed one the error alone."""
+    """Collects the events and writes one object when the stream has ended; after a failure only the error."""
 
     NAME: ClassVar[str] = "json"
     MEDIA_TYPE: ClassVar[str] = "application/json"
@@ -49,5 +49,5 @@ class Json:
 
 
 def events(batch: list[Event]) -> list[dict[str, Any]]:
-    """The events as NDJSON shows them, terminal ones too: what a poll is answered with."""
+    """Return the events as objects, as in NDJSON, including the terminal one. A poll is answered with them."""
     return [numbered(event) for event in batch]

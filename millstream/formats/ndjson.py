@@ -10,7 +10,7 @@ from millstream.formats.objects import numbered, start, to_json
 
 
 class Ndjson:
-    """Resumed by the number of the last event. Blank lines mean nothing."""
+    """One JSON object a line. Clients resume by the number of the last event and ignore blank lines."""
 
     NAME: ClassVar[str] = "ndjson"
     MEDIA_TYPE: ClassVar[str] = "application/x-ndjson"

@@ -1,4 +1,4 @@
-"""The JSON objects that several formats write, and JSON that never fails."""
+"""The JSON objects that several formats write, and an encoder that never fails."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def start(meta: Meta, options: Options) -> dict[str, Any]:
 
 
 def failure_of(event: Event) -> Failure:
-    """Why a `failed` event's stream failed."""
+    """Return the failure of a `failed` event."""
     return (event.end.failure if event.end else None) or _UNKNOWN
 
 
@@ -34,7 +34,7 @@ def ending(event: Event) -> dict[str, Any]:
 
 
 def numbered(event: Event) -> dict[str, Any]:
-    """A whole event with its number and type."""
+    """Return the object of any event, with its number and type."""
     if event.type in TERMINAL:
         return {"n": event.n, "type": event.type, **ending(event)}
     return {"n": event.n, "type": kind(event), **said(event)}
@@ -55,12 +55,12 @@ def said(event: Event) -> dict[str, Any]:
 
 
 def to_json(value: Any) -> bytes:
-    """UTF-8 JSON in one line, whatever splits it. Halves of surrogate pairs become U+FFFD."""
+    """Encode as UTF-8 JSON on one line. Halves of surrogate pairs become U+FFFD."""
     return one_line(encoded(value))
 
 
 def encoded(value: Any) -> bytes:
-    """The same, where a text may still have U+2028, U+2029 and U+0085 in it: see `escaped`."""
+    """Encode like `to_json`, but leave U+2028, U+2029 and U+0085 in texts: see `escaped`."""
     try:
         return _ENCODER.encode(value)
     except UnicodeEncodeError:
@@ -76,7 +76,7 @@ def lines(texts: list[str]) -> list[str]:
 
 
 def one_line(document: bytes) -> bytes:
-    """The same JSON without line ends: neither those between its values, nor any in its texts."""
+    """Remove line ends from a JSON document: between its values and in its texts."""
     document = escaped(document)
     if _LF in document or _CR in document:
         document = document.translate(_BLANKS)
@@ -84,8 +84,8 @@ def one_line(document: bytes) -> bytes:
 
 
 def escaped(texts: bytes) -> bytes:
-    """Without U+2028, U+2029 and U+0085, where line readers of httpx, requests and Python split (str.splitlines).
-    It takes many documents as fast as one."""
+    """Escape U+2028, U+2029 and U+0085, because httpx, requests and str.splitlines split lines there. Many documents
+    take no longer than one."""
     if texts.isascii():
         return texts
     if b"\xe2\x80" in texts:
@@ -94,5 +94,5 @@ def escaped(texts: bytes) -> bytes:
 
 
 def valid(text: str) -> str:
-    """The same text as valid Unicode: a surrogate pair becomes its character, half of one U+FFFD."""
+    """Return the text as valid Unicode: a surrogate pair becomes its character, half a pair becomes U+FFFD."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -8,12 +8,12 @@ from millstream.events import TERMINAL, Event, Meta
 from millstream.formats import Abort, EventStream, Options
 from millstream.formats.objects import encoded, ending, escaped, kind, lines, said, start, to_json
 
-# The default type is `message`: without an `event:` line it costs nothing.
+# The default type is `message`: leaving out the `event:` line saves bytes.
 _HEADS = {"message": b"", "reasoning": b"event: reasoning\n"}
 
 
 class Sse(EventStream):
-    """One event for each of the stream's, its id `{stream}.{n}`; resumed by that id.
+    """Writes one server-sent event for each event of the stream. Clients resume by its id, `{stream}.{n}`.
 
     `data:` comes before `id:` in every event. Some clients keep the id of an event that was cut before its data, and
     would never see that event again (PhantomJS 1.9, @microsoft/fetch-event-source).
@@ -29,10 +29,10 @@ class Sse(EventStream):
         self._id = meta.id.encode()
 
     def opening(self) -> bytes:
-        # All of it is one block: @microsoft/fetch-event-source, httpx-sse and their kind make an empty event of one
-        # without data. But the EventSource of WebKit and of Chromium 49 glues half a line of a cut connection to the
-        # first line of the next one: there a blank line has to end what comes of that, so that `start` is whole. An
-        # EventSource makes no event of it.
+        # Send it as one block: @microsoft/fetch-event-source, httpx-sse and others turn a block without data into an
+        # empty event. But the EventSource of WebKit and of Chromium 49 joins half a line of a cut connection to the
+        # first line of the next one. For them a blank line goes first, so that `start` stays whole. An EventSource
+        # makes no event of a blank line.
         end = b"\n" if self._options.event_source else b""
         head = b"retry: %d\n%b%b" % (self._options.retry, self._comment(), end)
         return head + self._event(
@@ -53,7 +53,7 @@ class Sse(EventStream):
         return escaped(b"".join(pieces))
 
     def _texts(self, batch: list[Event]) -> bytes:
-        """Many pieces of text at once."""
+        """Encode many pieces of text in one call."""
         id = self._meta.id
         texts = lines([event.text for event in batch])
         pairs = zip(texts, batch, strict=True)

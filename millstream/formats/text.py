@@ -10,12 +10,13 @@ from millstream.formats.objects import valid
 
 
 class Text:
-    """A failure has no words here: the body must not end cleanly. Resumed by `offset`, in bytes of text."""
+    """Writes the text. It can't express a failure, so the body must not end cleanly. Clients resume by `offset`, in
+    bytes of text."""
 
     NAME: ClassVar[str] = "text"
     MEDIA_TYPE: ClassVar[str] = "text/plain"
     CONTENT_TYPE: ClassVar[str] = "text/plain; charset=utf-8"
-    HEARTBEAT: ClassVar[bytes] = b""  # whatever it were, it would be part of the answer
+    HEARTBEAT: ClassVar[bytes] = b""  # any byte would become part of the answer
 
     def __init__(self, meta: Meta, options: Options) -> None:
         self._padding = options.padding

@@ -1,4 +1,4 @@
-"""JSON calls of OpenAI's API beside chats and completions: passed on to the model's upstream as they came."""
+"""Pass other JSON calls of OpenAI's API, such as embeddings, unchanged to the model's upstream."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PATHS = ("embeddings", "moderations", "rerank", "score", "classify", "images/gen
 
 
 def ask(path: str) -> Response:
-    """The answer as the upstream gave it; with this server's keys and limits, and a row in the ledger."""
+    """Return the upstream's answer unchanged. Keys and limits apply, and the ledger gets a row."""
     caller = intake.caller(starts=True)
     body = decode(intake.body(services().settings.max_body_v1))
     instructions.require_open()

@@ -1,16 +1,16 @@
-"""A bar for each day, as an SVG of attributes alone: our pages may have no inline style."""
+"""Draw a bar for each day, as an SVG that uses only attributes: our pages may have no inline style."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 WIDTH, HEIGHT = 600.0, 120.0
-GAP = 0.2  # of a bar's place
-SMALLEST = 1.5  # so much is seen of the smallest bar
+GAP = 0.2  # share of a bar's width
+SMALLEST = 1.5  # height of the smallest bar
 
 
 class Bar(NamedTuple):
-    """Where it stands, what it stands for; the part of the answers lies on that of the prompts."""
+    """The position and the values of one bar. The answers' part stands on the prompts' part."""
 
     x: str
     width: str

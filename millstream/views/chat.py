@@ -1,4 +1,4 @@
-"""POST and GET /chat: starts an answer and streams it in the same response."""
+"""POST and GET /chat: start an answer and stream it in the same response."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ chat = Blueprint("chat", __name__)
 
 @chat.post("/chat")
 def ask() -> Response:
-    """The answer to a question in the body, in the format that Accept asks for."""
+    """Answer the question in the body, in the format that Accept asks for."""
     caller = intake.caller(starts=True)
     fields = intake.asked()
     if position := streams.last_event_id(controls(fields)):
@@ -33,10 +33,10 @@ def ask() -> Response:
 
 @chat.get("/chat")
 def ask_by_address() -> Response:
-    """The same for a bare EventSource, which can only GET."""
+    """Answer a question in the query string, for EventSource, which can only send GET."""
     fields = intake.query()
     accept = request.headers.get("Accept", "")
-    by_name = fields.get("format") == Sse.NAME and "image/" not in accept  # not for an image tag of some page
+    by_name = fields.get("format") == Sse.NAME and "image/" not in accept  # never for an image tag on another page
     if not (by_name or ("format" not in fields and named(accept, Sse.MEDIA_TYPE))):
         raise RequestError(
             "not_acceptable",

@@ -1,7 +1,7 @@
-"""Pages of other sites that may ask: https://fetch.spec.whatwg.org/#http-cors-protocol
+"""CORS, for pages of other sites that may ask: https://fetch.spec.whatwg.org/#http-cors-protocol
 
-Never with credentials: such a page sends its reader's key, or asks a server without keys. Our cookie is for our own
-pages alone.
+Credentials are never allowed. A foreign page sends its reader's key, or the server has no keys. Our cookie is only
+for our own pages.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ EXPOSED = (
 )
 METHODS = "GET, HEAD, POST, DELETE"
 NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+( *, *[A-Za-z0-9!#$%&'*+.^_`|~-]+)*")
-KEPT = "600"  # s that a browser need not ask again
-OWN_PAGES = ("/login", "/logout")  # what foreign pages have no business with
+KEPT = "600"  # s that a browser may cache the permission
+OWN_PAGES = ("/login", "/logout")  # pages of other sites must not use these
 
 
 def register(app: Flask, sites: tuple[str, ...]) -> None:
@@ -36,7 +36,7 @@ def register(app: Flask, sites: tuple[str, ...]) -> None:
         if allowed():
             response.headers["Access-Control-Allow-Methods"] = METHODS
             response.headers["Access-Control-Max-Age"] = KEPT
-            # Allow all that are asked for: OpenAI's SDK alone sends a dozen. `*` would not include Authorization.
+            # Allow every header that the browser names: OpenAI's SDK sends a dozen. `*` would leave out Authorization.
             names = request.headers.get("Access-Control-Request-Headers", "")
             if NAMES.fullmatch(names):
                 response.headers["Access-Control-Allow-Headers"] = names

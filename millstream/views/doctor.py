@@ -1,4 +1,4 @@
-"""/doctor, for the operator: marks to try a way with, and the page that does it."""
+"""/doctor, for operators: a stream of marks to test the path with, and the page that runs the test."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from millstream.views.services import services
 
 doctor = Blueprint("doctor", __name__)
 
-SILENCE = 20  # s that the page keeps a way idle by default: a heartbeat comes after 15
+SILENCE = 20  # s that the page keeps a connection idle by default: a heartbeat is due after 15
 ECHOED = ("Last-Event-ID", "Idempotency-Key")
 
 
 @doctor.post("/doctor/marks")
 def marks() -> ResponseReturnValue:
-    """Begins a stream of marks: 201 with its id. Whoever knows that can follow it, as any stream."""
+    """Start a stream of marks; answer 201 with its id. Anybody who knows the id can follow it like any stream."""
     caller = _operator()
     try:
         plan = msgspec.convert(intake.fields(), Plan, strict=False)
@@ -43,7 +43,7 @@ def page() -> Response:
 
 @doctor.post("/doctor")
 def examined() -> Response:
-    """Tries the way to an address, and says what is wrong with it."""
+    """Test the path to an address, and report what is wrong with it."""
     caller = _operator()
     fields = intake.fields()
     url = str(fields.get("url", "")).strip().rstrip("/")
@@ -56,7 +56,7 @@ def examined() -> Response:
 
 
 def _operator() -> Caller:
-    intake.caller(starts=True)  # no other site's page may send this
+    intake.caller(starts=True)  # pages of other sites may not send this
     return intake.operator()
 
 
@@ -77,7 +77,7 @@ def _page(url: str, silence: int, report: Report | None = None) -> Response:
 
 @doctor.after_app_request
 def _echo(response: Response) -> Response:
-    """Tells the doctor what of its request came through: nothing that its sender did not say."""
+    """Tell the doctor which parts of its request arrived. The sender learns nothing new."""
     if ECHO in request.headers:
         names = [name.lower() for name in ECHOED if name in request.headers]
         if g.get("chosen") == request.headers[ECHO]:

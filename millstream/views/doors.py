@@ -1,4 +1,4 @@
-"""The doors for other dialects than our own: one blueprint each, made from the dialect's line in the table."""
+"""The routes of all other APIs: one blueprint per dialect, made from the dialect's line in the table."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def register(app: Flask) -> None:
 
 
 def _enter() -> None:
-    """Note the door of this request, which also shapes its errors, even if nothing is at the address."""
+    """Note the dialect of this request. Errors have its shape, even if the address does not exist."""
     path = request.path
     for root, dialect in ROOTS:
         if f"{path}/".startswith(root):
@@ -78,7 +78,7 @@ def _name(response: Response) -> Response:
 
 
 def ask(dialect: Dialect) -> Response:
-    """An answer streamed or whole, as the body says."""
+    """Answer a question, streamed or whole, as the body asks."""
     caller = intake.caller(starts=True)
     body = decode(intake.body(services().settings.max_body_v1), dialect.known)
     if (said := dialect.at_once(body, time.time())) is not None:
@@ -95,15 +95,15 @@ def ask(dialect: Dialect) -> Response:
     meta = _again(caller, repeated) or _begin(caller, dialect, question, claim, digest)
     g.request_id = meta.id
     if alone:
-        if Client(request.environ).has_left():  # it never heard the id, and may ask the same again
+        if Client(request.environ).has_left():  # the client never got the id, and may ask the same again
             services().streams.former.name(digest, meta.id)
         return document(dialect.begun(meta))
     return answer(dialect, meta, question.stream, repeated, chat_name(caller, dialect, dialect.chat(question)))
 
 
 def _begin(caller: Caller, dialect: Dialect, question: Question, claim: str | None, digest: str) -> Meta:
-    """Starts the answer, or finds the one that the same Idempotency-Key began. Who can't come back for it loses it
-    on leaving."""
+    """Start the answer, or find the one with the same Idempotency-Key. If the client has no way to resume, the answer
+    ends when it leaves."""
     name = chat_name(caller, dialect, dialect.chat(question))
     if dialect.once(question) and not claim:
         claim = digest
@@ -125,7 +125,7 @@ def _begin(caller: Caller, dialect: Dialect, question: Question, claim: str | No
 
 
 def _let_go(caller: Caller, name: str) -> None:
-    """A question whose answer failed is asked anew."""
+    """Forget a failed answer, so that the same question is asked again."""
     id = services().streams.former.named(name)
     found = recall(caller)(id) if id else None
     if found and found.event and not _whole_answer(found.event):
@@ -139,7 +139,7 @@ def model(caller: Caller, dialect: Dialect, name: str) -> str:
 
 
 def chat_name(caller: Caller, dialect: Dialect, name: str) -> str:
-    """Under which the newest answer of a conversation is found; "" where it has no name."""
+    """Return the name by which a conversation's newest answer is found; "" if the conversation has none."""
     return name and hashlib.sha256(msgspec.json.encode((caller.name, dialect.name, name))).hexdigest()
 
 
@@ -147,14 +147,14 @@ def chat_name(caller: Caller, dialect: Dialect, name: str) -> str:
 
 
 def _digest(caller: Caller, dialect: Dialect, body: Object) -> str:
-    """Equal for bodies that ask the same, streamed or not."""
+    """Return a digest that is equal for bodies that ask the same, streamed or not."""
     asked = {name: value for name, value in body.items() if name not in ("stream", "stream_options")}
     return hashlib.sha256(msgspec.json.encode((caller.name, dialect.name, asked), order="sorted")).hexdigest()
 
 
 def _again(caller: Caller, digest: str) -> Meta | None:
-    """The answer that this same question began, where its client's connection broke less than `grace` ago: agents ask
-    again then, and would pay again. What is still followed, or has failed, is asked anew."""
+    """Return the running answer to the same question, if its client lost the connection less than `grace` ago. Agents
+    then ask again, and would be billed twice. If the answer has a follower or has failed, ask anew."""
     id = services().streams.former.named(digest, take=True)
     found = recall(caller)(id) if id else None
     if found is None or (found.event and not _worth(found)):
@@ -175,7 +175,7 @@ def _whole_answer(event: Event) -> bool:
 
 
 def closed(former: Former, body: Outlet, id: str, digest: str, chat: str) -> None:
-    """The client left before the end: it may ask the same again. Or it has all: there is nothing to resume."""
+    """Note how a response ended. If the client left early, the same question may resume the answer; otherwise not."""
     if body.end is None:
         former.name(digest, id)
     elif chat and former.named(chat) == id:
@@ -211,7 +211,7 @@ def _document(dialect: Dialect, meta: Meta) -> Document:
 
     def failed(event: Event) -> msgspec.Raw:
         assert event.end and event.end.failure
-        error = MillstreamError.of(event.end.failure).to_reader(operator=False)  # what it says was chosen before
+        error = MillstreamError.of(event.end.failure).to_reader(operator=False)  # its text was chosen before
         return msgspec.Raw(dialect.refuse(error, f"req_{meta.id}").body)
 
     return Document(events.extend, lambda done: write(meta, events), failed)
@@ -225,7 +225,7 @@ def document(value: Any, status: int = 200) -> Response:
 
 
 def recall(caller: Caller) -> Recall:
-    """Finds the caller's own former streams."""
+    """Return a function that finds earlier streams of this caller."""
 
     def find(id: str) -> Recalled | None:
         try:
@@ -237,7 +237,7 @@ def recall(caller: Caller) -> Recall:
 
 
 def recalled(meta: Meta) -> Recalled:
-    """Return what a stream has said so far. Raises NotFound."""
+    """Return a stream's content so far. Raises NotFound."""
     blocks, last = Blocks(meta.id), None
     for event in services().streams.former.events(meta.id):
         blocks.add([event])
@@ -247,5 +247,5 @@ def recalled(meta: Meta) -> Recalled:
 
 
 def tokens(question: Question) -> int:
-    """An estimate of a question's tokens: a tool's description and schema are a part of it."""
+    """Estimate a question's tokens, including the descriptions and schemas of its tools."""
     return prompt_tokens(question) + (estimate(to_json(question.tools).decode()) if question.tools else 0)

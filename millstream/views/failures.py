@@ -1,4 +1,4 @@
-"""Every error in its one shape: JSON, or text or HTML for clients that take only that."""
+"""Answer every error in the same shape: as JSON, or as text or HTML for clients that accept only that."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from millstream.views.services import services
 
 log = logging.getLogger("millstream")
 
-APIS = ("v1", "api", "ui")  # the first words of the addresses that programs ask
+APIS = ("v1", "api", "ui")  # programs use addresses that begin with these words
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 BY_STATUS = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 415: "unsupported_media_type"}
 
 
 def register(app: Flask) -> None:
-    """Makes the application answer every error so."""
-    app.url_map.merge_slashes = False  # it would redirect to whatever Host the client made up
+    """Make the application answer every error in this shape."""
+    app.url_map.merge_slashes = False  # Flask would redirect to any Host that the client invents
     app.register_error_handler(MillstreamError, _render)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(Exception, _unforeseen)
@@ -35,8 +35,8 @@ def _render(error: MillstreamError) -> Response:
     failure = error.to_reader(intake.by_operator()).failure()
     services().metrics.refused(error.code)
     if error.paid:
-        error.headers["x-should-retry"] = "false"  # OpenAI's and Anthropic's packages heed it
-    if "refuse" in g:  # at a door of another dialect
+        error.headers["x-should-retry"] = "false"  # OpenAI's and Anthropic's SDKs obey it
+    if "refuse" in g:  # a route of another dialect
         response = cast(Response, g.refuse(error))
         response.headers.update(HEADERS | error.headers)
         return response
@@ -60,7 +60,7 @@ def _render(error: MillstreamError) -> Response:
 
 
 def to_log_in() -> Response:
-    """A person with a browser, who has no log-in yet or no longer, is led to it and back again."""
+    """Redirect a browser without a valid log-in to /login, and back afterwards."""
     here = request.full_path.removesuffix("?")
     response = make_response(redirect(url_for("login.form", next=None if here == "/" else here), code=303))
     response.headers["Cache-Control"] = "no-store"
@@ -80,7 +80,7 @@ def _http(error: HTTPException) -> Response:
 
 
 def _nothing_here() -> str:
-    """For a program's author: what was asked for, and what there is beside it."""
+    """Say which address was asked for and which addresses exist, for authors of programs."""
     root = request.path.split("/")[1]
     if root not in APIS:
         return "There is nothing at this address."

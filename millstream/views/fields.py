@@ -1,4 +1,4 @@
-"""The fields of a request by their names, not yet checked: from JSON, a form, plain text or the address."""
+"""Read the fields of a request, not yet checked, from JSON, a form, plain text or the query string."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from millstream.wire import json
 
 MOST = 50  # fields
 FIELD_NAME = re.compile(rb"[A-Za-z_][A-Za-z0-9_]{0,40}")
-# Not whatever `decode` takes: it keeps each unknown name for ever, takes hours for a megabyte of punycode, and makes
-# halves of surrogate pairs from UTF-7.
+# Not every encoding of `decode` is safe: it caches unknown names for ever, takes hours for a megabyte of punycode,
+# and makes halves of surrogate pairs from UTF-7.
 CHARSETS = {**aliases, **{name: name for name in aliases.values()}, "utf_7": "", "utf_8": "utf_8_sig"}
 
 
 def read_fields(content_type: str, body: bytes) -> dict[str, Any]:
-    """The fields of a request's body. Raises RequestError (bad_json, bad_field, unsupported_media_type)."""
+    """Return the fields of a body. Raises RequestError (bad_json, bad_field, unsupported_media_type)."""
     kind, options = parse_options_header(content_type or "application/x-www-form-urlencoded")
     kind = kind.lower()
     if kind == "application/json" or kind.endswith("+json"):
@@ -44,7 +44,7 @@ def read_fields(content_type: str, body: bytes) -> dict[str, Any]:
 
 
 def query_fields(query: bytes) -> dict[str, Any]:
-    """The fields in the address. Raises RequestError."""
+    """Return the fields of the query string. Raises RequestError."""
     return _named(_pairs(query))
 
 
@@ -91,7 +91,7 @@ def _pairs(data: bytes) -> list[tuple[str, str]]:
 
 
 def _multipart(body: bytes, boundary: str) -> list[tuple[str, str]]:
-    """A file's content counts like a field's: `curl -F prompt=@question.txt`."""
+    """Return the fields of a multipart form. A file counts as a field: `curl -F prompt=@question.txt`."""
     pairs: list[tuple[str, str]] = []
     name, data = "", b""
     try:
@@ -111,7 +111,8 @@ def _multipart(body: bytes, boundary: str) -> list[tuple[str, str]]:
 
 
 def _named(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """Texts with LF line ends, `messages` decoded from JSON, empty ones left out; but an empty `preset` is none."""
+    """Normalise fields: LF line ends, `messages` decoded from JSON, empty fields left out. An empty `preset` means
+    none."""
     fields: dict[str, Any] = {}
     for name, value in pairs:
         if name in fields:

@@ -1,4 +1,4 @@
-"""The server's own additions to a question: the prompt, the model and the parameters of a preset."""
+"""Add a preset to a question: its prompt, its model and its parameters."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from millstream.settings import NONE, PresetSettings
 from millstream.views.question import Asked
 from millstream.views.services import services
 
-OWN = ("system", "developer")  # the roles that a preset's prompt stands in for
+OWN = ("system", "developer")  # a preset's prompt replaces messages with these roles
 
 
 def instructed(asked: Asked, model: str) -> Call:
-    """The question, with what its preset adds; `model` where neither names one. Raises RequestError (bad_field,
-    preset_locked)."""
+    """Return the question with its preset applied. `model` is used if neither names one. Raises RequestError
+    (bad_field, preset_locked)."""
     preset = _chosen(asked)
     if preset is None:
         return Call(replace(asked.question, model=model), preset=NONE if services().settings.presets else "")
@@ -42,7 +42,7 @@ def instructed(asked: Asked, model: str) -> Call:
 
 
 def require_open() -> None:
-    """For APIs that know no presets. Raises RequestError (preset_locked)."""
+    """Refuse if a preset is locked, for APIs without presets. Raises RequestError (preset_locked)."""
     if (default := _default()) and default.locked:
         raise _locked(default, "ask POST /chat, which uses it", None)
 

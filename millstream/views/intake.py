@@ -1,4 +1,4 @@
-"""The first part of each view: who asks, what, and in which format the answer goes out."""
+"""The first steps of each view: find the caller, read the question, choose the answer's format."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ from millstream.views.transport import by_event_source, step_down, via
 # The names of formats, best first where the client has no preference.
 STREAMED = {name: format.MEDIA_TYPE for name, format in FORMATS.items()}
 DOCUMENTS = {"json": "application/json", "text": "text/plain", "html": "text/html"}
-PADDING_DEFAULT = 2048  # bytes; what IE 8 and 9 want to see before they show anything
+PADDING_DEFAULT = 2048  # bytes; IE 8 and 9 show nothing until they have them
 PADDING_MOST = 65536  # bytes
 KEY_MOST = 200  # characters of an Idempotency-Key
-MEBIBYTE = 1 << 20  # bytes of a body, for each of which it may take `body_timeout`
+MEBIBYTE = 1 << 20  # bytes; a body may take `body_timeout` for each MiB
 
 
 def caller(*, starts: bool) -> Caller:
@@ -53,32 +53,32 @@ def caller(*, starts: bool) -> Caller:
 
 
 def operator() -> Caller:
-    """The same for what only the operator may see. Raises RequestError (operator_only, …)."""
+    """Return the caller if it is an operator. Raises RequestError (operator_only, …)."""
     found = caller(starts=False)
     services().access.check_operator(found, request.headers)
     return found
 
 
 def by_operator() -> bool:
-    """Return True if the sender is an operator, who may read addresses, settings and an upstream's words."""
+    """Return True if the caller is an operator, who may read addresses, settings and an upstream's errors."""
     return "caller" in g and services().access.operates(g.caller, request.headers)
 
 
 def cookie_name() -> str:
-    """Browsers take a `__Host-` cookie only over HTTPS, from this very host, and for its whole: so servers under
-    sub-paths of one host are told apart by their cookies' names."""
+    """Return the log-in cookie's name. Browsers accept a `__Host-` cookie only over HTTPS, from this host, for all of
+    its paths. So servers under sub-paths of one host need different names."""
     name = "__Host-millstream" if request.is_secure else "millstream"
     return name + (f"-{_digest(request.script_root)[:8]}" if request.script_root else "")
 
 
 def _token() -> str:
-    """Return the token of one of our own forms. It is never read from the address, which others see."""
+    """Return the token of one of our own forms. Never read it from the address, which others can see."""
     form = request.mimetype in ("application/x-www-form-urlencoded", "multipart/form-data")
     return str(fields().get("token", "")) if form else ""
 
 
 def asked() -> dict[str, Any]:
-    """The fields of the address and of the body, not yet checked. Raises RequestError."""
+    """Return the fields of the query string and of the body, not yet checked. Raises RequestError."""
     return merge(query(), fields())
 
 
@@ -87,17 +87,17 @@ def query() -> dict[str, str]:
 
 
 def fields(most: int | None = None) -> dict[str, Any]:
-    """The fields of the body, of at most so many bytes; {} where there is none."""
+    """Return the fields of a body of at most `most` bytes; {} if there is no body."""
     if "fields" not in g:
         use = services().settings
         most = most or (use.max_body_v1 if request.is_json else use.max_body)  # JSON may have pictures in it
         g.fields = read_fields(request.content_type or "", body(most))
-        g.format = g.fields.get("format")  # errors that follow go out in it, too
+        g.format = g.fields.get("format")  # later errors are sent in this format, too
     return dict(g.fields)
 
 
 def body(most: int) -> bytes:
-    """The request's body, of at most so many bytes. Raises RequestError."""
+    """Return the request's body, at most `most` bytes. Raises RequestError."""
     seconds = services().settings.body_timeout * max(1.0, (request.content_length or 0) / MEBIBYTE)
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise RequestError(
@@ -110,7 +110,7 @@ def body(most: int) -> bytes:
             received = request.stream.read(most + 1)
     except BodyTimeout:
         raise RequestError("body_timeout", f"The body did not arrive within {seconds:g} s. Send it again.") from None
-    except Exception as error:  # a bad chunk size, a client that left: what it is depends on the server
+    except Exception as error:  # a bad chunk size or a client that left: the class depends on the server
         raise RequestError("bad_request", f"The body could not be read: {type(error).__name__}.") from None
     if len(received) > most:
         raise _too_large(most)
@@ -124,15 +124,15 @@ def _too_large(most: int) -> RequestError:
 
 
 def choose_format(name: str | None) -> type[Format]:
-    """By `?format=`, or else by the Accept header. Raises RequestError (bad_field, not_acceptable)."""
+    """Choose the format by `?format=`, otherwise by Accept. Raises RequestError (bad_field, not_acceptable)."""
     format = BY_MEDIA_TYPE[choose_type(name, STREAMED)]
     g.chosen = format.NAME
     return format
 
 
 def choose_type(name: str | None, types: Mapping[str, str]) -> str:
-    """One of the media types, which have the names of `?format=`; or else the best by the Accept header. Raises
-    RequestError (bad_field, not_acceptable)."""
+    """Return the media type that `?format=` names, otherwise the best one by Accept. Raises RequestError (bad_field,
+    not_acceptable)."""
     if name:
         if name not in types:
             raise wrong("format", f"has to be one of {', '.join(types)}")
@@ -144,7 +144,7 @@ def choose_type(name: str | None, types: Mapping[str, str]) -> str:
 
 
 def options(id: str, padding: int, *, position: int = 0, offset: int = 0) -> Options:
-    """Return the options of the format."""
+    """Return the format's options for this request."""
     return Options(
         url=f"{request.script_root}/streams/{id}",  # url_for would cost a tenth of a start
         root=request.script_root,
@@ -172,14 +172,14 @@ def padding(asked: dict[str, str]) -> int:
 
 
 def whole_number(name: str, value: str, most: int = 2**53) -> int:
-    """Raises RequestError (bad_field)."""
+    """Parse a field as a whole number. Raises RequestError (bad_field)."""
     if not (value.isascii() and value.isdigit() and len(value) <= 16 and int(value) <= most):
         raise wrong(name, f"has to be a whole number from 0 to {most}")
     return int(value)
 
 
 def begin(caller: Caller, asked: Asked, *, keep_messages: bool = False) -> Meta:
-    """Starts the answer to a question of ours, or finds the one that the same Idempotency-Key began."""
+    """Start the answer to a question from /chat or /streams, or find the one with the same Idempotency-Key."""
     grace = inf if asked.keep and may_keep(caller) else services().settings.grace
     call = instructed(asked, asked.model or default_model(caller))
     claimed = claim(caller, asked)
@@ -200,7 +200,7 @@ def start(
     fingerprint: str = "",
     messages: list[dict[str, Any]] | None = None,
 ) -> Meta:
-    """The one door to an answer, whatever API it was asked through. Raises MillstreamError."""
+    """Start an answer. Every API calls this function. Raises MillstreamError."""
     use = services()
     call = replace(use.limits.held(caller.name, call), via=via())
     admitted: list[str] = []
@@ -228,7 +228,7 @@ def start(
 
 
 def count_step_down() -> None:
-    """The client says so in one request only, which either asks the question once more or follows its answer."""
+    """Count a client's change to a lesser transport. It reports each change in exactly one request."""
     if step := step_down():
         services().metrics.stepped_down(*step)
 
@@ -258,22 +258,22 @@ def may_ask(caller: Caller, model: str) -> bool:
 
 
 def models(caller: Caller) -> list[str]:
-    """The names that this caller may ask for."""
+    """Return the models that this caller may use."""
     if caller.key and caller.key.models:
         return list(caller.key.models)
     return services().models.models()
 
 
 def default_model(caller: Caller) -> str:
-    """The model for requests that name none."""
+    """Return the model for requests that name none."""
     default = services().models.default
     return default if may_ask(caller, default) else models(caller)[0]
 
 
 def claim(caller: Caller, asked: Asked) -> str | None:
-    """Return what makes this request the same as another one: the caller's Idempotency-Key
-    (https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/). In our own pages it is the form's
-    `once` together with the question. So a reload asks nothing, and another question is another one."""
+    """Return the claim that makes two requests the same: a digest of caller and Idempotency-Key
+    (https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/). For forms of our pages it is `once`
+    together with the question, so a reload asks nothing and a new question is a new request."""
     once = asked.controls.get("once")
     key = request.headers.get("Idempotency-Key") or asked.controls.get("idempotency_key")
     if once and not key:
@@ -282,7 +282,7 @@ def claim(caller: Caller, asked: Asked) -> str | None:
 
 
 def claim_by_key(caller: Caller, key: str | None) -> str | None:
-    """The same for an Idempotency-Key alone. Raises RequestError."""
+    """Return the claim for an Idempotency-Key alone. Raises RequestError."""
     if not key:
         return None
     key = key[1:-1] if len(key) > 2 and key.startswith('"') and key.endswith('"') else key

@@ -1,6 +1,6 @@
-"""One line for each request, when its response is over; and one for each stream that ended while nobody listened.
+"""Log one line for each finished response, and one for each stream that ended without a follower.
 
-No prompt, no answer, no key, no address and no query: only names that are the server's own.
+A line has no prompt, answer, key, address or query: only names that the server itself has given.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from millstream.streams import Row
 log = logging.getLogger("millstream.requests")
 
 Write = Callable[["Line"], None]
-FILES = ("static", "scripts.")  # endpoints whose lines are for debugging only: a page has two dozen of them
+FILES = ("static", "scripts.")  # endpoints to log at debug level only: a page loads two dozen of them
 
-LEFT = "left"  # the response ended before the answer did: the client left, or the worker
+LEFT = "left"  # the response ended before the answer: the client left, or the worker exited
 
 
 class Line(Struct, omit_defaults=True):
-    """`key` is the name of the access key, `end` how the answer ended, `code` the error's; `bytes` are those of the
-    body."""
+    """One log line. `key` is the name of the access key, `end` says how the answer ended, `code` is the error's code,
+    `bytes` counts the body."""
 
     time: str
     method: str = ""
@@ -51,7 +51,7 @@ class Line(Struct, omit_defaults=True):
 
 
 class Unheard:
-    """An Ends: of a stream that some client followed to its end, that request's line tells."""
+    """An Ends that logs streams without a follower. All other streams have their request's line."""
 
     def __init__(self, kind: str) -> None:
         self._write = WRITE[kind]
@@ -64,14 +64,14 @@ class Unheard:
 
 
 def register(app: Flask, kind: str) -> None:
-    """`kind` is json or text."""
+    """Log the application's requests; `kind` is json or text."""
     app.before_request(_begin)
     app.after_request(partial(_await, WRITE[kind]))
     app.teardown_request(_release)
 
 
 def _release(_: BaseException | None) -> None:
-    """werkzeug's request and its environ hold each other: no cycle is left behind."""
+    """Break the reference cycle between Werkzeug's request and its environ."""
     request.environ.pop("werkzeug.request", None)
 
 
@@ -80,7 +80,7 @@ def _begin() -> None:
 
 
 def _await(write: Write, response: Response) -> Response:
-    """Take the request's facts now: when a stream is over, there is no request any more."""
+    """Note the request's facts now, because the request is gone when the stream ends."""
     line = Line(
         "",
         method=request.method,
@@ -96,7 +96,7 @@ def _await(write: Write, response: Response) -> Response:
     _blame(line, g.get("failure"))
     # A weak reference: the response keeps this object, and a cycle would hold the question until garbage collection.
     over = partial(_over, write, line, g.begun, weakref.ref(response), g.get("end"))
-    if response.direct_passthrough:  # a static file, whose response is not told when it is over
+    if response.direct_passthrough:  # a static file: its response gets no call when it is over
         over()
     else:
         response.call_on_close(over)
@@ -151,7 +151,7 @@ def _json(line: Line) -> None:
 
 
 def _text(line: Line) -> None:
-    """The line for people, without fields that are not known."""
+    """Log the line as text, without unknown fields."""
     tokens = "" if line.output is None else f"{line.input}+{line.output} tokens"
     said = (
         line.time,

@@ -24,7 +24,7 @@ JSON = "application/json"
 
 @login.get("/login")
 def form() -> Response:
-    """The page that asks for a key; for who has one already, and where none is needed, the way on."""
+    """Show the page that asks for a key. Redirect if the reader has logged in already or no key is needed."""
     next = _next(request.args)
     try:
         intake.caller(starts=False)
@@ -37,16 +37,16 @@ def form() -> Response:
 
 @login.post("/login")
 def enter() -> Response:
-    """A form is led on to its `next`; JSON gets 204."""
+    """Log in. A form is redirected to its `next`; JSON gets 204."""
     access = services().access
     if not access.keys:
         raise RequestError("not_found", "This server has no access keys: nobody has to log in.")
-    # Else a foreign page could log its reader in as somebody who then sees the reader's spending. There is no cookie
-    # yet that a form's token could belong to.
+    # Otherwise a foreign page could log its reader in as somebody else, who would see the reader's spending. No token
+    # can prevent that, because there is no cookie yet that it could belong to.
     check_page(request.headers, request.is_secure)
     next = "/"
     try:
-        _check_attempts()  # before anything is read: reading costs, too
+        _check_attempts()  # before reading the body, which costs time, too
         fields = intake.fields(BODY_MOST)
         next = _next(fields)
         given = fields.get("key")
@@ -69,7 +69,7 @@ def enter() -> Response:
 
 @login.post("/logout")
 def leave() -> Response:
-    """Ends the log-in, for whoever has a copy of its cookie, too. A form is led to /login; JSON gets 204."""
+    """Log out. Copies of the cookie become invalid, too. A form is redirected to /login; JSON gets 204."""
     response = _done("/login")
     try:
         session = intake.caller(starts=True).session
@@ -86,7 +86,7 @@ def leave() -> Response:
 
 
 def _check_attempts() -> None:
-    """Every attempt counts, also one that succeeds: who knows one key may still be guessing others."""
+    """Limit the attempts to log in. Successful ones count, too: somebody with one key may be guessing others."""
     most = services().settings.login_attempts
     if wait := services().limits.hit(f"login/{network(request.remote_addr or '')}", most):
         raise RequestError(
@@ -121,6 +121,6 @@ def _is_json() -> bool:
 
 
 def _next(fields: Any) -> str:
-    """Where to go after logging in; the start for whatever is no page of this server."""
+    """Return the page to open after logging in; the start page if `next` is not a page of this server."""
     path = fields.get("next")
     return path if isinstance(path, str) and PAGE.fullmatch(path) else "/"

@@ -1,4 +1,4 @@
-"""The parts that make the page an app: its manifest, the host's logo, and the worker that opens the page offline.
+"""The files that make the page an app: its manifest, the operator's logo, and the service worker for offline use.
 https://www.w3.org/TR/appmanifest/, https://www.w3.org/TR/service-workers/"""
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ICONS = (
 
 @manifest.get("/manifest.webmanifest")
 def described() -> Response:
-    """Addresses in it are relative to it, so it needs no root."""
+    """Return the manifest. Its addresses are relative, so they work under any root."""
     values, page = preferred(), services().settings.page
     name = values["say"]["name"]
     logo = {"src": "logo", "sizes": "any", "type": page.logo_type}
@@ -48,7 +48,7 @@ def described() -> Response:
 
 @manifest.get("/logo")
 def logo() -> Response:
-    """The host's own picture."""
+    """Return the operator's logo."""
     page = services().settings.page
     if page.logo is None or not page.logo.is_file():
         raise RequestError("not_found", "This server has no logo of its own.")
@@ -59,6 +59,6 @@ def logo() -> Response:
 
 @manifest.get("/offline.js")
 def offline() -> Response:
-    """Here and not in /static, since a worker serves only what lies beside it or below."""
+    """Return the service worker. It is not in /static, because it controls only pages beside it or below."""
     script = Path(current_app.root_path) / "static" / "offline.js"
     return Response(script.read_bytes(), mimetype="text/javascript", headers={"Cache-Control": "no-cache"})

@@ -1,4 +1,4 @@
-"""The other addresses of /v1/messages, beside the question itself."""
+"""The other addresses under /v1/messages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ messages = Blueprint("messages_beside", __name__)
 
 @messages.post("/v1/messages/count_tokens")
 def count_tokens() -> Response:
-    """An estimate: no tokenizer is here, and no upstream is asked."""
+    """Estimate the tokens of a question. There is no tokenizer, and no upstream is asked."""
     caller = intake.caller(starts=True)
     question = read_count(decode(intake.body(services().settings.max_body_v1)))
     intake.find(caller, question.model or intake.default_model(caller))

@@ -1,4 +1,4 @@
-"""The models that can be asked for by name, for OpenAI's clients and Anthropic's."""
+"""GET /v1/models: the models that a caller may name, for clients of OpenAI and Anthropic."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def all_() -> Response:
 
 @models.get("/v1/models/<path:id>")
 def one(id: str) -> Response:
-    """A name with slashes, too."""
+    """Return one model. Its name may contain slashes."""
     found = _model(intake.caller(starts=False), id)
     return document(anthropic.model(id) if g.dialect is MESSAGES else found)
 
 
 def _model(caller: Caller, name: str) -> dict[str, Any]:
-    """Raises MillstreamError (model_not_found, model_not_allowed)."""
+    """Return a model's facts. Raises MillstreamError (model_not_found, model_not_allowed)."""
     return written(name, intake.find(caller, name).name, services().models.model(name))

@@ -1,4 +1,4 @@
-"""Ollama's other addresses, beside the question itself: its models and its version."""
+"""The other addresses of Ollama's API: models and version."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def version() -> Response:
 
 @ollama.post("/api/show")
 def show() -> Response:
-    """Return a model's abilities, as far as its upstream's list says."""
+    """Return a model's abilities, as far as the upstream's list names them."""
     caller = intake.caller(starts=False)
     asked = Fields(decode(intake.body(services().settings.max_body)))
     name = asked.text("model", "") or asked.text("name")

@@ -16,13 +16,13 @@ NOT_KEPT = {"Cache-Control": "no-store"}
 
 @operator.get("/healthz")
 def healthz() -> ResponseReturnValue:
-    """The worker's loop turns."""
+    """Answer 200 as long as the worker's event loop runs."""
     return {"status": "ok"}, NOT_KEPT
 
 
 @operator.get("/readyz")
 def readyz() -> ResponseReturnValue:
-    """New answers are taken: 503 while this worker or the disk is full, or limits can not be counted."""
+    """Answer 200 if new answers can start; 503 while the worker or the disk is full, or limits can't be counted."""
     use = services()
     trouble = use.streams.trouble() or ("store_unavailable" if use.limits.trouble() else None)
     return {"status": trouble or "ok"}, 503 if trouble else 200, NOT_KEPT
@@ -30,6 +30,6 @@ def readyz() -> ResponseReturnValue:
 
 @operator.get("/metrics")
 def metrics() -> Response:
-    """All workers' figures; docs/metrics.md says what they mean. For the operator only."""
+    """Return the metrics of all workers, for operators only. docs/metrics.md explains them."""
     intake.operator()
     return Response(services().metrics.text(), content_type=CONTENT_TYPE, headers=NOT_KEPT)

@@ -1,4 +1,4 @@
-"""GET /: the chat page; without script a form whose answer is the growing page."""
+"""GET /: the chat page. Without JavaScript it is a form, and the answer is a growing page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ page = Blueprint("page", __name__)
 
 
 def _default_model(caller: Caller) -> str:
-    """ "" as long as no upstream has said which models it has: that is no reason to show no page."""
+    """Return the default model; "" until an upstream has listed its models. The page works without it."""
     try:
         return intake.default_model(caller)
     except MillstreamError:
@@ -24,7 +24,7 @@ def _default_model(caller: Caller) -> str:
 
 
 def _blind(names: set[str]) -> list[str]:
-    """The models that are known to see no pictures."""
+    """Return the models that are known not to accept images."""
     known = {name: services().models.model(name) for name in names if name}
     return sorted(name for name, model in known.items() if model and model.vision is False)
 
@@ -32,7 +32,7 @@ def _blind(names: set[str]) -> list[str]:
 @page.get("/")
 def index() -> Response:
     if request.headers.get("User-Agent", "").lower().startswith("ollama"):
-        return Response("Ollama is running", content_type="text/plain; charset=utf-8")  # what its tools look for
+        return Response("Ollama is running", content_type="text/plain; charset=utf-8")  # its tools look for this
     try:
         caller = intake.caller(starts=False)
     except RequestError as error:

@@ -1,4 +1,4 @@
-"""Rules for browsers about our answers: https://www.w3.org/TR/CSP3/, https://www.w3.org/TR/referrer-policy/,
+"""Security headers for browsers: https://www.w3.org/TR/CSP3/, https://www.w3.org/TR/referrer-policy/,
 https://fetch.spec.whatwg.org/#cross-origin-resource-policy-header"""
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ PAGES = {
     "connect-src 'self'; manifest-src 'self'; worker-src 'self'; form-action 'self'; base-uri 'none'; "
     # static/page/offline.js defines the one Trusted Types policy, for the service worker's address.
     "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types offline",
-    "X-Frame-Options": "DENY",  # Internet Explorer knows no frame-ancestors
+    "X-Frame-Options": "DENY",  # for Internet Explorer, which lacks frame-ancestors
 }
 # An SVG may contain scripts, which would run when it is opened directly.
 LOGO = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox"}
 # Browsers ignore this header over plain HTTP, and log a warning.
 SECURE_PAGES = {"Cross-Origin-Opener-Policy": "same-origin"}
-# The browser client is for other sites' pages, too, also under a checksum, for which a browser asks by CORS. What an
-# operator puts beside it, pages with scripts of their own, shall work.
+# Other sites' pages may load the browser client, also with a checksum (integrity), which needs CORS. Pages that an
+# operator puts beside it may contain scripts.
 STATIC = {
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Resource-Policy": "cross-origin",
@@ -34,7 +34,7 @@ STATIC = {
 
 
 def restrict(response: Response) -> Response:
-    """Every answer carries them: streams, the growing page and errors, too."""
+    """Add the headers to a response. Streams, the growing page and errors have them, too."""
     if request.endpoint == "static":
         response.headers.update(STATIC)
         return response

@@ -13,7 +13,7 @@ from millstream.views.services import services
 
 LANGUAGES = {"en": "English", "zh": "简体中文", "ru": "Русский"}
 THEMES = ("auto", "light", "dark")
-# Words of the page that the settings' [page] can replace.
+# Texts of the page that the settings' [page] can replace.
 OWN = {
     "name": "name",
     "hello": "greeting",
@@ -25,14 +25,14 @@ OWN = {
 
 
 class Words:
-    """Every word that the pages say, in every language: templates/words.json."""
+    """The texts of all pages in all languages: templates/words.json."""
 
     def __init__(self, path: Path) -> None:
         table: dict[str, dict[str, str]] = json.loads(path.read_text("utf-8"))
         self._in = {lang: {key: said[lang] for key, said in table.items()} for lang in LANGUAGES}
 
     def values(self, lang: str = "en", theme: str = "auto", page: PageSettings | None = None) -> dict[str, Any]:
-        """Return the values for every template: `say` has the words by their keys, the host's own before ours."""
+        """Return the values for every template. `say` has the texts by key; the operator's replace ours."""
         page = page or PageSettings()
         say = self._in[lang] | {word: page.words[key][lang] for word, key in OWN.items() if key in page.words}
         if page.examples:
@@ -47,7 +47,7 @@ def register(app: Flask) -> None:
 
 
 def preferred() -> dict[str, Any]:
-    """The values for who sends this request; the growing page takes them along into its stream."""
+    """Return the template values for this request's sender. The growing page keeps them for its stream."""
     words: Words = current_app.extensions["words"]
     lang, theme = request.cookies.get("millstream_lang", ""), request.cookies.get("millstream_theme", "")
     if lang not in LANGUAGES:

@@ -1,4 +1,4 @@
-"""GET /presets: their names and titles."""
+"""GET /presets: the names and titles of the presets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ presets = Blueprint("presets", __name__)
 
 @presets.get("/presets")
 def index() -> Response:
-    """The presets' names and titles; never their prompts."""
+    """Return the presets' names and titles, never their prompts."""
     found = listed(intake.caller(starts=False))
     media_type = intake.choose_type(request.args.get("format"), intake.DOCUMENTS)
     if media_type == "text/html":

@@ -1,4 +1,4 @@
-"""The question of a request to /chat or /streams: its fields, checked."""
+"""Check the fields of a request to /chat or /streams."""
 
 from __future__ import annotations
 
@@ -17,18 +17,17 @@ from millstream.question import Question
 
 TOOLS = ("tools", "tool_choice")
 FIELDS = ("messages", "prompt", "system", "model", "preset", "temperature", "top_p", "max_tokens", "stop", *TOOLS)
-SAYS = ("role", "content", "tool_calls", "tool_call_id")  # what a message may have, in OpenAI's words
+SAYS = ("role", "content", "tool_calls", "tool_call_id")  # fields of a message, as in OpenAI's API
 RESUMING = ("last_event_id", "lastEventId", "after", "offset", "wait")
 CONTROLS = ("format", "padding", "idempotency_key", "once", "token", "via", "from", "keep", *RESUMING)
-IGNORED = ("stream", "_")  # `_` is what jQuery and others add against caches
+IGNORED = ("stream", "_")  # `_`: jQuery and others add it to bypass caches
 NUMBERS: dict[str, tuple[float, float]] = {"temperature": (0, 2), "top_p": (0, 1), "max_tokens": (1, 1_000_000)}
 ROLES = ("system", "developer", "user", "assistant", "tool")
 YES, NO = ("true", "1", "on"), ("false", "0", "")
 
 
 class Asked(Struct, frozen=True):
-    """A checked request. `controls` say how to answer (format, padding …), the rest is what is asked, as it came and
-    read."""
+    """A checked request. `controls` say how to answer (format, padding …). The other fields are the question."""
 
     messages: list[dict[str, Any]]
     model: str
@@ -46,7 +45,7 @@ class Asked(Struct, frozen=True):
         return value in YES
 
     def fingerprint(self) -> str:
-        """Equal for equal questions, whatever they were written in."""
+        """Return a digest that is equal for equal questions, whether sent as JSON, form or text."""
         asked: list[Any] = [self.messages, self.model, sorted(self.options.items())]
         if self.preset is not None:
             asked.append(self.preset)
@@ -54,7 +53,7 @@ class Asked(Struct, frozen=True):
 
 
 def merge(query: Mapping[str, str], body: dict[str, Any]) -> dict[str, Any]:
-    """The address's fields beside the body's. The same field in both is an error: which one is meant?"""
+    """Merge the fields of query string and body. A field in both is an error, because the intent is unclear."""
     for name in query:
         if name in body and name not in IGNORED:
             raise wrong(name, "stands in the address and in the body; give it once")
@@ -62,7 +61,7 @@ def merge(query: Mapping[str, str], body: dict[str, Any]) -> dict[str, Any]:
 
 
 def question(fields: dict[str, Any]) -> Asked:
-    """Checks all fields. Raises RequestError (unknown_field, bad_field) that names the field and what is allowed."""
+    """Check all fields. Raises RequestError (unknown_field, bad_field), which names the field and what is allowed."""
     unknown = sorted(set(fields) - {*FIELDS, *CONTROLS, *IGNORED})
     if unknown:
         raise RequestError(
@@ -84,7 +83,7 @@ def question(fields: dict[str, Any]) -> Asked:
 
 
 def controls(fields: Mapping[str, Any]) -> dict[str, str]:
-    """The fields that say how to answer, as text; JSON may write them as numbers or true."""
+    """Return the fields that say how to answer, as text. In JSON they may be numbers or booleans."""
     found = {name: fields[name] for name in CONTROLS if fields.get(name) is not None}
     for name, value in found.items():
         if not isinstance(value, str | int | float):

@@ -1,4 +1,4 @@
-"""A request whose headers are looked up without an exception for each one that is not there: there are twenty."""
+"""A Flask request that looks up headers without raising an exception for each missing one. We look up twenty."""
 
 from __future__ import annotations
 
@@ -27,6 +27,6 @@ class _Headers(EnvironHeaders):
 
 @lru_cache(200)
 def _name(header: str) -> str:
-    """The header's name in the environ (PEP 3333)."""
+    """Return the header's name in the environ (PEP 3333)."""
     name = header.upper().replace("-", "_")
     return name if name in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{name}"

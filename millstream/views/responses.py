@@ -1,4 +1,4 @@
-"""The other addresses of /v1/responses: a response is read, followed, stopped and erased by its id."""
+"""The other addresses of /v1/responses: read, follow, cancel and delete a response by its id."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from millstream.views.services import services
 
 responses = Blueprint("responses_by_id", __name__, url_prefix=RESPONSES.path)
 
-STOPPING = 5.0  # s that the end of a stopped answer is waited for, which may run in another worker
+STOPPING = 5.0  # s to wait for the end of a stopped answer, which may run in another worker
 PAGE = 20  # items
 
 
 @responses.get("/<string(minlength=20):id>")
 def retrieve(id: str) -> Response:
-    """The response as far as it has come; with `stream=true` its events, after the number `starting_after`."""
+    """Return the response so far; with `stream=true` its events after the number `starting_after`."""
     meta = _meta(id, starts=False)
     if request.args.get("stream") != "true":
         return doors.document(_object(meta))
@@ -40,7 +40,7 @@ def retrieve(id: str) -> Response:
 
 @responses.post("/<string(minlength=20):id>/cancel")
 def cancel(id: str) -> Response:
-    """Stops it; what came stays."""
+    """Stop the response. The text so far stays readable."""
     meta = _meta(id, starts=True)
     services().streams.stop(meta)
     follower = services().streams.follow(meta)
@@ -54,14 +54,14 @@ def cancel(id: str) -> Response:
 
 @responses.delete("/<string(minlength=20):id>")
 def delete(id: str) -> Response:
-    """Stops it and erases it."""
+    """Stop the response and erase it."""
     services().streams.delete(_meta(id, starts=True))
     return doors.document({"id": id, "object": "response", "deleted": True})
 
 
 @responses.get("/<string(minlength=20):id>/input_items")
 def input_items(id: str) -> Response:
-    """The question's items, the last one first, a page at a time; where the client had the question kept."""
+    """Return a page of the question's items, the last one first. Works only if the client had the question stored."""
     meta = _meta(id, starts=False)
     if meta.kept is None:
         raise RequestError("not_found", f"The input of {id!r} is not kept: it was asked without store: true.")
@@ -79,7 +79,7 @@ def input_items(id: str) -> Response:
 
 @responses.post("/input_tokens")
 def input_tokens() -> Response:
-    """An estimate of the question's tokens."""
+    """Estimate the question's tokens."""
     caller = intake.caller(starts=True)
     body = decode(intake.body(services().settings.max_body_v1))
     question = RESPONSES.read(RESPONSES.expand(body, doors.recall(caller)))
@@ -87,7 +87,7 @@ def input_tokens() -> Response:
 
 
 def _meta(id: str, *, starts: bool) -> Meta:
-    """Raises RequestError (not_found): for streams of other doors, too."""
+    """Return the response's Meta. Raises RequestError (not_found), also for streams of other APIs."""
     caller = intake.caller(starts=starts)
     found = doors.recall(caller)(stream_id(id))
     door = NAMED.get(found.meta.api) if found else None
@@ -97,7 +97,7 @@ def _meta(id: str, *, starts: bool) -> Meta:
 
 
 def _check(meta: Meta, position: int) -> None:
-    """Raises RequestError (bad_position) where the answer has ended before what the client says that it has."""
+    """Raise RequestError (bad_position) if the answer ended before the client's position."""
     written = Writer(meta)
     written.opening()
     for event in services().streams.former.events(meta.id):

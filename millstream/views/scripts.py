@@ -1,4 +1,4 @@
-"""GET /page.js: the chat page's scripts in one, so that a browser asks once for them and keeps them."""
+"""GET /page.js: the chat page's scripts joined into one file, which a browser loads once and caches."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flask import Blueprint, Response, current_app, request
 
 scripts = Blueprint("scripts", __name__)
 
-# Files of static/page/, in load order: a file comes after those that it uses. begin.js is in the page's head.
+# Files of static/page/ in load order: a file follows those that it uses. The page's head loads begin.js itself.
 ORDER = """
     elements icons words language store preferences speech scrolling plain undo webstorage indexeddb tabs
     archive older branches talks drafts address title panel menu sheet keylist failure facts clipboard notice
@@ -23,7 +23,7 @@ YEAR = 31536000  # s
 
 @scripts.get("/page.js")
 def joined() -> Response:
-    """For a year under the address with its version; under any other it is to be asked for again."""
+    """Return the scripts. They may be cached for a year if the address has their version; otherwise revalidate."""
     body, current = _joined(Path(current_app.root_path))
     response = Response(body, content_type="text/javascript; charset=utf-8")
     same = request.args.get("v") == current

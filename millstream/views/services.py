@@ -1,4 +1,4 @@
-"""The parts that the views work with; application.py puts them together."""
+"""The parts that the views use. application.py puts them together."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Services:
     ledger: Ledger  # blocks: ask it through `aside`
     aside: Aside
     writer: Writer
-    change: Callable[[Settings], None]  # serve by these from now on; raises SettingError, and changes nothing then
+    change: Callable[[Settings], None]  # apply new settings; if it raises SettingError, nothing has changed
 
     def close(self) -> None:
-        """The worker leaves: its streams have ended, and the last rows are written."""
+        """Write the last rows and release everything. Call it when the worker exits and its streams have ended."""
         self.streams.close()
         self.limits.close()
         self.metrics.flush()

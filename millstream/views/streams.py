@@ -1,4 +1,4 @@
-"""/streams: starting without following, following, resuming, stopping, erasing."""
+"""/streams: start an answer without following it; follow, resume, stop and erase a stream."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ streams = Blueprint("streams", __name__)
 ID = re.compile(r"[A-Za-z0-9_-]{22}")
 EVENT_ID = re.compile(r"([A-Za-z0-9_-]{22})\.([0-9]{1,15})")
 RANGE = re.compile(r"bytes=([0-9]{1,15})-")
-ENDLESS = 2**53 - 1  # RFC 8673: a last byte that is not known yet; the largest number a script keeps exactly
+ENDLESS = 2**53 - 1  # RFC 8673: the last byte is unknown; this is the largest number that JavaScript keeps exactly
 
 
 @streams.post("/streams")
 def start() -> ResponseReturnValue:
-    """Starts an answer without following it: 201 with its address."""
+    """Start an answer without following it; answer 201 with its address."""
     caller = intake.caller(starts=True)
     asked = question(intake.asked())
     meta = intake.begin(caller, asked, keep_messages=asked.controls.get("format") == Html.NAME)
@@ -47,7 +47,7 @@ def start() -> ResponseReturnValue:
 
 @streams.get("/streams/<id>")
 def follow(id: str) -> Response:
-    """Follows or resumes a stream; any number of clients at once."""
+    """Follow or resume a stream. Any number of clients can follow it at once."""
     caller = intake.caller(starts=False)
     fields = intake.query()
     return resume(caller, id, _position(id, fields), controls(fields))
@@ -55,7 +55,7 @@ def follow(id: str) -> Response:
 
 @streams.post("/streams/<id>/stop")
 def stop(id: str) -> ResponseReturnValue:
-    """Stops it; what came stays readable."""
+    """Stop the stream. The text so far stays readable."""
     caller = intake.caller(starts=True)
     services().streams.stop(_meta(id, caller))
     form = intake.fields() if request.content_length else {}
@@ -66,7 +66,7 @@ def stop(id: str) -> ResponseReturnValue:
 
 @streams.delete("/streams/<id>")
 def delete(id: str) -> Response:
-    """Stops it and erases it."""
+    """Stop the stream and erase it."""
     caller = intake.caller(starts=True)
     services().streams.delete(_meta(id, caller))
     return Response(status=204)
@@ -76,7 +76,8 @@ def delete(id: str) -> Response:
 
 
 def last_event_id(fields: Mapping[str, str]) -> tuple[str, int] | None:
-    """The stream and the position in a Last-Event-ID, as a header or in the address. Raises RequestError."""
+    """Return the stream and the position in a Last-Event-ID, from the header or the query string. Raises
+    RequestError."""
     value = request.headers.get("Last-Event-ID") or fields.get("last_event_id") or fields.get("lastEventId")
     if not value:
         return None
@@ -112,7 +113,7 @@ def _position(id: str, fields: Mapping[str, str]) -> int:
 
 
 def resume(caller: Caller, id: str, after: int, asked: dict[str, str]) -> Response:
-    """Goes on with a stream from the event after `after`."""
+    """Resume a stream after event `after`."""
     format = intake.choose_format(asked.get("format"))
     padding = intake.padding(asked)
     meta = _meta(id, caller)
@@ -127,7 +128,7 @@ def resume(caller: Caller, id: str, after: int, asked: dict[str, str]) -> Respon
         after = 0  # a page is drawn whole
     if after and (event := services().streams.at(id, after)) and event.type in TERMINAL:
         if format is Text:
-            raise_failure(event)  # it has no other words for it
+            raise_failure(event)  # the format can't express a failure
         return Response(status=204, headers=HEADERS)
     if format is Text:
         return _resume_text(meta, after, asked, padding)
@@ -143,7 +144,7 @@ def _count(resumes: int) -> None:
 
 
 def _resume_text(meta: Meta, after: int, asked: dict[str, str], padding: int) -> Response:
-    """Text is resumed by bytes: `Range: bytes=N-` (206, so that `curl -C -` goes on) or `?offset=N`."""
+    """Resume text by bytes: `Range: bytes=N-` (206, so that `curl -C -` continues) or `?offset=N`."""
     use = services().streams
     # RFC 9110, 14.2: Range is for GET. 13.1.5: If-Range never matches, because we send no validator.
     asks = request.method == "GET" and "If-Range" not in request.headers
@@ -157,7 +158,7 @@ def _resume_text(meta: Meta, after: int, asked: dict[str, str], padding: int) ->
         past = use.history(meta.id)
     have = len(past.text.encode())
     if past.terminal and offset >= have:
-        raise_failure(past.terminal)  # "nothing left" would tell curl that all is well
+        raise_failure(past.terminal)  # a plain "nothing left" would look like success to curl
     if offset > have and not past.terminal:
         raise use.missing(meta, f"byte {offset}")
     if offset > have or (past.terminal and offset == have and (offset or ranged)):
@@ -176,7 +177,7 @@ def _resume_text(meta: Meta, after: int, asked: dict[str, str], padding: int) ->
 
 
 def _poll(meta: Meta, after: int, asked: dict[str, str]) -> Response:
-    """One long poll: what is there, or what comes within the time asked for (RFC 7240's `wait`)."""
+    """Answer one long poll: with the events so far, or with those that arrive within RFC 7240's `wait`."""
     use = services().streams
     seconds = _wait(asked)
     last = use.at(meta.id, after) if after else None
@@ -196,7 +197,7 @@ def _poll(meta: Meta, after: int, asked: dict[str, str]) -> Response:
 
 
 def _next(follower: Follower, seconds: float) -> list[Event]:
-    """The next events, if some come in time; heartbeats don't count."""
+    """Return the next events if some arrive in time; heartbeats don't count."""
     until = monotonic() + seconds
     batch = follower.take(0)
     while batch == [] and (left := until - monotonic()) > 0:
@@ -238,7 +239,7 @@ def following(meta: Meta, after: int = 0) -> Iterator[tuple[Follower, Client]]:
 
 
 def streamed(follower: Follower, format: Format, client: Client) -> Response:
-    """A response that counts as open until it is over."""
+    """Return a response that keeps its follower until it is over."""
     metrics, way = services().metrics, via()
     metrics.opened(*way)
 
@@ -255,6 +256,6 @@ def streamed(follower: Follower, format: Format, client: Client) -> Response:
 
 
 def raise_failure(event: Event) -> None:
-    """Raises what a `failed` event stands for."""
+    """Raise the error of a `failed` event."""
     if event.end and event.end.failure:
         raise MillstreamError.of(event.end.failure)

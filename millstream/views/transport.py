@@ -1,4 +1,4 @@
-"""How a client is asking, for the operator's figures: what it says itself, or a guess from its headers."""
+"""Name a client's format and transport for the metrics: as the client reports them, or guessed from its headers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TOLD = (*LADDER, "crowded")  # it polls because other streams have all the conne
 
 
 def via() -> tuple[str, str]:
-    """The format's name and the transport's. Few of each: they are labels of metrics."""
+    """Return the names of format and transport. Both are labels of metrics, so there are only few values."""
     if "via" not in g:
         format = g.get("chosen") or "none"
         g.via = (format, _transport(format))
@@ -24,7 +24,7 @@ def via() -> tuple[str, str]:
 
 
 def step_down() -> tuple[str, str] | None:
-    """From which transport to which lesser one, in the one request that says so."""
+    """Return the transports before and after a fallback, if this request reports one."""
     left, taken = request.args.get("from"), request.args.get("via")
     if left in LADDER and taken in LADDER[LADDER.index(left) + 1 :]:
         return left, taken
@@ -38,7 +38,7 @@ def _transport(format: str) -> str:
     if format == Json.NAME:
         return "poll" if request.method == "GET" else "whole"
     if format == "none":
-        return "detached"  # POST /streams: somebody will follow, or nobody
+        return "detached"  # POST /streams: a client may follow later
     if format == Html.NAME:
         return "page"
     # Firefox from 90, Chromium from 76 and Safari from 16.4 send Sec-Fetch-*; older browsers say Mozilla.

@@ -1,4 +1,4 @@
-"""useChat's other addresses: they resume a chat's answer, and stop it."""
+"""The other addresses of useChat: resume a chat's answer, or stop it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ui = Blueprint("ui_beside", __name__)
 
 @ui.get("/ui/chat/<path:id>/stream")
 def resume(id: str) -> Response:
-    """The chat's answer from its start, while it runs or has an end that no client has seen; else 204."""
+    """Return the chat's answer from its start, if it is running or no client has seen its end; otherwise 204."""
     name = doors.chat_name(intake.caller(starts=False), UI, id)
     meta = _found(name)
     if meta is None:
@@ -27,7 +27,7 @@ def resume(id: str) -> Response:
 
 @ui.post("/ui/chat/<path:id>/stop")
 def stop(id: str) -> Response:
-    """Ends the chat's running answer; what came stays. useChat's own stop() only leaves it."""
+    """Stop the chat's running answer. Its text stays. useChat's own stop() only disconnects."""
     meta = _found(doors.chat_name(intake.caller(starts=True), UI, id))
     if meta is not None:
         services().streams.stop(meta)

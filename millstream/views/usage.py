@@ -1,4 +1,4 @@
-"""GET /usage: what the caller's key has used."""
+"""GET /usage: the tokens and costs of the caller's key."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DAYS, MOST = 30, 366
 
 @usage.get("/usage")
 def show() -> Response:
-    """Sums by day and by model over `?days=30`; a day is UTC's."""
+    """Return sums by day and by model over `?days=30`. Days are in UTC."""
     caller = intake.caller(starts=False)
     fields = intake.query()
     media_type = intake.choose_type(fields.get("format"), OFFERED)

@@ -1,4 +1,4 @@
-"""An answer in one JSON document. A failure keeps its status; an answer that takes minutes survives idle limits."""
+"""Send an answer as one JSON document. A failure keeps its status; slow answers survive idle timeouts of proxies."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from millstream.streams import Follower
 from millstream.views import intake, streams
 from millstream.views.services import services
 
-Write = Callable[[Event], Any]  # of the terminal event
+Write = Callable[[Event], Any]  # gets the terminal event
 
 
 class Document:
-    """A format: takes all events with `add`, and writes what `done` makes of them, or `failed` of a failure."""
+    """A format that collects all events with `add`. At the end it writes the result of `done` or `failed`."""
 
     NAME: ClassVar[str] = "document"
     MEDIA_TYPE: ClassVar[str] = "application/json"
@@ -45,14 +45,13 @@ class Document:
 
 
 def whole(follower: Follower, format: Format, client: Client, left: Callable[[], None] = lambda: None) -> Response:
-    """Waits for the end. Where that takes longer than proxies wait for a byte, and the upstream has accepted, the
-    response begins with white space; then a failure is told in its body. `left`: the client has gone before the end.
-    """
+    """Wait for the end. Once the upstream has accepted, the response may begin with white space, because proxies
+    close silent connections. A later failure then stands in the body. `left` is called if the client leaves early."""
     use, last = services(), None
     beat = use.settings.heartbeat
     due = monotonic() + beat
     while monotonic() < due or use.streams.state(follower.meta, last) != "running":
-        if monotonic() >= due:  # nobody has accepted: its status is not known
+        if monotonic() >= due:  # no upstream has accepted yet, so the status is unknown
             due = monotonic() + beat
         batch = follower.take(max(0.0, due - monotonic()))
         if batch is None:
@@ -83,7 +82,7 @@ def _ended(follower: Follower, format: Format, client: Client, batch: list[Event
 
 
 def _beating(follower: Follower, beat: float) -> Iterator[list[Event]]:
-    """The same batches, and [] each time that so many seconds have passed: the client gets nothing of them yet."""
+    """Yield the batches, and [] every `beat` seconds. The client has received none of them yet."""
     due = monotonic()
     while (batch := follower.take(max(0.0, due - monotonic()))) is not None:
         if monotonic() >= due:
