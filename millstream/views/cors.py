@@ -36,7 +36,7 @@ def register(app: Flask, sites: tuple[str, ...]) -> None:
         if allowed():
             response.headers["Access-Control-Allow-Methods"] = METHODS
             response.headers["Access-Control-Max-Age"] = KEPT
-            # Allow every header that the browser names: OpenAI's SDK sends a dozen. `*` would leave out Authorization.
+            # Allow every header that a browser names: OpenAI's SDK sends a dozen. `*` would leave out Authorization.
             names = request.headers.get("Access-Control-Request-Headers", "")
             if NAMES.fullmatch(names):
                 response.headers["Access-Control-Allow-Headers"] = names
