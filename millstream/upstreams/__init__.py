@@ -1,4 +1,4 @@
-"""The upstreams: one file each, with decoding (pure) above and the connection below."""
+"""The upstreams: the servers that answer questions. One file each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from millstream.question import Question
 
 
 class Deadlines(Struct, frozen=True):
-    """In seconds: to connect, to the first event, between events, for the whole answer."""
+    """Time limits in seconds: to connect, to the first event, between events, for the whole answer."""
 
     connect: float = 5.0
     first_token: float = 120.0
@@ -24,14 +24,14 @@ class Deadlines(Struct, frozen=True):
 
 
 class Sink(Protocol):
-    """Where an answer goes. Nothing here blocks or raises."""
+    """The receiver of an answer. Its methods never block or raise."""
 
     def batch(self, events: list[Event]) -> None:
-        """All events of one read, unnumbered."""
+        """Take all events of one read, unnumbered."""
         ...
 
     def over(self, end: Event | MillstreamError, before: Sequence[Event] = ()) -> None:
-        """Once: the event `done` or what went wrong, and the events that came with it."""
+        """End the answer, once: with `done` or an error, after the events of the last read."""
         ...
 
 
@@ -39,24 +39,24 @@ class Pushed(Protocol):
     """An answer that its upstream has accepted."""
 
     def begin(self, sink: Sink) -> None:
-        """Start to call the sink from the event loop, perhaps before this returns."""
+        """Start calling the sink from the event loop, possibly before this method returns."""
         ...
 
     def close(self) -> None:
-        """Nothing is called any more, and the connection is closed, or in its pool if the answer was whole. From
-        anywhere, at any time; never blocks; idempotent."""
+        """Stop calling the sink. Close the connection, or return it to the pool if the answer was complete. Any
+        greenlet may call this at any time. Never blocks; idempotent."""
         ...
 
 
 class Answer(Pushed, Protocol):
-    """Instead of begun it can be iterated: that blocks, gives a list for each read, the last event is `done`, and
-    everything else raises UpstreamError."""
+    """An answer that can also be iterated. The iterator blocks and yields a list for each read. The last event is
+    `done`; any other end raises UpstreamError."""
 
     def __iter__(self) -> Iterator[list[Event]]: ...
 
 
 class Blocking:
-    """An answer that can only be iterated: `streams.bridge` begins it. `close` must not wait for the iteration."""
+    """An answer that can only be iterated; `streams.bridge` runs it. `close` must not wait for the iterator."""
 
     def __init__(self, batches: Iterator[list[Event]], close: Callable[[], None] = lambda: None) -> None:
         self._batches = batches
@@ -67,27 +67,27 @@ class Blocking:
 
 
 class Upstream(Protocol):
-    """One place that answers. Knows nothing of clients, stores and greenlets. Question and frames pass as they
-    come where the call came through a door of its own dialect."""
+    """One server that answers questions. It knows nothing of clients, stores and greenlets. If the client speaks the
+    upstream's dialect, question and frames are passed on unchanged."""
 
     name: str
     deadlines: Deadlines
 
     def ask(self, call: Call) -> Answer | Blocking:
-        """Blocks until the upstream has accepted the question. Raises MillstreamError. Any BaseException thrown into
-        it (GreenletExit) closes the connection."""
+        """Ask, and block until the upstream has accepted the question. Raises MillstreamError. A BaseException thrown
+        into it, such as GreenletExit, closes the connection."""
         ...
 
     def again(self, error: MillstreamError, heard: bool) -> MillstreamError | None:
-        """For an accepted answer that failed: None where `ask` is to be called once more, else what is to be told.
-        `heard`: something of it had come."""
+        """Decide what to do about an accepted answer that failed. Return None to call `ask` again, otherwise the
+        error to report. `heard` says whether events of the answer had arrived."""
         ...
 
     def stream(self, call: Call) -> Iterator[list[Event]]: ...
 
 
 def questioned(call: Call) -> Question:
-    """Raises RequestError (model_not_found) for another JSON call."""
+    """Return the call's question. Raises RequestError (model_not_found) for any other JSON call."""
     if call.path:
         says = f"{call.model[:100]!r} has no {call.path} here; ask another model."
         raise RequestError("model_not_found", says, "model")
@@ -97,10 +97,10 @@ def questioned(call: Call) -> Question:
 class Plain:
     """An upstream that is asked once."""
 
-    lists = False  # whether its server says which models it has
+    lists = False  # whether its server lists its models
 
     def listed(self) -> list[Model]:
-        """The models that it says it has. Raises UpstreamError."""
+        """Return the models that the server lists. Raises UpstreamError."""
         return []
 
     def again(self, error: MillstreamError, heard: bool) -> MillstreamError | None:
@@ -111,7 +111,7 @@ class Plain:
         return Model(model)
 
     def stream(self: Upstream, call: Call) -> Iterator[list[Event]]:
-        """For whoever iterates, as the doctor does: [] where one has accepted, then the answer. Blocks."""
+        """Iterate over the answer, as the doctor does: first [], when the upstream has accepted. Blocks."""
         while True:
             answer, heard = self.ask(call), False
             try:

@@ -1,4 +1,4 @@
-"""The body of an accepted response → batches of events, one for each read."""
+"""Turn the body of an accepted response into batches of events, one for each read."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from millstream.wire.sse import Events, Messages, ServerEvent
 
 log = logging.getLogger("millstream")
 
-WHOLE = 16 << 20  # bytes of an answer that comes unstreamed
+WHOLE = 16 << 20  # bytes of an unstreamed answer
 GZIP = b"\x1f\x8b"
 LF = ord("\n")  # `in` finds a number eight times as fast as bytes
-REST = 5.0  # s that usage and end may take once the answer is whole: no silence of a minute for their sake
+REST = 5.0  # s to wait for usage and end once the text is complete, so that clients don't wait for a whole timeout
 
 
 class Payloads(Protocol):
-    """Bytes → server-sent events. Raises ValueError."""
+    """A decoder from bytes to server-sent events. Raises ValueError."""
 
     def feed(self, data: bytes) -> Events: ...
 
@@ -33,7 +33,7 @@ class Payloads(Protocol):
 
 
 class Whole:
-    """A body that is one JSON document, of a server that does not stream: one event at the end."""
+    """Decodes a body that is one JSON document, from a server that does not stream: one event at the end."""
 
     def __init__(self) -> None:
         self._data = bytearray()
@@ -49,8 +49,8 @@ class Whole:
 
 
 class Sniffed:
-    """One of the two, whatever the Content-Type says: servers label streams application/json, and errors, which are
-    one JSON document, text/event-stream. The first byte tells."""
+    """Chooses the decoder by the first byte. Content-Type is no help: servers label streams as application/json, and
+    errors, which are one JSON document, as text/event-stream."""
 
     def __init__(self) -> None:
         self._source: Payloads | None = None
@@ -73,7 +73,7 @@ class Sniffed:
 
 
 class Answer:
-    """An answer over HTTP: see upstreams.Answer."""
+    """An answer over HTTP. See the protocol upstreams.Answer."""
 
     __slots__ = ("_body", "_decoder", "_ended", "_failure", "_name", "_sink", "_source")
 
@@ -83,11 +83,11 @@ class Answer:
         self._decoder = decoder
         self._name = name
         self._ended = False
-        self._failure: MillstreamError | None = None  # that it ended with
+        self._failure: MillstreamError | None = None  # the error that ended the answer
         self._sink: Sink | None = None
 
     def __iter__(self) -> Iterator[list[Event]]:
-        """Yield what came before an error, then raise the error."""
+        """Yield the events before an error, then raise the error."""
         while not self._ended:
             try:
                 data = self._body.read(REST if self._decoder.finished else None)
@@ -140,7 +140,7 @@ class Answer:
             sink.over(batch[-1], batch[:-1])
 
     def _cut(self, error: BaseException) -> list[Event]:
-        """The body has broken off, or can't be read."""
+        """End an answer whose body has broken off or can't be read."""
         if isinstance(error, OSError):
             return self._close([], None if self._decoder.finished else self._decoder.cut())
         if isinstance(error, ValueError):
@@ -149,7 +149,7 @@ class Answer:
         return self._close([], unforeseen())
 
     def _decode(self, data: bytes) -> list[Event]:
-        """The events in what a read brought; b"" is the end."""
+        """Return the events in the bytes of one read; b"" is the end."""
         batch: list[Event] = []
         failure: MillstreamError | None = None
         try:
@@ -169,7 +169,7 @@ class Answer:
         return batch
 
     def _close(self, batch: list[Event], failure: MillstreamError | None, cut: bool = False) -> list[Event]:
-        """The last batch; after it comes the failure, if there is one."""
+        """Return the last batch; the failure follows it, if there is one."""
         self._ended = True
         if failure is not None and cut and failure.code == "upstream_protocol":
             failure = None if self._decoder.finished else self._decoder.cut()  # half an event
@@ -183,7 +183,7 @@ class Answer:
 
 
 def _payloads(data: bytes) -> list[bytes]:
-    """Mostly one. Some relays (of GLM, Kimi) put one line end between events: then each line is one."""
+    """Split data into payloads; mostly there is one. Relays of GLM and Kimi separate events by a single line end."""
     if LF not in data or _is_json(data):
         return [data]
     lines = [line for line in data.split(b"\n") if line.strip()]

@@ -20,12 +20,12 @@ MAX_TOKENS = 4096
 
 
 class Anthropic(Kind):
-    """The kind "anthropic". Beside outbound.SETTINGS its own settings are
+    """The kind "anthropic". Its settings, besides outbound.SETTINGS, are
 
-    - `max_tokens` of an answer for which nobody asked with another number: the API wants one;
-    - `thinking`: the tokens that the model may think with before it answers, beside those of the answer. "adaptive"
-      is for models that find the measure themselves, and take no number. With 0 it never thinks. Unset, it thinks if
-      the client asks for an effort.
+    - `max_tokens`: the length of an answer if the client sets none, because the API requires a number;
+    - `thinking`: the number of tokens for thinking, in addition to those of the answer. Use "adaptive" for models
+      that choose the number themselves. With 0 the model never thinks. If unset, it thinks if the client asks for an
+      effort.
     """
 
     own = frozenset({*SETTINGS, "max_tokens", "thinking"})
@@ -52,7 +52,7 @@ class Anthropic(Kind):
 
 
 def _thinking(settings: UpstreamSettings) -> dict[str, Any] | None:
-    """In the API's words; {} for none, None where nothing is said. Raises SettingError."""
+    """Return the API's field `thinking`; {} for none, None if unset. Raises SettingError."""
     value: object = settings.extra.get("thinking")
     if value is None:
         return None

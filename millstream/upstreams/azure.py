@@ -1,6 +1,6 @@
 """Azure OpenAI: https://learn.microsoft.com/azure/ai-foundry/openai/reference
 
-For an endpoint's newer address, `…/openai/v1`, take the kind "openai".
+For an endpoint's newer address, `…/openai/v1`, use the kind "openai".
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from millstream.upstreams import quotation, table
 from millstream.upstreams.openai import OpenAI
 from millstream.upstreams.refusals import Refused
 
-API_VERSION = "2024-10-21"  # the last one that is no preview, and knows stream_options
+API_VERSION = "2024-10-21"  # the newest version that is not a preview; it supports stream_options
 
 
 class Azure(OpenAI):
-    """One `[upstreams.NAME]` of kind "azure". `base_url` is the endpoint alone. Its own settings beside OpenAI's:
-    `api_version`, and `deployment`; by default the deployment has the model's name."""
+    """The kind "azure". `base_url` is the endpoint alone. Its settings, besides OpenAI's, are `api_version` and
+    `deployment`. By default the deployment has the model's name."""
 
     lists = False
     own = OpenAI.own | {"api_version", "deployment"}

@@ -1,4 +1,4 @@
-"""The models of an upstream, by its own list."""
+"""The list of models that an upstream publishes, cached."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from millstream.errors import UpstreamError
 
 log = logging.getLogger("millstream")
 
-EVERY = 300.0  # s after which the list is asked for again
-SOON = 10.0  # s in which it isn't, whoever asks for an unknown model
-PATIENCE = 3.0  # s that the first list is waited for
+EVERY = 300.0  # s until the list is fetched again
+SOON = 10.0  # s between two fetches at least, even for unknown models
+PATIENCE = 3.0  # s to wait for the first list
 
 
 class Catalogue:
-    """Asks when it is needed, once for all who wait. `fetch` gives the list, and raises UpstreamError: a list that
-    can't be had is no reason not to answer."""
+    """Fetches the list on demand, once for all who wait. `fetch` returns the list or raises UpstreamError. Questions
+    are still answered if the list can't be fetched."""
 
     def __init__(self, fetch: Callable[[], list[Model]], clock: Callable[[], float] = time.monotonic) -> None:
         self._fetch = fetch
@@ -28,11 +28,11 @@ class Catalogue:
         self._asked: float | None = None
         self._asking = False
         self._tried = Event()
-        self.models: dict[str, Model] = {}  # of the last list; empty as long as there was none
-        self.trouble: UpstreamError | None = None  # why there is none, or no newer one
+        self.models: dict[str, Model] = {}  # from the last list; empty before the first
+        self.trouble: UpstreamError | None = None  # why the last fetch failed
 
     def look(self) -> dict[str, Model]:
-        """Waits only for the first list, and not for long; one that is old is asked for again meanwhile."""
+        """Return the list. Wait only for the first one, at most PATIENCE seconds; an old one is renewed meanwhile."""
         age = EVERY if self.models else SOON
         if not self._asking and (self._asked is None or self._clock() - self._asked > age):
             self._asking = True
@@ -41,7 +41,7 @@ class Catalogue:
         return self.models
 
     def renew(self) -> dict[str, Model]:
-        """Waits for a list that is no older than SOON."""
+        """Return a list that is no older than SOON; may wait for it."""
         with self._lock:
             if self._asked is None or self._clock() - self._asked > SOON:
                 try:

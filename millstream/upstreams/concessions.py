@@ -1,7 +1,7 @@
-"""Parameters that a model refuses, and how to ask it instead: https://platform.openai.com/docs/guides/error-codes
+"""Retry a question without the parameters that a model refuses: https://platform.openai.com/docs/guides/error-codes
 
-Some servers and models answer 400 to a field that others need. The question is then put once more as the complaint
-says. What helped is remembered for that model, and forgotten after AGAIN seconds: servers learn, too.
+Some servers and models answer 400 to a field that others need. Millstream then changes the question as the error
+says, and asks again. It remembers the change for this model for AGAIN seconds, because servers get updated.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from millstream.dialects.reasons import reason_in
 from millstream.upstreams.refusals import Refused
 
 AGAIN = 3600.0  # s until a field is tried again
-MODELS = 1000  # for which something is remembered; a client may name any
+MODELS = 1000  # models to remember at most; a client may name any
 USAGE = {"include_usage": True}
 LENGTHS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
-LEAST = 16  # tokens of an answer that is worth asking for
+LEAST = 16  # tokens; a shorter answer is not worth a retry
 
 _NUMBER = re.compile(r"(?<!\d)\d{1,9}(?!\d)")  # int() refuses thousands of digits
 
@@ -28,9 +28,9 @@ Answer = TypeVar("Answer")
 
 
 class Concession(NamedTuple):
-    """How to ask instead, where a refusal has one of these words, the word `beside` it, and names the parameter.
-    `concede` leaves a question alone that gave no cause. `lasting`: the model is like that, while another question's
-    field was merely odd."""
+    """A change to the question. It applies if the error has one of `words` and the word `beside`, and names the
+    parameter. `concede` doesn't change a question without that field. `lasting` means that the model always refuses;
+    otherwise only this question was unusual."""
 
     words: tuple[bytes, ...]
     concede: Callable[[Asked], Asked]
@@ -98,7 +98,7 @@ def _with_completion_tokens(asked: Asked) -> Asked:
 
 
 def _with_one(asked: Asked) -> Asked:
-    """Of temperature and top_p the one that says something; 1 is the default of both."""
+    """Keep only one of temperature and top_p: the one that differs from the default, 1."""
     if not {"temperature", "top_p"} <= asked.keys():
         return asked
     return _without(asked, "temperature" if asked["temperature"] == 1 != asked["top_p"] else "top_p")
@@ -125,12 +125,12 @@ def _without_thinking(asked: Asked) -> Asked:
 
 
 def _shorter(refused: Refused, asked: Asked) -> Concession | None:
-    """Asks for no more tokens than the model has, which the complaint names: agents ask each one for 32,000."""
+    """Lower max_tokens to the number that the error names. Agents ask every model for 32,000."""
     name = next((name for name in LENGTHS if isinstance(asked.get(name), int)), None)
     if name is None or not _names(refused, *(word.encode() for word in LENGTHS), b"context length"):
         return None
     said = [int(number) for number in _NUMBER.findall(reason_in(refused.said).message.replace(",", ""))]
-    if b"context length" in refused.said:  # the model's, and what the prompt takes of it
+    if b"context length" in refused.said:  # the error names the model's length and the prompt's
         context = max((number for number in said if number not in (asked[name], max(said))), default=0)
         prompt = max((number for number in said if number < context and number != asked[name]), default=0)
         most = context - prompt

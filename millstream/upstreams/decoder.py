@@ -1,4 +1,4 @@
-"""One answer of one upstream: what its dialect's reader makes of it, and all that every upstream's answer needs."""
+"""Decode one upstream's answer: the dialect's reader, and the parts that all upstreams share."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from millstream.upstreams.quotation import quote
 from millstream.upstreams.refusals import failure
 from millstream.wire.json import check
 
-LONG = 1 << 16  # bytes; a shorter payload has few values, whatever they are
+LONG = 1 << 16  # bytes; a shorter payload can't have many values
 
-Fail = Callable[[Broken, bool], UpstreamError]  # for an error in the answer; whether some of it had come
+Fail = Callable[[Broken, bool], UpstreamError]  # makes the error; the flag says whether events had arrived
 
 
 class Decoder:
-    """Payloads → events, `done` the last of them. `passing`: the client speaks the same dialect, so that each event
-    brings the upstream's own frames. A frame that says nothing else comes with the next one, or with `done`."""
+    """Turns payloads into events, `done` last. `passing` means that the client speaks the same dialect, so events
+    carry the upstream's frames. A frame without an event travels with the next event, or with `done`."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Decoder:
         self._upstream = upstream
         self._secrets = tuple(secrets)
         self._passing = passing
-        self._frames: list[bytes] = []  # that wait for an event
+        self._frames: list[bytes] = []  # waiting for the next event
         self._fail = fail or self._failure
         self._weight = 0.0
 
@@ -54,7 +54,7 @@ class Decoder:
         return self._reader.finished
 
     def feed(self, payload: bytes | str, type: str = "message") -> list[Event]:
-        """Raises UpstreamError; what the same payload brought beside an error comes with `feed` no more."""
+        """Return the events of one payload. Raises UpstreamError; then the payload's other events are lost."""
         reader = self._reader
         if reader.done:
             return []
@@ -78,8 +78,8 @@ class Decoder:
         return events
 
     def texts(self, lines: bytes, count: int) -> list[Event] | None:
-        """The events of as many payloads, one a line, if each is a piece of text; else None, and each is to be fed
-        alone. Under load, and where an upstream pours, a read brings many."""
+        """Return the events of `count` payloads, one a line, if all are pieces of text. Return None otherwise; then
+        feed them one by one. Under load, or from a fast upstream, one read has many payloads."""
         texts = None if self._reader.done else self._reader.texts(lines, count)
         if texts is None:
             return None
@@ -94,7 +94,7 @@ class Decoder:
         return events
 
     def close(self) -> list[Event]:
-        """The last events. Raises UpstreamError where the answer was cut."""
+        """Return the last events. Raises UpstreamError if the answer was cut."""
         reader = self._reader
         if not reader.whole():
             raise self.cut()

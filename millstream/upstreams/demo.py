@@ -1,6 +1,6 @@
-"""An upstream that needs no model: fixed text at a settable pace, and faults on request.
+"""An upstream without a model: it sends fixed text at any pace, and faults on request.
 
-The name asked for may carry parameters: `demo?pace=100&tokens=50&fault=cut&after=10`.
+The model's name may carry parameters: `demo?pace=100&tokens=50&fault=cut&after=10`.
 """
 
 from __future__ import annotations
@@ -32,9 +32,11 @@ REFUSALS = ("refuse", "auth")
 
 
 class Parameters(Struct, frozen=True, forbid_unknown_fields=True):
-    """`pace` in tokens/s; `tokens` of text, `reasoning` before them; `after` tokens in all comes the fault.
+    """The demo's parameters. `pace` is in tokens/s. It sends `reasoning` tokens of thought, then `tokens` of text.
+    The fault comes after `after` tokens in all.
 
-    In seconds: `slow_headers` before it accepts, `hold` before the first token, `hold_last` before the last one."""
+    Delays in seconds: `slow_headers` before it accepts, `hold` before the first token, `hold_last` before the last.
+    """
 
     pace: float = 30.0
     tokens: int | None = None
@@ -52,7 +54,7 @@ ABILITIES = Abilities(image=False, file=False, tools=False, json_object=False, j
 
 
 class Demo(Plain):
-    """One `[upstreams.NAME]` of kind "demo". Its own settings are Parameters, the defaults of every call."""
+    """The kind "demo". Its settings are Parameters, the defaults of every call."""
 
     def __init__(self, settings: UpstreamSettings) -> None:
         self.name = settings.name
@@ -78,7 +80,7 @@ class Demo(Plain):
         return Blocking(self._answer(asked, End(model, self.name, "stop", usage)))
 
     def _answer(self, asked: Parameters, end: End) -> Iterator[list[Event]]:
-        """Send tokens by the clock: after a late one the next comes on time."""
+        """Send tokens by the clock: a late token does not delay the next one."""
         time.sleep(asked.hold)
         begun = time.monotonic()
         total = asked.reasoning + _length(asked)
@@ -87,7 +89,7 @@ class Demo(Plain):
                 self._fail(asked.fault)
             if asked.hold_last and n == total - 1:
                 time.sleep(asked.hold_last)
-            else:  # without a pace, too: others want to run between two tokens
+            else:  # even at full speed, let other greenlets run between two tokens
                 time.sleep(max(0.0, begun + n / asked.pace - time.monotonic()) if asked.pace else 0.0)
             thinking = n < asked.reasoning
             text = THOUGHT[n % len(THOUGHT)] if thinking else TEXT[(n - asked.reasoning) % len(TEXT)]
@@ -99,7 +101,7 @@ class Demo(Plain):
     def _fail(self, fault: str) -> None:
         if fault != "silence":
             raise self._failure(fault)
-        while True:  # until somebody ends it
+        while True:  # until the stream is stopped
             time.sleep(3600)
 
     def _failure(self, fault: str) -> UpstreamError:
@@ -112,7 +114,7 @@ def _length(asked: Parameters) -> int:
 
 
 def _parameters(extra: Mapping[str, object], query: Mapping[str, str]) -> Parameters:
-    """Raises ValueError with the reason."""
+    """Read the parameters. Raises ValueError with the reason."""
     try:
         asked = convert({**extra, **query}, Parameters, strict=False)
     except ValidationError as error:

@@ -1,9 +1,9 @@
-"""How many tokens a text is, roughly: for upstreams that don't say.
+"""Estimate the number of tokens in a text, for upstreams that don't report it.
 
 The rule: four letters make one token (https://help.openai.com/en/articles/4936856). A Chinese, Japanese or Korean
 character or an emoji makes 0.7 (0.6 by https://api-docs.deepseek.com/quick_start/token_usage, 0.7 and more with
-older vocabularies). The figure is always marked `estimated`. Against real tokenizers of 2026 it is off by so much,
-for a page of prose (about 240 words, 540 characters of Chinese) and for 4,500 characters of code:
+older vocabularies). The result is always marked `estimated`. The table shows its error against real tokenizers of
+2026, for a page of prose (about 240 words, 540 characters of Chinese) and for 4,500 characters of code:
 
 |          | GPT-4o (o200k) | DeepSeek V4 | Qwen 3.6 | GPT-4 (cl100k) | SmolLM2 |
 |----------|----------------|-------------|----------|----------------|---------|
@@ -14,7 +14,7 @@ for a page of prose (about 240 words, 540 characters of Chinese) and for 4,500 c
 | Japanese | −15 %          | −3 %        | +17 %    | −36 %          | −61 %   |
 | code     | +13 %          | +9 %        | +8 %     | +15 %          | −2 %    |
 
-So it is good to a quarter with today's vocabularies, and says too little with those made for English.
+So the error is at most 25 % for today's vocabularies. For vocabularies made for English the estimate is too low.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MESSAGE = 4
 
 
 def weight(text: str) -> float:
-    """The tokens of a piece of text, not rounded: weights of pieces add up to the weight of the whole."""
+    """Return the tokens of a piece of text, not rounded: the weights of pieces add up to the weight of the whole."""
     if text.isascii():
         return len(text) / 4
     wide = len(_wide(text))
@@ -40,24 +40,24 @@ def weight(text: str) -> float:
 
 
 def estimate(text: str) -> int:
-    """The tokens of a whole text; 0 only where there is none."""
+    """Return the tokens of a whole text; 0 only for an empty one."""
     return ceil(weight(text))
 
 
 def prompt_tokens(question: Question) -> int:
-    """The tokens of a conversation, tools aside; pictures and the like count nothing."""
+    """Return the tokens of a conversation without its tools. Images, files and sounds count 0."""
     around = 0 if question.bare else MESSAGE
     said = sum(_said(message, around) for message in question.messages)
     return ceil(said + _numbers(question.body.get("prompt")))
 
 
 def _said(message: Message, around: int) -> float:
-    """Weigh one message; each tool result counts as one of its own."""
+    """Return the weight of one message; each tool result counts as a message."""
     results = [part for part in message.parts if isinstance(part, Result)]
     texts = [inner.text for one in results for inner in one.parts if isinstance(inner, Text)]
     return max(1, len(results)) * around + sum(map(weight, (message.text, *texts)))
 
 
 def _numbers(prompt: object) -> int:
-    """The number of tokens that came as numbers."""
+    """Return the number of tokens in a prompt that consists of token numbers."""
     return sum(map(_numbers, prompt)) if isinstance(prompt, list) else int(isinstance(prompt, int))

@@ -1,4 +1,4 @@
-"""One question to one upstream after the other, until one answers: https://www.rfc-editor.org/rfc/rfc9110#name-retry-after
+"""Ask upstreams one after the other until one answers: https://www.rfc-editor.org/rfc/rfc9110#name-retry-after
 
 | what happened                                            | the same again | the next one |
 |----------------------------------------------------------|----------------|--------------|
@@ -8,7 +8,7 @@
 | another status, a break, an error after it accepted      | –              | –            |
 | anything, once an event has come                         | –              | –            |
 
-What the last two rows leave out may have been paid, or would be refused everywhere.
+The cases of the last two rows may have been billed, or every upstream would refuse them.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from millstream.upstreams import Answer, Blocking, Plain, Upstream
 log = logging.getLogger("millstream")
 
 PAUSE = 0.2  # s before the first retry, doubled before each further one, ±25 %
-PATIENCE = 10.0  # s: who wants a longer wait is not waited for, and the client is told
-IMPATIENCE = 1.0  # s: the same where another upstream stands ready
+PATIENCE = 10.0  # s; if an upstream asks for a longer wait, the client gets its error
+IMPATIENCE = 1.0  # s; the same limit if there is another upstream to ask
 
-Failed = Callable[[str, str], None]  # the port that hears of every error of an upstream: its name and the code
+Failed = Callable[[str, str], None]  # the port that is told of every error: the upstream's name and the code
 
 
 class Member(Struct, frozen=True):
-    """One upstream of a chain, how often it may be asked again, and its model ("": the one that the call names)."""
+    """One upstream of a chain, its number of retries, and its model ("" means the one that the call names)."""
 
     upstream: Upstream
     retries: int = 0
@@ -51,14 +51,15 @@ class Chain(Plain):
         self._failed = failed
         self._begun: float | None = None
         self._place = 0
-        self._tried = 0  # how often the member at this place has been asked again
+        self._tried = 0  # retries of the current member so far
         self._refusals: list[MillstreamError] = []
-        self._wait = 0.0  # s before it is asked again
+        self._wait = 0.0  # s before the next retry
         self._all_refused = False
         self._turn(members[0])
 
     def ask(self, call: Call) -> Answer | Blocking:
-        """As Upstream.ask. If all refuse, the first one's refusal is raised: it is the one that was asked for."""
+        """Ask, as in Upstream.ask. If all refuse, raise the error of the first one, which the client has asked
+        for."""
         if self._begun is None:
             self._begun = time.monotonic()
         while True:
@@ -76,7 +77,7 @@ class Chain(Plain):
                     del refused  # its traceback holds this frame, and so the question
 
     def again(self, error: MillstreamError, heard: bool) -> MillstreamError | None:
-        """None where there is an upstream to be asked, the same or the next one."""
+        """Return None if an upstream is left to ask, the same or the next one; otherwise the error to report."""
         if self._all_refused:
             return error
         member = self._members[self._place]
@@ -84,7 +85,7 @@ class Chain(Plain):
         if isinstance(error, UpstreamError):
             self._failed(member.upstream.name, error.code)
             if heard or not error.elsewhere:
-                return error  # this one may have been paid
+                return error  # the question may have been billed
             self._wait = _pause(self._tried, error)
             if not (
                 error.paid
@@ -95,7 +96,7 @@ class Chain(Plain):
                 self._tried += 1
                 return None
         elif self._place == 0:
-            return error  # else the question does not suit this one, which nobody asked for
+            return error  # otherwise this fallback, which the client didn't choose, can't take the question
         self._refusals.append(error)
         self._wait, self._tried = 0.0, 0
         if others:
@@ -107,7 +108,7 @@ class Chain(Plain):
             log.warning("%s There is nobody else to ask.", error.message)
         self._turn(self._members[0])
         self._all_refused = True
-        first, self._refusals = self._refusals[0], []  # not kept: its traceback holds the question
+        first, self._refusals = self._refusals[0], []  # don't keep it: its traceback holds the question
         return first
 
     def _turn(self, member: Member) -> None:
@@ -121,4 +122,4 @@ class Chain(Plain):
 def _pause(tried: int, error: UpstreamError) -> float:
     if error.retry_after is None:
         return PAUSE * random.uniform(0.75, 1.25) * float(2**tried)
-    return error.retry_after * random.uniform(1.0, 1.25)  # never earlier than it was told
+    return error.retry_after * random.uniform(1.0, 1.25)  # never earlier than the upstream asked for

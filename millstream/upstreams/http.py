@@ -1,4 +1,4 @@
-"""The HTTP client under the adapters: one for each upstream, with connections kept for the next question."""
+"""The HTTP client of the upstreams: one per upstream. It keeps connections open for the next question."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from millstream.wire.http import framing
 
 
 class Response(NamedTuple):
-    """Whoever has it must `close` or `release` its body."""
+    """A response. Its owner must `close` or `release` the body."""
 
     status: int
     headers: Headers
@@ -27,9 +27,9 @@ class Response(NamedTuple):
 
 
 class Client:
-    """Asks one server. Follows no redirect, reads no proxy and no netrc from the environment, never retries.
+    """Asks one server. It follows no redirects, never retries, and reads no proxy or netrc from the environment.
 
-    requests would cost a third of a start, for things that are not wanted here.
+    The package `requests` would take a third of the time of a start, for features that we don't need.
     """
 
     def __init__(self, settings: UpstreamSettings, headers: dict[str, str]) -> None:
@@ -47,7 +47,7 @@ class Client:
             "User-Agent": "Millstream",
             **headers,
         }
-        if parts.scheme == "http" and proxy_address(settings):  # it takes the whole address (RFC 9112, 3.2.2)
+        if parts.scheme == "http" and proxy_address(settings):  # a proxy needs the whole address (RFC 9112, 3.2.2)
             self._path = f"http://{lines['Host']}{self._path}"
             if self._connector.password:
                 token = base64.b64encode(self._connector.password.encode()).decode()
@@ -58,14 +58,14 @@ class Client:
     def post(
         self, path: str, body: bytes, headers: Mapping[str, str] | None = None, seconds: float | None = None
     ) -> Response:
-        """Sends JSON to this path under the base_url, and waits for the response's head, so many seconds at most.
-        `headers` stand in the place of those of the same name. Raises UpstreamError."""
+        """Send JSON to this path under the base_url, and wait at most `seconds` for the response's head. `headers`
+        replace default headers of the same name. Raises UpstreamError."""
         lines = _lines({**self._headers, **headers}) if headers else self._lines
         length = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
         return self._send(path, f"POST {self._path}{path} HTTP/1.1\r\n{lines}{length}\r\n".encode() + body, seconds)
 
     def get(self, path: str, seconds: float) -> Response:
-        """As `post`."""
+        """Get this path under the base_url. Otherwise like `post`."""
         return self._send(path, f"GET {self._path}{path} HTTP/1.1\r\n{self._lines}\r\n".encode(), seconds)
 
     def _send(self, path: str, message: bytes, seconds: float | None = None, *, anew: bool = False) -> Response:

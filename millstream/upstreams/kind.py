@@ -1,4 +1,4 @@
-"""A kind of upstream that is asked over HTTP: a dialect, an address, and a way to sign."""
+"""The base of all kinds of upstream that speak HTTP: a dialect, an address, and a way to sign requests."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from millstream.upstreams.http import Client, Response
 from millstream.upstreams.outbound import SETTINGS
 from millstream.upstreams.refusals import Refused, refusal
 
-ERROR_BODY = 65536, 5.0  # bytes and seconds of a refusal that are read
-LIST = 16 << 20, 10.0  # the same of a list of models: OpenRouter's has a megabyte
+ERROR_BODY = 65536, 5.0  # bytes and seconds to read of an error's body
+LIST = 16 << 20, 10.0  # the same for a list of models: OpenRouter's has a megabyte
 
 
 class Kind(Plain):
-    """One `[upstreams.NAME]`. What a kind adds to this: `path`, `request` and `reader`.
+    """One `[upstreams.NAME]`. A kind defines `path`, `request` and `reader`.
 
-    `own` are its settings, `example` is one of a base_url; at `models_path` it says which models it has. Questions in
-    its own dialects, `speaks`, pass as they came, and so do its frames.
+    `own` lists its settings; `example` is an example of a base_url; `models_path` is the address of its list of
+    models. Questions in its dialects (`speaks`) and its frames are passed on unchanged.
     """
 
     lists = True
@@ -50,7 +50,7 @@ class Kind(Plain):
         self._concessions = Concessions()
 
     def ask(self, call: Call) -> Answer:
-        """Once more where the refusal says how."""
+        """Ask, and ask again if the refusal says what to change."""
         if not self.takes(call):
             questioned(call)
         path, headers = self.path(call), call.headers if self.passes(call) else None
@@ -65,7 +65,7 @@ class Kind(Plain):
         response = self._client.post(path, encode(asked), headers)
         if response.status != 200:
             said = response.body.beginning(*ERROR_BODY)
-            # What came compressed is not read: its status says enough.
+            # Don't read a compressed body: the status says enough.
             raise Refused(response.status, response.headers, b"" if said.startswith(GZIP) else said)
         kind = response.headers.get("content-type", "")
         if not kind.lower().startswith("text/html"):
@@ -94,18 +94,18 @@ class Kind(Plain):
         return {"Authorization": f"Bearer {key}"} if key else {}
 
     def path(self, call: Call) -> str:
-        """Under the base_url."""
+        """Return the path under the base_url."""
         raise NotImplementedError
 
     def request(self, call: Call) -> dict[str, Any]:
-        """The body. Raises RequestError for what the dialect has no words for."""
+        """Return the body. Raises RequestError for anything that the dialect can't express."""
         raise NotImplementedError
 
     def reader(self, call: Call) -> Reader:
         raise NotImplementedError
 
     def source(self) -> Payloads:
-        """What cuts the body in payloads."""
+        """Return the decoder that splits the body into payloads."""
         return Sniffed()
 
     def refusal(self, refused: Refused, call: Call) -> UpstreamError:
@@ -113,7 +113,7 @@ class Kind(Plain):
 
 
 def encode(asked: dict[str, Any]) -> bytes:
-    """Raises RequestError (bad_field)."""
+    """Encode the body as JSON. Raises RequestError (bad_field)."""
     try:
         return msgspec.json.encode(asked)
     except UnicodeEncodeError as error:
@@ -122,7 +122,7 @@ def encode(asked: dict[str, Any]) -> bytes:
 
 
 def whole(response: Response) -> bytes:
-    """The body of a short response. Raises ValueError for a status that is an error."""
+    """Return the body of a short response. Raises ValueError if the status is an error."""
     said = response.body.beginning(*LIST)
     if response.status != 200:
         raise ValueError(f"HTTP {response.status}")

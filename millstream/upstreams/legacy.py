@@ -1,4 +1,4 @@
-"""Servers that have OpenAI's legacy completions only: https://platform.openai.com/docs/api-reference/completions"""
+"""Servers that have only OpenAI's legacy completions: https://platform.openai.com/docs/api-reference/completions"""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ MAX_TOKENS = 1024  # the API's own default is 16
 
 
 class Legacy(OpenAI):
-    """One `[upstreams.NAME]` of kind "completions". Its own settings: `max_tokens` of an answer for which nobody
-    asked with another number, and `engine`, for servers that want it in the path (/engines/ENGINE/completions)."""
+    """The kind "completions". Its settings are `max_tokens`, used if the client sets none, and `engine`, for servers
+    that want it in the path (/engines/ENGINE/completions)."""
 
     own = (OpenAI.own - {"completions"}) | {"engine", "max_tokens"}
 

@@ -1,4 +1,4 @@
-"""A real model on this machine, with no key: llama.cpp's server, started by us, asked like any OpenAI server."""
+"""A real model on this machine, without a key. We start llama.cpp's server and ask it like any OpenAI server."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ URL, KEY, PIPE = "MILLSTREAM_LOCAL_URL", "MILLSTREAM_LOCAL_KEY", "MILLSTREAM_LOC
 # The model's processes get only these variables: no keys, no secrets.
 HARMLESS = re.compile(r"PATH|HOME|LANG|LC_\w+|TZ|TMPDIR|(LD|DYLD)_LIBRARY_PATH|(GGML|OMP)_\w+|VIRTUAL_ENV")
 
-MAGIC = b"GGUF"  # what such a file begins with
-AGAIN = 0.1  # s between two tries while the model is loading
-ENOUGH = 512  # tokens after which the packaged model, which has 135 million weights, goes round in circles
+MAGIC = b"GGUF"  # the first bytes of such a file
+AGAIN = 0.1  # s between two attempts while the model is loading
+ENOUGH = 512  # tokens after which the packaged model (135 million weights) starts to repeat itself
 # From https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct; llama.cpp's default 0.8 makes it ramble.
 PACKAGED = {"max_tokens": ENOUGH, "temperature": 0.2, "top_p": 0.9}
 # Its server loads no projector, and does not hold a model to a call.
@@ -46,7 +46,7 @@ OWN = (chat.NAME, completions.NAME)
 
 
 class Local(Plain):
-    """One `[upstreams.NAME]` of kind "local". It has no settings of its own but `local_model`."""
+    """The kind "local". Its only setting is the server's `local_model`."""
 
     def __init__(self, table: UpstreamSettings, settings: Settings) -> None:
         if table.extra or table.base_url or table.api_key:
@@ -61,7 +61,7 @@ class Local(Plain):
         self._openai: OpenAI | None = None
 
     def ask(self, call: Call) -> Answer:
-        """While the model is loading it waits, up to the first token's limit."""
+        """Ask. While the model is loading, wait up to the time limit of the first token."""
         call = structs.replace(call, question=self._asked(call))
         deadline = time.monotonic() + self.deadlines.first_token
         while True:
@@ -77,7 +77,8 @@ class Local(Plain):
         return Model(model, vision=ABILITIES.image)
 
     def _asked(self, call: Call) -> Question:
-        """With what nobody asked otherwise. Its server knows what OpenAI's dialects say beyond a neutral question."""
+        """Return the question with our defaults. The server supports fields of OpenAI's dialects without a neutral
+        form."""
         question = call.question
         if call.path:
             return question
@@ -96,7 +97,7 @@ class Local(Plain):
 
 
 def folder(settings: Settings) -> Path:
-    """Where `millstream serve` installs the model and its library: they are packages, but for this server alone."""
+    """Return the folder where `millstream serve` installs the model and its library, for this server alone."""
     return Path(settings.state, "local-model")
 
 
@@ -106,7 +107,7 @@ def available(settings: Settings) -> bool:
 
 
 def model_file(settings: Settings) -> Path:
-    """Raises SettingError."""
+    """Return the model's GGUF file. Raises SettingError."""
     path = Path(settings.local_model) if settings.local_model else _packaged(settings)
     if path is None:
         raise SettingError(
@@ -123,14 +124,14 @@ def model_file(settings: Settings) -> Path:
 
 
 def model_name(path: Path) -> str:
-    """The file's, without its quantisation: SmolLM2-135M-Instruct for SmolLM2-135M-Instruct.Q4_1.gguf."""
+    """Return a file's model name: SmolLM2-135M-Instruct for SmolLM2-135M-Instruct.Q4_1.gguf."""
     return re.sub(r"[.-](I?Q\d\w*|[BF]F?(16|32))$", "", path.stem, flags=re.IGNORECASE) or path.stem
 
 
 def ensure_server(settings: Settings) -> None:
-    """Starts the model's server, once for this process and all it forks; sets its address in the environment.
+    """Start the model's server, once for this process and its forks, and put its address into the environment.
 
-    It ends by itself when this process and all its forks have gone. Raises SettingError without a model.
+    The server exits when this process and all its forks have exited. Raises SettingError without a model.
     """
     if has_server():
         return
@@ -168,8 +169,8 @@ def _identity(pipe: int) -> str:
 
 
 def _is_ours(identity: str) -> bool:
-    """Whether this process holds the pipe, having made or inherited it. After an exec it doesn't: then the
-    environment speaks of a server that ends with somebody else."""
+    """Return True if this process has created or inherited the pipe. After an exec it has not; then the server in the
+    environment belongs to another process."""
     try:
         return identity == _identity(int(identity.partition(":")[0]))
     except (ValueError, OSError):

@@ -1,6 +1,6 @@
-"""llama.cpp's server with the model in it: `python -m millstream.upstreams.local_model`, started by local_server.py.
+"""Run llama.cpp's server: `python -m millstream.upstreams.local_model`, started by local_server.py.
 
-File, name, port and key come in the environment, where `ps` doesn't show them. It ends when stdin closes.
+File, name, port and key are environment variables, so `ps` doesn't show them. The process exits when stdin closes.
 https://github.com/ggml-org/llama.cpp/tree/master/tools/server, by way of https://github.com/xorbitsai/xllamacpp
 """
 
@@ -10,11 +10,11 @@ import os
 import sys
 
 CONTEXT = 4096  # tokens, shared by all answers that run at the same time
-AT_ONCE = 4  # answers; more of them wait
+AT_ONCE = 4  # concurrent answers; more have to wait
 # llama.cpp's threads wait for each other by spinning: where something else runs on their cores, two of them on two
 # cores gave 4 to 30 tokens/s and one 40 to 60. So half of the cores are left to the relay.
 THREADS = max(1, (os.cpu_count() or 2) // 2)
-NICENESS = 5  # relaying answers comes before making them
+NICENESS = 5  # relaying answers has priority over generating them
 
 
 def parameters() -> object:
@@ -41,10 +41,10 @@ def parameters() -> object:
 
 
 def serve() -> None:
-    """Runs until stdin closes, and never returns. Raises RuntimeError for a file that is no model."""
+    """Run until stdin closes; never return. Raises RuntimeError if the file is not a model."""
     import xllamacpp
 
-    _server = xllamacpp.Server(parameters())  # it listens from here on, in threads of its own
+    _server = xllamacpp.Server(parameters())  # it listens from here on, in its own threads
     while os.read(0, 4096):
         pass
     # Exit at once: the server's destructor waits forever while an answer is being made.

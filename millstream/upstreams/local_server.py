@@ -1,7 +1,7 @@
-"""Keeps the local model running: `python -m millstream.upstreams.local_server`, started by local.py.
+"""Keep the local model running: `python -m millstream.upstreams.local_server`, started by local.py.
 
-It starts the model as its child, and again when it dies. It ends when the pipe on its stdin closes, and the model
-ends when the pipe between the two closes. So a kill -9 of its parent, or of this process, leaves nothing running.
+It starts the model as its child, and restarts it when it dies. It exits when the pipe on its stdin closes. The model
+exits when the pipe between the two closes. So a kill -9 of its parent, or of this process, leaves nothing running.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ import sys
 import time
 from typing import IO
 
-PAUSE, LONGEST_PAUSE = 0.5, 30.0  # s between a death and the next start: at first, and at last after doubling
-LONG_LIFE = 60.0  # s after which a death counts as a first one again
-LAST_WORD = 5.0  # s that the model gets for leaving
+PAUSE, LONGEST_PAUSE = 0.5, 30.0  # s from a crash to the restart: the first, and the longest after doubling
+LONG_LIFE = 60.0  # s; after a longer run the pauses begin again with the first
+LAST_WORD = 5.0  # s for the model to exit
 
 STDIN = 0
 
 
 def supervise(command: list[str]) -> None:
-    """Runs the command until stdin closes."""
+    """Run the command until stdin closes."""
     pause = PAUSE
     while True:
         begun = time.monotonic()
@@ -40,7 +40,7 @@ def supervise(command: list[str]) -> None:
 
 
 def _died(stdout: IO[bytes] | None) -> bool:
-    """Waits; True once the model has gone, False once our own stdin has closed."""
+    """Wait. Return True when the model has exited, False when our own stdin has closed."""
     assert stdout is not None
     model = stdout.fileno()
     while True:

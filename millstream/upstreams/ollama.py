@@ -17,11 +17,11 @@ from millstream.upstreams.kind import LIST, Kind, encode, whole
 from millstream.wire import ndjson
 from millstream.wire.sse import ServerEvent
 
-SHOWN = 50  # models that are asked about each
+SHOWN = 50  # models whose details are fetched
 
 
 class Ollama(Kind):
-    """The kind "ollama"; `base_url` is the server alone. For its address that ends in /v1, take the kind "openai"."""
+    """The kind "ollama"; `base_url` is the server alone. If the address ends in /v1, use the kind "openai"."""
 
     example = "http://127.0.0.1:11434"
     models_path = "/api/tags"
@@ -30,7 +30,7 @@ class Ollama(Kind):
     def listed(self) -> list[Model]:
         """Ask /api/show for each model, since the list has no capabilities."""
         found = super().listed()
-        with suppress(UpstreamError, ValueError):  # an older one, or a slow one: then it is not known
+        with suppress(UpstreamError, ValueError):  # an old or slow server: the abilities stay unknown
             for place, model in enumerate(found[:SHOWN]):
                 shown = self._client.post("/api/show", encode({"model": model.id}), seconds=LIST[1])
                 found[place] = models.shown(model.id, whole(shown)).and_(model)
@@ -50,7 +50,7 @@ class Ollama(Kind):
 
 
 class Objects:
-    """JSON lines, as events."""
+    """A decoder from JSON lines to events."""
 
     def __init__(self) -> None:
         self._lines = ndjson.Decoder()

@@ -19,15 +19,15 @@ from millstream.upstreams.outbound import SETTINGS
 
 
 class OpenAI(Kind):
-    """The kind "openai". Beside outbound.SETTINGS its own settings are
+    """The kind "openai". Its settings, besides outbound.SETTINGS, are
 
-    - `think = true`: what stands between `<think>` and `</think>` at the beginning of an answer is reasoning;
-    - `completions = false`: it has no legacy API (/completions), so that it is asked for chats instead.
+    - `think = true`: text between `<think>` and `</think>` at the beginning of an answer is reasoning;
+    - `completions = false`: the server has no legacy API (/completions), so send chats instead.
 
-    Its relatives override what a server with another address, header or request needs.
+    Subclasses override the address, headers or request.
     """
 
-    calls = True  # it has other JSON calls than chats and completions
+    calls = True  # it has further JSON calls, such as embeddings
     own = frozenset({*SETTINGS, "think", "completions"})
     example = "https://api.openai.com/v1"
 
@@ -56,7 +56,7 @@ class OpenAI(Kind):
         return {**said, "stream": True, "stream_options": {**(said.get("stream_options") or {}), **USAGE}}
 
     def said(self, call: Call) -> dict[str, Any]:
-        """The question. /chat, too, has the words that OpenAI's servers take as they are."""
+        """Return the question's body. Bodies of /chat use OpenAI's field names, too."""
         write = chat.as_it_came if self._is_legacy(call) else chat.write
         return {"model": call.model, **write(call.question)}
 

@@ -1,4 +1,4 @@
-"""The way out to an upstream: its TLS and its proxy, by setting alone; and why there was none."""
+"""The network settings of an upstream: TLS and proxy. Also the errors for a connection that failed."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from millstream.settings import Secret, SettingError, UpstreamSettings
 from millstream.sockets.connector import Connector, ProxyError
 from millstream.sockets.names import NameServerSilent
 
-SETTINGS = {"proxy", "ca_file", "client_cert", "client_key"}  # what every upstream over a network may have of its own
+SETTINGS = {"proxy", "ca_file", "client_cert", "client_key"}  # settings that every upstream over a network may have
 
 
 def connector(settings: UpstreamSettings, base_url: str, *, tunnels: bool = False) -> Connector:
-    """Raises SettingError."""
+    """Return the connector for an upstream's base_url. Raises SettingError."""
     parts = urlsplit(base_url)
-    context: ssl.SSLContext | None = tls_context(settings)  # wrong settings are told in any case
+    context: ssl.SSLContext | None = tls_context(settings)  # check these settings even if they aren't used
     if parts.scheme not in ("https", "wss"):
         context = None
     port = parts.port or (443 if context else 80)
@@ -33,7 +33,7 @@ def authority(parts: SplitResult) -> str:
 
 
 def unreached(name: str, url: str, limit: float, error: Exception) -> UpstreamError:
-    """No connection came about, so that nothing was paid."""
+    """Return the error for a connection that failed. Nothing can have been billed."""
     code, says = "upstream_refused", f"refused the connection; check that it runs, and its base_url {url}"
     if isinstance(error, NameServerSilent):
         code, says = "connect_timeout", f"{error} that was asked for its address; check this machine's DNS"
@@ -51,7 +51,7 @@ def unreached(name: str, url: str, limit: float, error: Exception) -> UpstreamEr
 
 
 def tls_context(settings: UpstreamSettings) -> ssl.SSLContext:
-    """The certificates to trust, and our own. Raises SettingError."""
+    """Return a TLS context with the certificates to trust and our own certificate. Raises SettingError."""
     where = f"upstreams.{settings.name}"
     extra = settings.extra
     try:
@@ -78,7 +78,7 @@ def tls_context(settings: UpstreamSettings) -> ssl.SSLContext:
 
 
 def proxy_address(settings: UpstreamSettings) -> str:
-    """The proxy's address, "" for none. Raises SettingError, which shows nothing of it: it may hold a password."""
+    """Return the proxy's address, "" for none. Raises SettingError, which never quotes it: it may hold a password."""
     proxy = settings.extra.get("proxy")
     if not proxy:
         return ""

@@ -1,4 +1,4 @@
-"""An upstream's own words, made safe to show: without keys and control characters, and short."""
+"""Quote an upstream's error message safely: short, without keys and control characters."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PART = 6
 
 
 def quote(text: str, secrets: Iterable[Secret] = ()) -> str:
-    """At most LENGTH characters of the text on one line; of the secrets and of other keys nothing is left."""
+    """Return at most LENGTH characters of the text on one line, with all secrets and keys hidden."""
     text = text[:_LOOKED_AT]
     for secret in secrets:
         text = _without(text, secret.reveal())
@@ -33,7 +33,7 @@ def quote(text: str, secrets: Iterable[Secret] = ()) -> str:
 
 
 def _without(text: str, key: str) -> str:
-    """The text with every run of it that occurs in the key hidden, and with the key's tail hidden."""
+    """Hide every part of the text that occurs in the key, and the key's tail."""
     if not key:
         return text
     if len(key) <= _PART:

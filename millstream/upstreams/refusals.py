@@ -1,4 +1,4 @@
-"""Why an upstream said no: its many shapes of an error → one UpstreamError that says what to do."""
+"""Turn the many shapes of upstreams' errors into one UpstreamError that says what to do."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from millstream.errors import MENDABLE, UpstreamError
 from millstream.settings import Secret
 from millstream.upstreams.quotation import quote
 
-LOOKED_AT = 4096  # characters of an error
+LOOKED_AT = 4096  # characters of an error to look at
 
 
 class Refused(Exception):
-    """A status other than 200, and the beginning of what was said with it. Its own text is empty: there may be a
-    key in what was said."""
+    """A status other than 200, and the beginning of its body. The exception's text is empty, because the body may
+    contain a key."""
 
     def __init__(self, status: int, headers: Mapping[str, str], said: bytes) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class Refused(Exception):
 
 
 def failure(name: str, why: Reason, secrets: Iterable[Secret], elsewhere: bool = False) -> UpstreamError:
-    """For an error that came after the status 200. `elsewhere`: it came instead of an answer."""
+    """Return the error for a failure after status 200. `elsewhere` means that it came instead of an answer."""
     said = said_by(why.message or why.code, secrets)
     if "content_filter" in (why.code, why.type):
         return _filtered(name, said)
@@ -42,7 +42,7 @@ def failure(name: str, why: Reason, secrets: Iterable[Secret], elsewhere: bool =
 def refusal(
     name: str, status: int, headers: Mapping[str, str], body: bytes, secrets: Iterable[Secret]
 ) -> UpstreamError:
-    """The error for a status other than 200."""
+    """Return the error for a status other than 200."""
     error = _refusal(name, status, headers, body, secrets)
     error.answered(status)
     return error
@@ -70,7 +70,7 @@ def _refusal(
     if status == 404:
         says = f"knows no such address or model (HTTP 404){said}; check its base_url and models"
         return _refused(name, says, elsewhere=True)
-    if status in MENDABLE:  # by the client: with a 502 OpenAI's packages would ask, and pay, again
+    if status in MENDABLE:  # the client can fix it; after a 502 OpenAI's SDKs would retry, and be billed again
         return UpstreamError("bad_request", f'upstream "{name}" refused the request (HTTP {status}){said}.')
     if _is_too_long(why):
         return _too_long(name, f" (HTTP {status}){said}")
@@ -78,7 +78,8 @@ def _refusal(
 
 
 def _is_too_long(why: Reason) -> bool:
-    """Many servers say so with a 500, or behind a 200; but it is the client's to mend, who has to read it."""
+    """Return True if the error means that the question is too long. Many servers answer 500, or 200 with an error.
+    The client has to read it, because only the client can shorten the question."""
     words = f"{why.message} {why.code} {why.type}"[:LOOKED_AT].lower()
     return "context" in words and any(word in words for word in ("length", "window", "size", "exceed", "too long"))
 
@@ -88,7 +89,7 @@ def _too_long(name: str, said: str) -> UpstreamError:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, out of `retry-after-ms` or `Retry-After` (seconds or a date)."""
+    """Return the seconds to wait, from `retry-after-ms` or `Retry-After` (seconds or a date)."""
     for name, unit in (("retry-after-ms", 1000), ("Retry-After", 1)):
         value = headers.get(name, "")
         try:
@@ -108,7 +109,7 @@ def _until(date: str) -> float:
 
 
 def _limited(name: str, used_up: bool, headers: Mapping[str, str], said: str) -> UpstreamError:
-    if used_up:  # asking again is of no use: `paid` keeps everybody from trying
+    if used_up:  # a retry is useless; `paid` prevents it
         says = f'upstream "{name}" has no quota left for this key (HTTP 429){said}; check the billing of the account.'
         return UpstreamError("upstream_limited", says, elsewhere=True)
     wait = retry_after(headers)
@@ -133,6 +134,6 @@ def _refused(
 
 
 def said_by(message: str, secrets: Iterable[Secret]) -> str:
-    """The upstream's words, to stand behind ours."""
+    """Return the upstream's message, quoted, to append to ours."""
     quoted = quote(message, secrets).rstrip(".")
     return f": {quoted}" if quoted else ""

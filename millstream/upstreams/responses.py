@@ -12,7 +12,7 @@ from millstream.upstreams.kind import Kind
 
 
 class Responses(Kind):
-    """The kind "responses"."""
+    """The kind "responses". It has no settings besides outbound.SETTINGS."""
 
     example = "https://api.openai.com/v1"
     speaks = frozenset({NAME})

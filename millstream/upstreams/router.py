@@ -1,4 +1,4 @@
-"""Which upstream answers to a model's name, by the settings."""
+"""Find the upstream for a model's name, according to the settings."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SHOWN = 10  # models named in an error
 
 
 class Routed(Upstream, Protocol):
-    """An upstream that says which models it answers to where its settings name none."""
+    """An upstream that can list its models, if the settings name none."""
 
     models: tuple[str, ...]
     lists: bool
@@ -39,7 +39,7 @@ class Routed(Upstream, Protocol):
     def listed(self) -> list[Model]: ...
 
     def known(self, model: str) -> Model:
-        """What the kind knows about one model."""
+        """Describe one model by what its kind knows."""
         ...
 
 
@@ -59,7 +59,7 @@ KINDS: dict[str, Build] = {
 
 
 def build(table: UpstreamSettings, settings: Settings) -> Routed:
-    """Raises SettingError."""
+    """Build an upstream from its table of settings. Raises SettingError."""
     if table.kind not in KINDS and table.kind in PROVIDERS:
         instead = f'which is a provider; write provider = "{table.kind}" instead of it'
         raise SettingError(f"upstreams.{table.name}.kind is {table.kind!r}, {instead}")
@@ -69,7 +69,7 @@ def build(table: UpstreamSettings, settings: Settings) -> Routed:
 
 
 def tables(settings: Settings) -> tuple[UpstreamSettings, ...]:
-    """The configured upstreams; with none, the local model, and where that can't be had, the demo."""
+    """Return the configured upstreams. Without any, return the local model, or the demo if that can't run here."""
     if settings.upstreams:
         return settings.upstreams
     kind = "local" if local.available(settings) else "demo"
@@ -78,24 +78,25 @@ def tables(settings: Settings) -> tuple[UpstreamSettings, ...]:
 
 
 def prepare(settings: Settings) -> None:
-    """Starts what the upstreams need on this machine. To be called before the workers are forked, and in the
-    process itself where nothing forks; more calls do nothing."""
+    """Start the processes that upstreams need on this machine. Call it before the workers are forked, or in the
+    process itself if nothing forks. Further calls do nothing."""
     if any(table.kind == "local" for table in tables(settings)):
         local.ensure_server(settings)
 
 
 def check_prepared(settings: Settings) -> None:
-    """Raises SettingError where `prepare` would have to start something first."""
+    """Raise SettingError if `prepare` would have to start something first."""
     if any(table.kind == "local" for table in tables(settings)) and not local.has_server():
         raise SettingError("the local model is started with the server: restart it")
 
 
 class Router:
-    """Raises SettingError for upstreams that are configured wrong. `failed` hears of every error of one, also of
-    those that a retry or a fallback hides from the client. Upstreams that are as they were come from `before`, with
-    their connections.
+    """All upstreams, by model. Raises SettingError for wrong settings.
 
-    An upstream without `models`, or with "*", is asked for its list, when that is needed for the first time.
+    `failed` is told of every upstream's error, even if a retry or a fallback hides it from the client. Upstreams with
+    unchanged settings are taken from `before`, with their connections.
+
+    An upstream without `models`, or with "*", is asked for its list when the list is first needed.
     """
 
     def __init__(
@@ -119,7 +120,7 @@ class Router:
         if not (self._default or self._catalogues):
             raise SettingError("no model is named in the settings; set MILLSTREAM_MODEL to the one that answers")
         if self._catalogues:
-            return  # which models there are is not known yet
+            return  # the models are not known yet
         self._check("model is", self.default)
         for preset in settings.presets:
             self._check(f"presets.{preset.name}.model is", preset.model or self.default)
@@ -149,13 +150,13 @@ class Router:
 
     @property
     def named(self) -> str:
-        """The default one, if it is known by the settings or by now, else "". Waits for nothing."""
+        """Return the default model if the settings or a list already name it, otherwise "". Never waits."""
         return self._default
 
     @property
     def default(self) -> str:
-        """The model that answers where none is named: the settings' one, else the first that answers chats of the
-        first list. Waits for that, but not for long. Raises MillstreamError where there is none."""
+        """Return the model for requests that name none: the settings' model, otherwise the first chat model of the
+        first list. May wait for that list, but not long. Raises MillstreamError if there is no model."""
         if not self._default:
             found = self.models()
             if not found:
@@ -168,8 +169,8 @@ class Router:
         return self._default
 
     def find(self, model: str) -> Upstream:
-        """By the whole name, then by the demo's name with parameters behind it, then by the upstreams' own lists,
-        then whoever takes any name. An unknown name has the lists asked for again.
+        """Find an upstream by the whole name, then by the demo's name with parameters, then by the upstreams' lists.
+        Finally use an upstream that accepts any name. An unknown name renews the lists.
 
         Raises MillstreamError (model_not_found).
         """
@@ -191,19 +192,20 @@ class Router:
             return exact or demo
         others = self._upstreams.get("*")
         if others is not None and {others.name}.issuperset(self._catalogues):
-            return others  # whatever its list says
+            return others  # even if its list does not have the model
         if (found := self._listing(model) or others) is not None:
             return found
         for catalogue in self._catalogues.values():
             catalogue.renew()
         unknown = (self._named[name] for name, catalogue in self._catalogues.items() if not catalogue.models)
-        return self._listing(model) or next(unknown, None)  # one whose list can't be had may have it
+        return self._listing(model) or next(unknown, None)  # an upstream whose list can't be fetched may have it
 
     def _listing(self, model: str) -> Routed | None:
         return next((self._named[name] for name, one in self._catalogues.items() if model in one.look()), None)
 
     def _member(self, name: str, asked: str) -> Member:
-        """A fallback: it is asked for its own first model, the one asked for where it has that, or takes any."""
+        """Return a fallback. It gets the requested model if it has it or accepts any name, otherwise its first
+        model."""
         upstream = self._named[name]
         model = next((model for model in upstream.models if model != "*"), "")
         if not model and name in self._catalogues:
@@ -212,12 +214,12 @@ class Router:
         return Member(upstream, self._tables[name].retries, model)
 
     def models(self) -> list[str]:
-        """The names that can be asked for, those that answer no chats left out. Waits for first lists."""
+        """Return the names of all models that answer chats. May wait for first lists."""
         listed = [one.id for catalogue in self._catalogues.values() for one in catalogue.look().values() if one.chats]
         return list(dict.fromkeys([*self._explicit(), *listed]))
 
     def knows(self, name: str) -> bool:
-        """Return True if it is one of the names that are known now."""
+        """Return True if the model's name is known now."""
         listed = any(name in one.models for one in self._catalogues.values())
         return name != "*" and (listed or name in self._upstreams)
 
@@ -230,7 +232,7 @@ class Router:
         return Model(name, vision=self._tables[upstream.name].sees(name)).and_(says).and_(upstream.known(name))
 
     def warm(self) -> None:
-        """Asks for the lists that will be needed, without waiting: so no client has to wait for them."""
+        """Fetch the lists in the background, so that no client has to wait for them."""
         if self._catalogues and not (self._default and "*" in self._upstreams):
             Thread(target=self._warm, daemon=True).start()
 

@@ -1,6 +1,6 @@
 """iFlytek's Spark over its WebSocket: https://www.xfyun.cn/doc/spark/Web.html
 
-Its HTTP door speaks OpenAI's API: for that, take the kind "openai".
+Spark's HTTP address speaks OpenAI's API: for that, use the kind "openai".
 """
 
 from __future__ import annotations
@@ -34,10 +34,9 @@ EXTRA = {"app_id", "api_secret", *SETTINGS}
 
 
 class Spark(Plain):
-    """One `[upstreams.NAME]` of kind "spark": a connection for each question. Its own settings beside
-    outbound.SETTINGS are `app_id` and `api_secret`.
-    `models` are names of MODELS, each of which gives the path and the domain; `base_url` is the server alone.
-    temperature, max_tokens and top_k are held to the range of the model."""
+    """The kind "spark": one connection for each question. Its settings, besides outbound.SETTINGS, are `app_id`
+    and `api_secret`. `models` are names in MODELS, which has each model's path and domain. `base_url` is the
+    server alone. temperature, max_tokens and top_k are limited to the model's range."""
 
     def __init__(self, settings: UpstreamSettings) -> None:
         _check(settings)
@@ -48,7 +47,7 @@ class Spark(Plain):
         self._api_key = _key(settings, "api_key")
         self._api_secret = _key(settings, "api_secret")
         self._url = settings.base_url or BASE_URL
-        self._host = authority(urlsplit(self._url))  # as the Host header and signatures have it
+        self._host = authority(urlsplit(self._url))  # as in the Host header and in signatures
         self._connector = connector(settings, self._url, tunnels=True)
 
     def known(self, model: str) -> models.Model:
@@ -73,15 +72,15 @@ class Spark(Plain):
         decoder = Decoder(reader, call, self.name, secrets, fail=fail)
         batches = self._answer(connection, said, reader, decoder)
         try:
-            next(batches)  # it has accepted
+            next(batches)  # the upstream has accepted
         except BaseException:
             connection.close()
             raise
         return Blocking(batches, connection.close)
 
     def _connect(self, model: Model, date: str, secrets: tuple[Secret, ...]) -> Connection:
-        """TCP, TLS and the upgrade, within the limit for connecting. Nothing has been asked yet: whatever happens
-        here can't be paid."""
+        """Connect: TCP, TLS and the WebSocket upgrade, within the time limit. Nothing has been asked yet, so an error
+        here is never billed."""
         limit = self._connector.limit
         deadline = time.monotonic() + limit
         try:
@@ -103,7 +102,7 @@ class Spark(Plain):
         return connection
 
     def _answer(self, connection: Connection, asked: str, reader: Frames, decoder: Decoder) -> Generator[list[Event]]:
-        """One batch for each read. It is accepted with the first frame: until then Spark may refuse it."""
+        """Yield one batch for each read. The first frame means that Spark has accepted; until then it may refuse."""
         accepted = False
         try:
             connection.send(asked)
@@ -126,8 +125,8 @@ class Spark(Plain):
                 raise failure
 
     def _secrets(self, model: Model, date: str) -> tuple[Secret, ...]:
-        """What no error may show. The first one is the authorization, which is in the address, and so in the words
-        of many a gateway."""
+        """Return the secrets to hide in errors. The first is the authorization: it is a part of the address, which
+        gateways often quote."""
         host, key, secret = self._host, self._api_key, self._api_secret
         signed = authorization(host, model.path, date, key.reveal(), secret.reveal())
         sign = signature(host, model.path, date, secret.reveal())
@@ -140,7 +139,7 @@ def _decode(decoder: Decoder, messages: Iterable[str | bytes]) -> tuple[list[Eve
     try:
         for message in messages:
             batch += decoder.feed(message)
-            if decoder.done:  # what follows is ignored
+            if decoder.done:  # ignore anything after the end
                 return batch + decoder.close(), None
     except UpstreamError as failure:
         return batch, failure
@@ -148,7 +147,7 @@ def _decode(decoder: Decoder, messages: Iterable[str | bytes]) -> tuple[list[Eve
 
 
 def _check(settings: UpstreamSettings) -> None:
-    """Raises SettingError."""
+    """Check the settings of this kind. Raises SettingError."""
     where = f"upstreams.{settings.name}"
     check_names(settings, EXTRA)
     if unknown := [model for model in settings.models if model not in MODELS]:

@@ -1,4 +1,4 @@
-"""The meaning of Spark's codes, and what to do: https://www.xfyun.cn/doc/spark/接口说明.html"""
+"""The meaning of Spark's error codes, and what to do: https://www.xfyun.cn/doc/spark/接口说明.html"""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ LIMITED = "upstream_limited"
 
 
 class Meaning(Struct, frozen=True):
-    """`says` goes on from the upstream's name. `again`: another try makes sense, before the first token, and isn't
-    paid; `elsewhere`: only with another upstream. `wait` is in seconds."""
+    """The meaning of a code. `says` continues a sentence that begins with the upstream's name. `again` means that a
+    retry before the first token makes sense and isn't billed; `elsewhere` that only another upstream can help. `wait`
+    is in seconds."""
 
     says: str
     code: str = "upstream_refused"
@@ -71,7 +72,7 @@ UNKNOWN = Meaning("failed with a code that is not known here. Ask again", "upstr
 
 
 def failure(name: str, code: int, message: str, secrets: Iterable[Secret], begun: bool) -> UpstreamError:
-    """For a frame with a code that is not 0. `begun`: some of the answer has been shown."""
+    """Return the error for a frame with a code other than 0. `begun` means that a part of the answer was shown."""
     meaning = CODES.get(code, UNKNOWN)
     ours = "upstream_broke" if begun and meaning.code in ("upstream_refused", LIMITED) else meaning.code
     what, _, advice = meaning.says.partition(". ")
@@ -87,7 +88,7 @@ def failure(name: str, code: int, message: str, secrets: Iterable[Secret], begun
 def handshake(
     name: str, status: int, headers: Mapping[str, str], body: bytes, now: float, secrets: Iterable[Secret]
 ) -> UpstreamError:
-    """For an upgrade that was refused. `now` is this machine's clock, in seconds of Unix time."""
+    """Return the error for a refused upgrade. `now` is this machine's clock, in Unix time."""
     secrets = tuple(secrets)
     said = reason_in(body).message
     if status in (401, 403):

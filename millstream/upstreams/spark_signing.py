@@ -11,8 +11,8 @@ SKEW = 300  # s that a date may be off
 
 
 def signature(host: str, path: str, date: str, secret: str) -> str:
-    """The secret is used as text, although it looks like base64. `host` has the port if the address has one; `date`
-    is RFC 1123's, in GMT."""
+    """Sign a request. The secret is used as text, although it looks like base64. `host` includes the port if the
+    address has one; `date` has the format of RFC 1123, in GMT."""
     signed = f"host: {host}\ndate: {date}\nGET {path} HTTP/1.1"
     return b64encode(hmac.digest(secret.encode(), signed.encode(), hashlib.sha256)).decode()
 
@@ -24,5 +24,5 @@ def authorization(host: str, path: str, date: str, key: str, secret: str) -> str
 
 
 def target(host: str, path: str, date: str, authorization: str) -> str:
-    """What stands behind the host in the address. It is a key: whoever has it can ask, for SKEW seconds."""
+    """Return the address after the host. Keep it secret: for SKEW seconds anybody who has it can ask."""
     return f"{path}?{urlencode({'authorization': authorization, 'date': date, 'host': host})}"

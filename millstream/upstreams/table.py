@@ -1,4 +1,4 @@
-"""The settings that belong to one kind of upstream, read out of its table. Each function raises SettingError."""
+"""Read the settings of one kind of upstream from its table. Each function raises SettingError."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from millstream.settings.values import meant
 
 
 def check(settings: UpstreamSettings, own: Iterable[str], example: str) -> None:
-    """The base_url has to be for HTTP, and no setting may be there that isn't `own`."""
+    """Check that the base_url is for HTTP and that no setting is unknown."""
     where = f"upstreams.{settings.name}"
     if not settings.base_url.startswith(("http://", "https://")):
         raise SettingError(f"{where} needs a base_url, such as {example}")
@@ -19,7 +19,7 @@ def check(settings: UpstreamSettings, own: Iterable[str], example: str) -> None:
 
 
 def check_names(settings: UpstreamSettings, own: Iterable[str]) -> None:
-    """No setting may be there that neither all upstreams nor this kind has."""
+    """Check that every setting belongs to all upstreams or to this kind."""
     if unknown := sorted(set(settings.extra) - set(own)):
         where, known = f"upstreams.{settings.name}.{unknown[0]}", {*own, *UPSTREAM_COMMON}
         if unknown[0] in Settings.__dataclass_fields__:
@@ -29,7 +29,7 @@ def check_names(settings: UpstreamSettings, own: Iterable[str]) -> None:
 
 
 def key(settings: UpstreamSettings) -> str:
-    """The api_key, fit for a header; "" where there is none."""
+    """Return the api_key in a form that fits a header; "" if there is none."""
     key = settings.api_key.reveal()
     if not re.fullmatch(r"[!-~]*", key):
         bearer = "; leave out the word Bearer" if key.lower().startswith("bearer ") else ""
