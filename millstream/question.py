@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from msgspec import Struct
+from msgspec.json import decode
 
+# A custom tool's free text becomes this argument where the upstream has functions only.
+FREE = "input"
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 
 
@@ -42,6 +45,14 @@ class ToolCall(Struct, frozen=True, omit_defaults=True, tag="call", tag_field="t
     arguments: str
     custom: bool = False
 
+    def read(self) -> dict[str, Any]:
+        """The arguments as an object, for dialects that don't write them as text."""
+        try:
+            found = None if self.custom else decode(self.arguments or "{}")
+        except (ValueError, RecursionError):
+            found = None
+        return found if isinstance(found, dict) else {FREE: self.arguments}
+
 
 class Result(Struct, frozen=True, omit_defaults=True, tag="result", tag_field="type"):
     """A tool's answer to the call with this id."""
@@ -50,6 +61,15 @@ class Result(Struct, frozen=True, omit_defaults=True, tag="result", tag_field="t
     parts: tuple[Text | Image | File, ...]
     error: bool = False
     name: str = ""
+
+    @property
+    def text(self) -> str:
+        return "".join(part.text for part in self.parts if isinstance(part, Text))
+
+    @property
+    def told(self) -> str:
+        """The same in a dialect that has no other word for an error."""
+        return f"Error: {self.text}" if self.error else self.text
 
 
 class Thought(Struct, frozen=True, omit_defaults=True, tag="thought", tag_field="type"):
@@ -87,6 +107,18 @@ class Tool(Struct, frozen=True, omit_defaults=True):
     strict: bool | None = None
     custom: bool = False
     grammar: dict[str, Any] | None = None
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """Of its arguments, for an upstream that knows functions only."""
+        if self.custom:
+            return {"type": "object", "properties": {FREE: {"type": "string"}}, "required": [FREE]}
+        return self.parameters or {"type": "object", "properties": {}}
+
+    @property
+    def described(self) -> dict[str, str]:
+        """Name and description, if there is one."""
+        return {"name": self.name, **({"description": self.description} if self.description else {})}
 
 
 class ToolChoice(Struct, frozen=True, omit_defaults=True):

@@ -55,6 +55,15 @@ def test_calls_results_and_what_they_show():
     ]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "custom", "read"),
+    [("", False, {}), ("{}", False, {}), ('{"a":1}', False, {"a": 1}), ("no", False, {"input": "no"})]
+    + [(text, True, {"input": text}) for text in ("", '{"a":1}')],
+)
+def test_arguments_are_an_object_for_those_who_need_one(arguments, custom, read):
+    assert ToolCall("i", "f", arguments, custom).read() == read
+
+
 def test_parts_of_the_user():
     said = Message("user", (Text("What?"), Image(PNG, "high"), File(PNG, "a.pdf")))
     assert messages(asked(said))[0]["content"] == [

@@ -7,19 +7,27 @@ from itertools import takewhile
 from typing import Any
 
 from millstream.dialects.abilities import Abilities, check
-from millstream.dialects.blocks import loads
 from millstream.dialects.chat.question import NAME
 from millstream.formats.objects import to_json
-from millstream.question import Audio, File, Image, Message, Options, Part, Question, Result, Text, Tool, ToolCall
+from millstream.question import (
+    FREE,
+    Audio,
+    File,
+    Image,
+    Message,
+    Options,
+    Part,
+    Question,
+    Result,
+    Text,
+    Tool,
+    ToolCall,
+)
 
 Object = dict[str, Any]
 
 SYSTEM = "system"
 LENGTHS = ("max_tokens", "max_completion_tokens")
-
-# A custom tool's free text becomes this argument where the upstream has functions only.
-INPUT = "input"
-FREE: Object = {"type": "object", "properties": {INPUT: {"type": "string"}}, "required": [INPUT]}
 
 ABILITIES = Abilities(audio=True, file_address=False, penalties=True)
 
@@ -90,7 +98,7 @@ def _message(message: Message) -> Iterator[Object]:
         return
     results = [part for part in message.parts if isinstance(part, Result)]
     for result in results:
-        yield {"role": "tool", "tool_call_id": result.call, "content": _said(result)}
+        yield {"role": "tool", "tool_call_id": result.call, "content": result.told}
     # A tool's result can't hold a picture here; the picture follows in a user message.
     shown = [part for result in results for part in result.parts if not isinstance(part, Text)]
     if shown:
@@ -104,22 +112,9 @@ def _message(message: Message) -> Iterator[Object]:
     yield {"role": role, "content": said, **({"name": message.name} if message.name else {})}
 
 
-def _said(result: Result) -> str:
-    said = "".join(part.text for part in result.parts if isinstance(part, Text))
-    return f"Error: {said}" if result.error else said
-
-
 def _call(call: ToolCall) -> Object:
-    arguments = to_json({INPUT: call.arguments}).decode() if call.custom else call.arguments or "{}"
+    arguments = to_json({FREE: call.arguments}).decode() if call.custom else call.arguments or "{}"
     return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
-
-
-def as_object(call: ToolCall) -> Object:
-    """A call's arguments, for dialects that don't write them as text."""
-    if call.custom:
-        return {INPUT: call.arguments}
-    found = loads(call.arguments) if call.arguments else {}
-    return found if isinstance(found, dict) else {INPUT: call.arguments}
 
 
 def _part(part: Part) -> Object:
@@ -137,15 +132,8 @@ def _part(part: Part) -> Object:
 
 
 def _tool(tool: Tool) -> Object:
-    function: Object = {
-        "name": tool.name,
-        "parameters": FREE if tool.custom else tool.parameters or {"type": "object"},
-    }
-    if tool.description:
-        function["description"] = tool.description
-    if tool.strict is not None and not tool.custom:
-        function["strict"] = tool.strict
-    return {"type": "function", "function": function}
+    strict = {} if tool.strict is None or tool.custom else {"strict": tool.strict}
+    return {"type": "function", "function": {**tool.described, "parameters": tool.schema, **strict}}
 
 
 def _choice(question: Question) -> str | Object:

@@ -7,7 +7,6 @@ from itertools import groupby
 from typing import Any
 
 from millstream.dialects.abilities import Abilities, check
-from millstream.dialects.chat.request import FREE, as_object
 from millstream.dialects.fields import DATA_URL
 from millstream.dialects.messages.question import NAME
 from millstream.dialects.signatures import is_foreign
@@ -168,7 +167,7 @@ def _block(part: Part) -> Object | None:
     if isinstance(part, File):
         return {"type": "document", "source": _source(part.url), **({"title": part.name} if part.name else {})}
     if isinstance(part, ToolCall):
-        return {"type": "tool_use", "id": part.id, "name": part.name, "input": as_object(part)}
+        return {"type": "tool_use", "id": part.id, "name": part.name, "input": part.read()}
     if isinstance(part, Result):
         error = {"is_error": True} if part.error else {}
         return {"type": "tool_result", "tool_use_id": part.call, "content": _plain(_blocks(part.parts)), **error}
@@ -190,12 +189,7 @@ def _source(url: str) -> Object:
 
 
 def _tool(tool: Tool) -> Object:
-    described = {"description": tool.description} if tool.description else {}
-    return {
-        "name": tool.name,
-        **described,
-        "input_schema": FREE if tool.custom else tool.parameters or {"type": "object"},
-    }
+    return {**tool.described, "input_schema": tool.schema}
 
 
 def _choice(question: Question) -> Object:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from millstream.dialects.abilities import Abilities, check
-from millstream.dialects.chat.request import FREE, as_object, effort
+from millstream.dialects.chat.request import effort
 from millstream.dialects.fields import DATA_URL
 from millstream.dialects.ollama.question import CHAT
-from millstream.question import Image, Message, Question, Result, Text, Tool, ToolCall
+from millstream.question import Image, Message, Question, Result, Tool, ToolCall
 
 Object = dict[str, Any]
 
@@ -55,10 +55,8 @@ def _messages(message: Message) -> Iterator[Object]:
     """Thoughts are left out. A message of results becomes one for each."""
     for part in message.parts:
         if isinstance(part, Result):
-            said = "".join(inner.text for inner in part.parts if isinstance(inner, Text))
             named = {"tool_name": part.name} if part.name else {}
-            text = f"Error: {said}" if part.error else said
-            yield {"role": "tool", "content": text, "tool_call_id": part.call, **named, **_images(part.parts)}
+            yield {"role": "tool", "content": part.told, "tool_call_id": part.call, **named, **_images(part.parts)}
     if message.role == "tool":
         return
     role = "system" if message.role == "developer" else message.role
@@ -76,10 +74,8 @@ def _images(parts: Any) -> Object:
 
 
 def _call(call: ToolCall) -> Object:
-    return {"id": call.id, "function": {"name": call.name, "arguments": as_object(call)}}
+    return {"id": call.id, "function": {"name": call.name, "arguments": call.read()}}
 
 
 def _tool(tool: Tool) -> Object:
-    described = {"description": tool.description} if tool.description else {}
-    parameters = FREE if tool.custom else tool.parameters or {"type": "object", "properties": {}}
-    return {"type": "function", "function": {"name": tool.name, **described, "parameters": parameters}}
+    return {"type": "function", "function": {**tool.described, "parameters": tool.schema}}

@@ -102,10 +102,8 @@ def _content(parts: Iterable[Part], text: str) -> list[Object]:
 
 
 def _output(result: Result) -> str | list[Object]:
-    if not all(isinstance(part, Text) for part in result.parts):
-        return _content(result.parts, "input_text")
-    said = "".join(part.text for part in result.parts if isinstance(part, Text))
-    return f"Error: {said}" if result.error else said
+    texts = all(isinstance(part, Text) for part in result.parts)
+    return result.told if texts else _content(result.parts, "input_text")
 
 
 def _call(call: ToolCall) -> Object:
@@ -115,23 +113,10 @@ def _call(call: ToolCall) -> Object:
 
 
 def _tool(tool: Tool) -> Object:
-    described = {"description": tool.description} if tool.description else {}
     if tool.custom:
-        return {
-            "type": "custom",
-            "name": tool.name,
-            **described,
-            **({"format": tool.grammar} if tool.grammar else {}),
-        }
-    parameters = tool.parameters or {"type": "object", "properties": {}}
+        return {"type": "custom", **tool.described, **({"format": tool.grammar} if tool.grammar else {})}
     # `strict` defaults to true here, which refuses schemas that chat completions accept.
-    return {
-        "type": "function",
-        "name": tool.name,
-        **described,
-        "parameters": parameters,
-        "strict": bool(tool.strict),
-    }
+    return {"type": "function", **tool.described, "parameters": tool.schema, "strict": bool(tool.strict)}
 
 
 def _choice(question: Question) -> str | Object:

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from millstream.dialects.blocks import Block, Blocks, loads
-from millstream.dialects.chat.request import INPUT
 from millstream.dialects.responses.passing import Passed
 from millstream.dialects.responses.question import NAME, OF_THE_QUESTION, REDACTED
 from millstream.dialects.signatures import tagged
 from millstream.errors import CODES
 from millstream.events import End, Event, Failure, Meta, Usage
 from millstream.formats.objects import failure_of
+from millstream.question import FREE
 
 Object = dict[str, Any]
 
@@ -166,7 +166,7 @@ def item(meta: Meta, block: Block, status: str) -> Object:
 def _free(block: Block) -> str:
     """The free text of a custom tool's call; upstreams that know functions alone wrap it in JSON."""
     wrapped = None if block.call and block.call.custom else loads(block.text)
-    return str(wrapped[INPUT]) if isinstance(wrapped, dict) and INPUT in wrapped else block.text
+    return str(wrapped[FREE]) if isinstance(wrapped, dict) and FREE in wrapped else block.text
 
 
 def _usage(usage: Usage | None) -> Object | None:

@@ -11,9 +11,8 @@ import msgspec
 from msgspec import Struct
 
 from millstream.dialects.abilities import Abilities, check
-from millstream.dialects.chat.request import FREE
 from millstream.errors import RequestError
-from millstream.question import Message, Options, Question, Result, Text, Tool, ToolCall
+from millstream.question import Message, Options, Question, Result, Tool, ToolCall
 
 
 class Model(Struct, frozen=True):
@@ -45,7 +44,6 @@ MODELS = {
 COLDEST = 0.01  # 0 is outside of every model's range
 TOP_K = 6
 LONGEST_UID = 32  # characters
-EMPTY = {"type": "object", "properties": {}}
 BETWEEN = "\n\n"  # messages that are joined
 
 
@@ -148,11 +146,9 @@ def _functions(message: Message, names: dict[str, str]) -> Iterator[str]:
         if isinstance(part, ToolCall):
             yield f"{part.name}({part.arguments})"
         elif isinstance(part, Result):
-            said = "".join(inner.text for inner in part.parts if isinstance(inner, Text))
             name = part.name or names.get(part.call, part.call)
-            yield f"{name} failed: {said}" if part.error else f"{name} gave: {said}"
+            yield f"{name} {'failed' if part.error else 'gave'}: {part.text}"
 
 
 def _function(tool: Tool) -> dict[str, Any]:
-    described = {"description": tool.description} if tool.description else {}
-    return {"name": tool.name, **described, "parameters": FREE if tool.custom else tool.parameters or EMPTY}
+    return {**tool.described, "parameters": tool.schema}
