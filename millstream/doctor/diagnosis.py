@@ -38,7 +38,7 @@ def diagnose(probes: Sequence[Probe]) -> list[Finding]:
     for symptom, check, headline in CHECKS:
         shown: dict[str, list[Probe]] = {}
         for probe in probes:
-            if detail := check(probe):
+            if (probe.status == 200 or symptom in ALWAYS) and (detail := check(probe)):
                 shown.setdefault(detail, []).append(probe)
         if shown:
             all_ = len(probes) if len(probes) > 2 else 0
@@ -71,13 +71,13 @@ def unreachable(probe: Probe) -> str:
 
 
 def compressed(probe: Probe) -> str:
-    encoding = probe.headers.get("content-encoding", "identity") if probe.status == 200 else "identity"
+    encoding = probe.headers.get("content-encoding", "identity")
     # A whole document may be compressed. A stream may not: the compressor buffers it.
     return f"Content-Encoding is {encoding}" if encoding != "identity" and probe.format != Json.NAME else ""
 
 
 def held(probe: Probe) -> str:
-    if probe.status != 200 or probe.format == Json.NAME:
+    if probe.format == Json.NAME:
         return ""
     length = probe.plan.number * probe.plan.every
     first = min(probe.marks.values(), default=None)
@@ -89,7 +89,7 @@ def held(probe: Probe) -> str:
 
 
 def bursts(probe: Probe) -> str:
-    if probe.status != 200 or probe.format == Json.NAME or held(probe):
+    if probe.format == Json.NAME or held(probe):
         return ""
     times = [probe.marks[n] for n in sorted(probe.marks) if n < probe.plan.number and probe.plan.due(n) > probe.asked]
     gaps = [later - sooner for sooner, later in pairwise(times)]
@@ -102,14 +102,14 @@ def bursts(probe: Probe) -> str:
 def cut(probe: Probe) -> str:
     """Ended in the silence."""
     last = probe.marks.get(probe.plan.number - 1)
-    if probe.status != 200 or probe.whole or not probe.plan.silence or last is None:
+    if probe.whole or not probe.plan.silence or last is None:
         return ""
     silent = probe.ended - last
     return f"after {silent:.0f} s without a byte" if silent < probe.plan.silence * 0.95 else ""
 
 
 def broken(probe: Probe) -> str:
-    if probe.status != 200 or probe.whole or cut(probe) or held(probe):
+    if probe.whole or cut(probe) or held(probe):
         return ""
     return probe.error or "it ended before the last mark"
 
@@ -120,8 +120,6 @@ def http10(probe: Probe) -> str:
 
 
 def headers(probe: Probe) -> str:
-    if probe.status != 200:
-        return ""
     # nginx removes X-Accel-Buffering on purpose, and compression adds to Vary.
     sent = HEADERS if probe.format == Json.NAME else STREAMED
     lost = [name for name, value in sent.items() if name != "X-Accel-Buffering" and not _kept(probe, name, value)]
@@ -142,14 +140,13 @@ def _kept(probe: Probe, name: str, value: str) -> bool:
 
 
 def content_type(probe: Probe) -> str:
-    if probe.status != 200:
-        return ""
     expected = "application/json" if probe.format == Json.NAME else FORMATS[probe.format].CONTENT_TYPE
     got = probe.headers.get("content-type", "")
     same = got.replace(" ", "").lower() == expected.replace(" ", "").lower()
     return "" if same else f"Content-Type is {got} and not {expected}" if got else "Content-Type is missing"
 
 
+ALWAYS = ("unreachable", "refused", "http10")  # the others are looked for where the way was answered
 # In order of cause: an earlier symptom explains later ones.
 CHECKS: tuple[tuple[str, Check, str], ...] = (
     ("unreachable", unreachable, "Not reached"),

@@ -15,9 +15,9 @@ from millstream.dialects.chat import question as chat
 from millstream.errors import MillstreamError, UpstreamError
 from millstream.events import TERMINAL, Call, Event
 from millstream.settings import SettingError, Settings, UpstreamSettings
-from millstream.upstreams import Upstream, anthropic, spark
+from millstream.upstreams import Configured, Upstream, anthropic, spark
 from millstream.upstreams.outbound import proxy_address
-from millstream.upstreams.router import Routed, build, prepare, tables
+from millstream.upstreams.router import build, prepare, tables
 
 QUESTION = "Count from one to twenty, in words."
 TOKENS = 60
@@ -63,7 +63,7 @@ def examine_upstream(name: str, settings: Settings) -> list[Verdict]:
     return [*verdicts, key, *_answer(times, reads)]
 
 
-def _model(upstream: Routed, default: str) -> str:
+def _model(upstream: Configured, default: str) -> str:
     """The first that the settings name for it; of its own list the default one, else the first that answers chats.
     Raises UpstreamError."""
     named = next((model for model in upstream.models if model != "*"), "")

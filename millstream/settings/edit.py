@@ -21,31 +21,31 @@ BY_HAND = "this program can't change the way it is written: edit it by hand"
 
 def add_key(path: Path, name: str, table: Mapping[str, Any]) -> None:
     """Puts `[keys.NAME]` at the end. Raises SettingError: there is one, or a value is wrong."""
-    with _locked(path):
-        text, document = _read(path)
-        if name in document.get("keys", {}):
-            raise SettingError(f"{path} has [keys.{name}] already; take another name, or revoke that one first")
-        read_keys({name: dict(table)})
-        wanted = {**document, "keys": {**document.get("keys", {}), name: dict(table)}}
-        _write(path, _checked(path, _with_table(text, f"keys.{name}", table), wanted))
+    _add(path, "keys", name, table, {}, "take another name, or revoke that one first")
 
 
 def add_upstream(path: Path, name: str, table: Mapping[str, Any], model: str) -> None:
     """Put `[upstreams.NAME]` at the end, and `model` at the top if none is set. Raises SettingError."""
+    top = {"model": model} if model else {}
+    _add(path, "upstreams", name, table, top, "change that table, or remove it first")
+
+
+def _add(path: Path, kind: str, name: str, table: Mapping[str, Any], top: Mapping[str, Any], advice: str) -> None:
     with _locked(path):
         text, document = _read(path)
-        if name in document.get("upstreams", {}):
-            raise SettingError(f"{path} has [upstreams.{name}] already; change that table, or remove it first")
-        top = {"model": model} if model and "model" not in document else {}
-        head = "".join(f"{key} = {_value(value)}\n" for key, value in top.items())
-        wanted = {**document, **top, "upstreams": {**document.get("upstreams", {}), name: dict(table)}}
-        _write(path, _checked(path, head + _with_table(text, f"upstreams.{name}", table), wanted))
+        tables = document.get(kind, {})
+        if name in tables:
+            raise SettingError(f"{path} has [{kind}.{name}] already; {advice}")
+        if kind == "keys":
+            read_keys({name: dict(table)})
+        top = {key: value for key, value in top.items() if key not in document}
+        gap = "" if not text else "\n" if text.endswith("\n") else "\n\n"
+        new = f"{_lines(top)}{text}{gap}[{kind}.{name}]\n{_lines(table)}"
+        _write(path, _checked(path, new, {**document, **top, kind: {**tables, name: dict(table)}}))
 
 
-def _with_table(text: str, header: str, table: Mapping[str, Any]) -> str:
-    lines = [f"{key} = {_value(value)}" for key, value in table.items()]
-    gap = "" if not text else "\n" if text.endswith("\n") else "\n\n"
-    return "\n".join([f"{text}{gap}[{header}]", *lines, ""])
+def _lines(table: Mapping[str, Any]) -> str:
+    return "".join(f"{key} = {_value(value)}\n" for key, value in table.items())
 
 
 def remove_key(path: Path, name: str) -> None:

@@ -12,6 +12,7 @@ from millstream.dialects.models import Model
 from millstream.errors import MillstreamError, RequestError
 from millstream.events import Call, Event
 from millstream.question import Question
+from millstream.settings import UpstreamSettings
 
 
 class Deadlines(Struct, frozen=True):
@@ -97,18 +98,8 @@ def questioned(call: Call) -> Question:
 class Plain:
     """An upstream that is asked once."""
 
-    lists = False  # whether its server lists its models
-
-    def listed(self) -> list[Model]:
-        """Return the models that the server lists. Raises UpstreamError."""
-        return []
-
     def again(self, error: MillstreamError, heard: bool) -> MillstreamError | None:
         return error
-
-    def known(self, model: str) -> Model:
-        """Describe one of its models without asking the server."""
-        return Model(model)
 
     def stream(self: Upstream, call: Call) -> Iterator[list[Event]]:
         """Iterate over the answer, as the doctor does: first [], when the upstream has accepted. Blocks."""
@@ -128,3 +119,25 @@ class Plain:
                     raise told
                 finally:
                     del told  # its traceback holds this frame
+
+
+class Configured(Plain):
+    """One `[upstreams.NAME]`."""
+
+    lists = False  # whether its server lists its models
+
+    def __init__(self, settings: UpstreamSettings) -> None:
+        self.name = settings.name
+        self.models = settings.models
+        self.deadlines = Deadlines(settings.connect, settings.first_token, settings.silence, settings.total)
+
+    def ask(self, call: Call) -> Answer | Blocking:
+        raise NotImplementedError
+
+    def listed(self) -> list[Model]:
+        """Return the models that the server lists. Raises UpstreamError."""
+        return []
+
+    def known(self, model: str) -> Model:
+        """Describe one of its models without asking the server."""
+        return Model(model)

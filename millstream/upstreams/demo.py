@@ -17,7 +17,7 @@ from millstream.dialects.fields import wrong
 from millstream.errors import UpstreamError
 from millstream.events import Call, End, Event, Usage
 from millstream.settings import SettingError, UpstreamSettings
-from millstream.upstreams import Blocking, Deadlines, Plain, estimate, questioned
+from millstream.upstreams import Blocking, Configured, estimate, questioned
 from millstream.upstreams.demo_text import TEXT, THOUGHT
 
 # The code of each error, and the word for it. REFUSALS come before it accepts, the others after `after` tokens.
@@ -53,13 +53,12 @@ MOST = 1_000_000  # of each number
 ABILITIES = Abilities(image=False, file=False, tools=False, json_object=False, json_schema=False)
 
 
-class Demo(Plain):
+class Demo(Configured):
     """The kind "demo". Its settings are Parameters, the defaults of every call."""
 
     def __init__(self, settings: UpstreamSettings) -> None:
-        self.name = settings.name
+        super().__init__(settings)
         self.models = settings.models or ("demo",)
-        self.deadlines = Deadlines(settings.connect, settings.first_token, settings.silence, settings.total)
         self._extra = dict(settings.extra)
         try:
             _parameters(self._extra, {})

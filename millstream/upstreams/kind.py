@@ -15,7 +15,7 @@ from millstream.errors import UpstreamError
 from millstream.events import Call
 from millstream.settings import UpstreamSettings
 from millstream.sockets.upstream import Body
-from millstream.upstreams import Deadlines, Plain, questioned, table
+from millstream.upstreams import Configured, questioned, table
 from millstream.upstreams.answers import GZIP, Answer, Payloads, Sniffed
 from millstream.upstreams.concessions import Concessions
 from millstream.upstreams.decoder import Decoder
@@ -27,7 +27,7 @@ ERROR_BODY = 65536, 5.0  # bytes and seconds to read of an error's body
 LIST = 16 << 20, 10.0  # the same for a list of models: OpenRouter's has a megabyte
 
 
-class Kind(Plain):
+class Kind(Configured):
     """One `[upstreams.NAME]`. A kind defines `path`, `request` and `reader`.
 
     `own` lists its settings; `example` is an example of a base_url; `models_path` is the address of its list of
@@ -42,9 +42,7 @@ class Kind(Plain):
 
     def __init__(self, settings: UpstreamSettings) -> None:
         table.check(settings, self.own, self.example)
-        self.name = settings.name
-        self.models = settings.models
-        self.deadlines = Deadlines(settings.connect, settings.first_token, settings.silence, settings.total)
+        super().__init__(settings)
         self._secrets = (settings.api_key,)
         self._client = Client(settings, self.headers(table.key(settings)))
         self._concessions = Concessions()

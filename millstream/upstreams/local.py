@@ -24,7 +24,7 @@ from millstream.errors import UpstreamError
 from millstream.events import Call
 from millstream.question import Question
 from millstream.settings import ROOT, Secret, SettingError, Settings, UpstreamSettings
-from millstream.upstreams import Deadlines, Plain
+from millstream.upstreams import Configured
 from millstream.upstreams.answers import Answer
 from millstream.upstreams.openai import OpenAI
 
@@ -45,17 +45,16 @@ ABILITIES = structs.replace(CHAT, image=False, file=False, audio=False, forced_t
 OWN = (chat.NAME, completions.NAME)
 
 
-class Local(Plain):
+class Local(Configured):
     """The kind "local". Its only setting is the server's `local_model`."""
 
     def __init__(self, table: UpstreamSettings, settings: Settings) -> None:
         if table.extra or table.base_url or table.api_key:
             names = [*table.extra, *(name for name in ("base_url", "api_key") if getattr(table, name))]
             raise SettingError(f"upstreams.{table.name} of kind local has no setting {', '.join(sorted(names))}")
-        self.name = table.name
+        super().__init__(table)
         self.model = model_name(model_file(settings))
         self.models = table.models or (self.model,)
-        self.deadlines = Deadlines(table.connect, table.first_token, table.silence, table.total)
         self._defaults = {} if settings.local_model else PACKAGED
         self._table = table
         self._openai: OpenAI | None = None

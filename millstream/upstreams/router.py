@@ -6,13 +6,12 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Thread
-from typing import Protocol
 
 from millstream.dialects.models import Model
 from millstream.errors import MillstreamError
 from millstream.settings import SettingError, Settings, UpstreamSettings
 from millstream.settings.providers import PROVIDERS
-from millstream.upstreams import Upstream, local
+from millstream.upstreams import Configured, Upstream, local
 from millstream.upstreams.anthropic import Anthropic
 from millstream.upstreams.azure import Azure
 from millstream.upstreams.catalogue import Catalogue
@@ -30,20 +29,7 @@ log = logging.getLogger("millstream")
 SHOWN = 10  # models named in an error
 
 
-class Routed(Upstream, Protocol):
-    """An upstream that can list its models, if the settings name none."""
-
-    models: tuple[str, ...]
-    lists: bool
-
-    def listed(self) -> list[Model]: ...
-
-    def known(self, model: str) -> Model:
-        """Describe one model by what its kind knows."""
-        ...
-
-
-Build = Callable[[UpstreamSettings, Settings], Routed]
+Build = Callable[[UpstreamSettings, Settings], Configured]
 
 KINDS: dict[str, Build] = {
     "anthropic": lambda table, settings: Anthropic(table),
@@ -58,7 +44,7 @@ KINDS: dict[str, Build] = {
 }
 
 
-def build(table: UpstreamSettings, settings: Settings) -> Routed:
+def build(table: UpstreamSettings, settings: Settings) -> Configured:
     """Build an upstream from its table of settings. Raises SettingError."""
     if table.kind not in KINDS and table.kind in PROVIDERS:
         instead = f'which is a provider; write provider = "{table.kind}" instead of it'
@@ -107,8 +93,8 @@ class Router:
         before: Router | None = None,
     ) -> None:
         self._failed = failed
-        self._upstreams: dict[str, Routed] = {}  # by model
-        self._named: dict[str, Routed] = {}
+        self._upstreams: dict[str, Configured] = {}  # by model
+        self._named: dict[str, Configured] = {}
         self._catalogues: dict[str, Catalogue] = {}  # by upstream
         self._tables = {table.name: table for table in tables(settings)}
         for table in self._tables.values():
@@ -128,7 +114,7 @@ class Router:
             for model in key.models:
                 self._check(f"keys.{key.name}.models has", model)
 
-    def _add(self, table: UpstreamSettings, upstream: Routed) -> None:
+    def _add(self, table: UpstreamSettings, upstream: Configured) -> None:
         self._named[table.name] = upstream
         for model in upstream.models:
             if model in self._upstreams:
@@ -185,7 +171,7 @@ class Router:
         others = [self._member(name, model) for name in table.fallback]
         return Chain([Member(found, table.retries), *others], self._failed)
 
-    def _find(self, model: str) -> Routed | None:
+    def _find(self, model: str) -> Configured | None:
         exact = self._upstreams.get(model)
         demo = self._upstreams.get(model.partition("?")[0])
         if exact is not None or isinstance(demo, Demo):
@@ -200,7 +186,7 @@ class Router:
         unknown = (self._named[name] for name, catalogue in self._catalogues.items() if not catalogue.models)
         return self._listing(model) or next(unknown, None)  # an upstream whose list can't be fetched may have it
 
-    def _listing(self, model: str) -> Routed | None:
+    def _listing(self, model: str) -> Configured | None:
         return next((self._named[name] for name, one in self._catalogues.items() if model in one.look()), None)
 
     def _member(self, name: str, asked: str) -> Member:

@@ -20,7 +20,7 @@ from millstream.errors import RequestError, UpstreamError
 from millstream.events import Call, Event
 from millstream.settings import Secret, SettingError, UpstreamSettings
 from millstream.sockets.websocket import Connection, Refused
-from millstream.upstreams import Blocking, Deadlines, Plain, questioned
+from millstream.upstreams import Blocking, Configured, questioned
 from millstream.upstreams.decoder import Decoder
 from millstream.upstreams.outbound import SETTINGS, authority, connector, unreached
 from millstream.upstreams.spark_codes import failure, handshake
@@ -33,16 +33,15 @@ BEFORE = "before it answered"
 EXTRA = {"app_id", "api_secret", *SETTINGS}
 
 
-class Spark(Plain):
+class Spark(Configured):
     """The kind "spark": one connection for each question. Its settings, besides outbound.SETTINGS, are `app_id`
     and `api_secret`. `models` are names in MODELS, which has each model's path and domain. `base_url` is the
     server alone. temperature, max_tokens and top_k are limited to the model's range."""
 
     def __init__(self, settings: UpstreamSettings) -> None:
         _check(settings)
-        self.name = settings.name
+        super().__init__(settings)
         self.models = settings.models or tuple(MODELS)
-        self.deadlines = Deadlines(settings.connect, settings.first_token, settings.silence, settings.total)
         self._app_id = _key(settings, "app_id")
         self._api_key = _key(settings, "api_key")
         self._api_secret = _key(settings, "api_secret")
