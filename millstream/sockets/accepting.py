@@ -15,7 +15,7 @@ from millstream.sockets.client import shut
 
 NO_MORE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 PAUSE = 0.1  # s before the next try
-AT_ONCE = 10  # idle connections that go before it
+AT_ONCE = 10  # idle connections to close before the next try
 QUIET = 60.0  # s between two lines in the log
 KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}  # s, s, probes: a vanished client is let go
 
@@ -30,7 +30,7 @@ class Idle:
     def __init__(self, most: int) -> None:
         self._room = most - max(1, most // 50)
         self._all: set[Any] = set()
-        self._idle: dict[Any, None] = {}  # in the order in which they became so
+        self._idle: dict[Any, None] = {}  # ordered by the time when they became idle
 
     def add(self, connection: Any) -> None:
         self._all.add(connection)
@@ -51,7 +51,7 @@ class Idle:
         self._idle.pop(connection, None)
 
     def drop(self) -> None:
-        """Ends the connection that has been idle longest, if there is one."""
+        """Close the connection that has been idle longest, if there is one."""
         for connection in self._idle:
             del self._idle[connection]
             shut(connection)
@@ -62,7 +62,7 @@ class Server(StreamServer):  # type: ignore[misc]
     """gevent's, which would write a traceback for each connection that it has no descriptor for."""
 
     idle = Idle(0)
-    _quiet = 0.0  # by the monotonic clock, until then nothing more is said
+    _quiet = 0.0  # monotonic time of the next log line at the earliest
 
     def do_read(self) -> Any:
         try:
@@ -83,7 +83,7 @@ class Server(StreamServer):  # type: ignore[misc]
 
 
 def keep_alive(sock: socket.socket) -> None:
-    """Has the kernel probe a silent peer, so that one that has vanished is noticed."""
+    """Let the kernel probe a silent peer, so that a vanished client is noticed."""
     with suppress(OSError):  # no TCP
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for name, value in KEEPALIVE.items():

@@ -119,7 +119,7 @@ class Client:
             return None
 
     def cut(self) -> None:
-        """Ends the connection under a write that does not come to an end."""
+        """Close the connection while a write to it is blocked."""
         if self._socket is not None:
             shut(self._socket)
 
@@ -144,16 +144,15 @@ class Client:
 
 
 def shut(sock: Any) -> None:
-    """Ends a connection, whoever waits for it. Not by gevent's own shutdown: a write that waits would fail with an
-    error that gunicorn logs."""
+    """Close a connection, even if a greenlet waits for it. gevent's own shutdown would make a waiting write fail with
+    an error that gunicorn logs."""
     with suppress(OSError):
         getattr(sock, "_sock", sock).shutdown(socket.SHUT_RDWR)
 
 
 def limit_stall(sock: socket.socket, seconds: float) -> None:
-    """Has the kernel end a connection whose peer takes nothing for so long, whatever is sent to it: a page, an error
-    or the last bytes of a stream. Linux only; elsewhere TCP's own limits hold, which a reader that only stands still
-    never meets."""
+    """Let the kernel close a connection whose peer takes no data for `seconds`, whatever is sent: a page, an error or
+    the end of a stream. Linux only. On other systems a reader that merely stops reading is never cut off."""
     option = getattr(socket, "TCP_USER_TIMEOUT", None)
     if option is not None:
         with suppress(OSError):  # no TCP

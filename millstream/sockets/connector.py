@@ -41,7 +41,8 @@ class Connector:
         self._tunnels = tunnels or context is not None
 
     def connect(self) -> socket.socket:
-        """Raises OSError: ProxyError, TimeoutError, NameServerSilent, ssl.SSLError, socket.gaierror among them."""
+        """Connect. Raises OSError, including ProxyError, TimeoutError, NameServerSilent, ssl.SSLError and
+        socket.gaierror."""
         deadline = time.monotonic() + self.limit
         sock = self._reach(deadline)
         try:
@@ -50,7 +51,7 @@ class Connector:
                 # A separate handshake: if it fails, the socket is still ours to close.
                 sock = self._context.wrap_socket(sock, server_hostname=self._server[0], do_handshake_on_connect=False)
                 sock.do_handshake()
-            sock.settimeout(None)  # deadlines are kept elsewhere
+            sock.settimeout(None)  # other code watches the deadlines
         except BaseException:
             sock.close()
             raise

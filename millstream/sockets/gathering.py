@@ -1,12 +1,12 @@
-"""Under load, what answers bring within a moment is read at once, and what goes out of it is sent at once.
+"""Read and send in batches under load: collect the data of all answers for 2 ms, then send to all clients.
 
-A core that sleeps between two tokens has cold caches when it wakes, and a client that is woken for each costs an
-interrupt. So a busy worker waits PAUSE between two looks at the running answers, and reads from all before it sends
-to any. A worker that is not busy looks and sends at once. Of 10,000 tokens a second each costs 58 µs without this,
-and 31 with it.
+A core that sleeps between two tokens wakes up with cold caches, and each wake-up of a client costs an interrupt. So a
+busy worker waits PAUSE between two reads of the running answers, and reads from all before it sends to any. A worker
+that is not busy reads and sends at once. At 10,000 tokens a second, a token costs 58 µs without batches and 31 µs
+with them.
 
-Only answers that have begun are gathered. They are in an epoll of their own, which the event loop watches, or checks
-by a timer. So a new question, which needs several looks until its first token, waits for nothing.
+Only answers that have begun are read in batches. They have a separate epoll, which the event loop watches or checks
+by a timer. New questions, which need several round trips before their first token, are never delayed.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from contextlib import suppress
 from typing import Any
 
 PAUSE = 0.002  # s
-BUSY = 0.25  # of a core
-LOOK = 0.25  # s between two looks at how busy it is
+BUSY = 0.25  # share of a core above which a worker counts as busy
+LOOK = 0.25  # s between two measurements of the load
 READ = 1
-MOST = 1024  # descriptors of one look
+MOST = 1024  # descriptors in one read
 
 
 class Gathering:
-    """For the event loop of this thread, from now on. Where there is no epoll, nothing is gathered."""
+    """The batches of this thread's event loop. Systems without epoll read and send at once."""
 
     _here: Gathering | None = None
 
@@ -78,7 +78,7 @@ class Gathering:
         return True
 
     def close(self) -> None:
-        """What is still read is read no more."""
+        """Stop reading."""
         if Gathering._here is not self:
             return
         Gathering._here = None
@@ -106,12 +106,12 @@ class Gathering:
         self._reading = True
         try:
             for descriptor, _ in self._epoll.poll(0, MOST):
-                turn = self._turns.get(descriptor)  # another one's turn may have removed it
+                turn = self._turns.get(descriptor)  # an earlier callback may have removed it
                 if turn is None:
                     continue
                 try:
                     turn()
-                except BaseException:  # as the event loop does: the others have their turn all the same
+                except BaseException:  # like the event loop: the other callbacks must still run
                     self._hub.handle_error(turn, *sys.exc_info())
         finally:
             self._reading = False

@@ -17,16 +17,16 @@ from gevent import get_hub
 from gevent.monkey import get_original
 from gevent.threadpool import ThreadPool
 
-FRESH = 30.0  # s that an address is good for
-STALE = 600.0  # s that it is used, while it is being looked up again
+FRESH = 30.0  # s that an address is used without a new lookup
+STALE = 600.0  # s that an old address is used while a new lookup runs
 THREADS = 16
-MOST = 100  # names that are known
+MOST = 100  # names to remember
 
 Address = tuple[int, int, int, str, Any]  # as getaddrinfo gives it
 
 
 class NameServerSilent(TimeoutError):
-    """It did not answer within the limit."""
+    """The name server did not answer in time."""
 
 
 class Names:
@@ -36,8 +36,8 @@ class Names:
         self._threads: WeakKeyDictionary[Any, ThreadPool] = WeakKeyDictionary()  # by hub
 
     def addresses(self, name: str, port: int, seconds: float) -> list[Address]:
-        """Raises NameServerSilent, and socket.gaierror where there is no such name."""
-        with contextlib.suppress(socket.gaierror):  # an address needs nobody
+        """Look up a name. Raises NameServerSilent, and socket.gaierror if the name does not exist."""
+        with contextlib.suppress(socket.gaierror):  # an IP address needs no name server
             return _look(name, port, socket.AI_NUMERICHOST)
         addresses, at = self._known.get((name, port), ([], 0.0))
         age = time.monotonic() - at

@@ -18,8 +18,8 @@ IDLE = 45.0  # s
 # llama.cpp promises "Keep-Alive: timeout=5" and closes within 0.1 ms of the last chunk. A question would be lost on
 # such a connection, and it can't be told from one that is being answered.
 SETTLE = 0.01  # s
-TAIL = 0.5  # s that the end of a body may take
-END = 4096  # bytes that it may have
+TAIL = 0.5  # s to wait for the end of a body
+END = 4096  # bytes that this end may have
 
 _poll = get_original("select", "poll") if hasattr(select, "poll") else None  # which Windows lacks
 
@@ -40,7 +40,7 @@ class Pool:
         self._forget(time.monotonic())
 
     def take(self) -> socket.socket | None:
-        """One whose answer is over and which nothing surprising has come on; the last one that has settled."""
+        """Return the last used connection that is idle, has settled and has received no unexpected data, or None."""
         now = time.monotonic()
         self._forget(now)
         for idle in reversed(self._idle[:]):

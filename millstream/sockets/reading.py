@@ -32,7 +32,7 @@ class Reading:
         turn()
 
     def stop(self) -> None:
-        """To be called before the descriptor is closed. Idempotent."""
+        """Stop reading. Call this before the descriptor is closed. Idempotent."""
         self._end_watch()
         if self._gathered is not None:
             self._gathered.remove(self._descriptor)

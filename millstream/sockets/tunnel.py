@@ -10,9 +10,9 @@ LONGEST = 65536  # bytes of the proxy's answer
 
 
 def tunnel(sock: socket.socket, hostname: str, port: int, password: str, deadline: float) -> None:
-    """Has the proxy at the other end of `sock` connect to the server. `password` is `user:password`, or "".
+    """Ask the proxy at the other end of `sock` to connect to the server. `password` is `user:password`, or "".
 
-    Raises OSError: ConnectionRefusedError where the proxy says no, TimeoutError at the deadline (time.monotonic).
+    Raises OSError: ConnectionRefusedError if the proxy refuses, TimeoutError at the deadline (time.monotonic).
     """
     address = f"[{hostname}]:{port}" if ":" in hostname else f"{hostname}:{port}"
     lines = [f"CONNECT {address} HTTP/1.1", f"Host: {address}"]
@@ -22,7 +22,7 @@ def tunnel(sock: socket.socket, hostname: str, port: int, password: str, deadlin
     head = b""
     while not head.endswith(b"\r\n\r\n"):
         sock.settimeout(max(deadline - time.monotonic(), 0.001))
-        more = sock.recv(1)  # what comes behind the head is the server's
+        more = sock.recv(1)  # read byte by byte: data after the head belongs to the server
         if not more or len(head) > LONGEST:
             raise ConnectionRefusedError("its proxy did not answer as an HTTP proxy does")
         head += more

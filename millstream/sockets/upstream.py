@@ -36,7 +36,7 @@ def ask(sock: socket.socket, message: bytes, read: Callable[[bytes], Read | None
     """Sends a request and feeds `read` with what comes until it gives something. Raises OSError (Untaken), and what
     `read` raises."""
     before = _acknowledged(sock)
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it may have answered before it had read all
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it may have answered early
         sock.sendall(message)
     while True:
         data = sock.recv(SIZE)
@@ -58,8 +58,8 @@ def _acknowledged(sock: socket.socket) -> int | None:
 
 
 class Body:
-    """Of a response whose head has been read; `first` came with the head. With a `pool`, the connection may serve
-    another question after this. Whoever has a body must `close` or `release` it."""
+    """The body of a response; `first` is the data that came with the head. With a `pool`, the connection may be used
+    again. The body's owner must `close` or `release` it."""
 
     __slots__ = (
         "_ended",
@@ -112,7 +112,7 @@ class Body:
         return bool(self._first) or self._framing.done or (self._pending is not None and self._pending() > 0)
 
     def _turn(self) -> None:
-        """One read."""
+        """Read once, and pass on the data."""
         trouble: Exception | None = None
         over = self._framing.done
         try:
@@ -128,7 +128,7 @@ class Body:
             self._tell(trouble)
 
     def _payload(self, *, waits: bool = False) -> bytes:
-        """Of one read. Raises EOFError at the body's end where the connection's end is that."""
+        """Return the payload of one read. Raises EOFError if the body ends with the connection."""
         try:
             data = self._received(waits)
         except (*NOTHING_YET, TimeoutError):
@@ -174,7 +174,7 @@ class Body:
 
     def cease(self) -> None:
         """Calls nothing any more. Idempotent."""
-        self._take = self._ended = None  # whose body this is: no cycle is left
+        self._take = self._ended = None  # leave no reference cycle
         if self._timer is not None:
             self._timer.stop()
             self._timer.close()
@@ -184,8 +184,8 @@ class Body:
         self._watcher = self._timer = None
 
     def beginning(self, limit: int, seconds: float) -> bytes:
-        """At most `limit` bytes: what of a short body comes within so many seconds. Then the body is closed, or
-        released if that was all. Raises nothing."""
+        """Return at most `limit` bytes of a short body that arrive within `seconds`. Then close the body, or
+        release it if it was complete. Never raises."""
         deadline = time.monotonic() + seconds
         data = b""
         try:

@@ -26,7 +26,7 @@ from millstream.sockets.connector import left
 
 SIZE = 65536  # bytes of one read
 LONGEST = 16 << 20  # characters or bytes of a message
-ERROR_BODY = 65536  # bytes of a refusal that are read
+ERROR_BODY = 65536  # bytes to read of a refusal's body
 
 
 class Refused(Exception):
@@ -45,19 +45,19 @@ class Connection:
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._protocol = WSConnection(ConnectionType.CLIENT)
-        self._parts: list[str | bytes] = []  # of a message that is not whole yet
+        self._parts: list[str | bytes] = []  # of an incomplete message
         self._length = 0
         self._broken = ""
         self._ended = False
 
     def upgrade(self, host: str, target: str, deadline: float) -> None:
-        """Raises Refused, OSError, and ValueError for what is no WebSocket."""
+        """Upgrade the connection. Raises Refused, OSError, and ValueError if the server speaks no WebSocket."""
         self._sock.sendall(self._protocol.send(Request(host, target, extra_headers=[(b"User-Agent", b"Millstream")])))
         refused: Refused | None = None
         while True:
             for event in self._protocol.events():
                 if isinstance(event, AcceptConnection):
-                    self._sock.settimeout(None)  # deadlines are kept elsewhere
+                    self._sock.settimeout(None)  # other code watches the deadlines
                     return
                 if isinstance(event, RejectConnection):
                     headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers]
@@ -71,7 +71,7 @@ class Connection:
                 self._await(deadline)
 
     def send(self, message: str) -> None:
-        """Raises OSError."""
+        """Send a text message. Raises OSError."""
         self._sock.sendall(self._protocol.send(Message(message)))
 
     def receive(self) -> list[str | bytes]:
@@ -88,7 +88,7 @@ class Connection:
         return messages
 
     def close(self) -> None:
-        """At once, whoever may be reading, and waiting for nobody."""
+        """Close the connection at once, even if a greenlet is reading. Never waits."""
         if self._protocol.state is ConnectionState.OPEN:
             with contextlib.suppress(OSError):
                 self._sock.settimeout(0)
@@ -109,7 +109,7 @@ class Connection:
                 self._reply(event.response())
             elif isinstance(event, CloseConnection):
                 self._ended = True
-                if self._protocol.state is ConnectionState.OPEN:  # it is wsproto that gives up, not the peer
+                if self._protocol.state is ConnectionState.OPEN:  # wsproto found an error; the peer did not close
                     self._broken = event.reason or "bad frames"
                 else:
                     self._reply(event.response())  # RFC 6455, 5.5.1
@@ -118,7 +118,7 @@ class Connection:
         return whole
 
     def _reply(self, event: Pong | CloseConnection) -> None:
-        with contextlib.suppress(OSError):  # the next read tells
+        with contextlib.suppress(OSError):  # the next read reports the error
             self._sock.sendall(self._protocol.send(event))
 
     def _whole(self) -> str | bytes:
@@ -133,7 +133,7 @@ class Connection:
             # Bytes that TLS has already decrypted don't make the socket readable.
             if data and isinstance(self._sock, ssl.SSLSocket) and (more := self._sock.pending()):
                 data += self._sock.recv(more)
-        except OSError:  # a reset, and TLS has errors of its own: an end is an end
+        except OSError:  # a reset or an error of TLS: treat both as the end
             return b""
         return data
 
@@ -144,7 +144,7 @@ class Connection:
             self._ended = True
 
     def _await(self, deadline: float) -> None:
-        """More of the response's head."""
+        """Read more of the response's head."""
         self._sock.settimeout(left(deadline))
         data = self._sock.recv(SIZE)
         if not data:
@@ -155,7 +155,7 @@ class Connection:
             raise ValueError(str(error)) from error
 
     def _more(self, deadline: float) -> bool:
-        """More of a refusal's body; its status says enough if none comes."""
+        """Read more of a refusal's body. If it never arrives, the status says enough."""
         try:
             self._await(deadline)
         except (OSError, ValueError):

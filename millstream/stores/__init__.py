@@ -1,4 +1,4 @@
-"""Where the logs of streams are kept. One file a store; every store passes the same contract tests."""
+"""The stores, which keep the logs of streams. One file each; every store passes the same contract tests."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class Reader(Protocol):
         ...
 
     def seek(self, position: int) -> None:
-        """Goes on from a position that `append` gave; what was given already does not come again."""
+        """Continue from a position that `append` returned. Events are never returned twice."""
         ...
 
     def close(self) -> None:
-        """Lets go of what it holds open; a later read opens it again."""
+        """Close the files that are open; a later read opens them again."""
         ...
 
 
@@ -58,7 +58,7 @@ class Store(Protocol):
 
     @property
     def away(self) -> bool:
-        """Nothing can be started now; what runs goes on. It comes back by itself."""
+        """Return True if no stream can start now. Running streams continue, and the store recovers without help."""
         ...
 
     def start(self, inbox: Inbox) -> None:
@@ -73,11 +73,11 @@ class Store(Protocol):
         ...
 
     def meta(self, id: str) -> Meta:
-        """Raises NotFound."""
+        """Return the stream's Meta. Raises NotFound."""
         ...
 
     def point(self, name: str, id: str) -> None:
-        """From now on the name leads to this stream, while its log is there. It may have led to another one."""
+        """Let the name lead to this stream as long as its log exists. It replaces an earlier stream of that name."""
         ...
 
     def pointed(self, name: str, *, take: bool = False) -> str | None:
@@ -104,9 +104,9 @@ class Store(Protocol):
         ...
 
     def seize(self, id: str) -> bool:
-        """Takes over a stream whose owner is dead and that has no terminal event; a torn tail is cut.
-        True for exactly one caller, which now owns it and must append the terminal event.
-        False while the owner lives, when somebody else was first, or when the stream has ended."""
+        """Take over a stream whose owner is dead and that has no terminal event. Half a line at the end is cut off.
+        Return True to exactly one caller, which now owns the stream and must append the terminal event.
+        Return False while the owner lives, if another worker was first, or if the stream has ended."""
         ...
 
     def orphans(self) -> list[str]:
@@ -123,7 +123,7 @@ class Store(Protocol):
         ...
 
     def tell(self, id: str, word: Word) -> None:
-        """Says a word to the stream's owner. Nothing happens if the owner is dead."""
+        """Send a word to the stream's owner. Nothing happens if the owner is dead."""
         ...
 
     def sweep(self, now: float) -> int:
@@ -133,7 +133,7 @@ class Store(Protocol):
 
 
 def at_once(append: Callable[[str, list[Event]], int], id: str, batch: list[Event], then: Then | None) -> int:
-    """What `Store.append` does where logging needs no waiting."""
+    """Implement `Store.append` for stores that log without waiting."""
     try:
         position = append(id, batch)
     except StoreLost as error:

@@ -1,7 +1,7 @@
-"""Which stream an Idempotency-Key belongs to: symbolic links named by the claim's hash, pointing at a stream's id.
+"""Claims map an Idempotency-Key to a stream. Each is a symbolic link from the claim's hash to the stream's id.
 
-symlink(2) makes name and content in one step; a lock over the few microseconds of each change keeps
-two workers from replacing the same stale claim.
+symlink(2) creates name and content in one step. A lock, held for a few microseconds, prevents two workers from
+replacing the same stale claim.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from millstream.events import Meta
 from millstream.stores.disk import POSIX, lock
 from millstream.stores.room import files
 
-NAMED = "named "  # before names: nobody's claim is taken for one
+NAMED = "named "  # prefix of names, so that no claim looks like a name
 
 
 class Claims:
@@ -28,7 +28,7 @@ class Claims:
         directory.mkdir(mode=0o700, exist_ok=True)
 
     def take(self, claim: str, id: str) -> Meta | None:
-        """None: the claim is ours now. Else the Meta of the stream that has it."""
+        """Take the claim and return None, or return the Meta of the stream that already has it."""
         path = self._path(claim)
         with self._lock():
             older = _target(path)
@@ -62,7 +62,7 @@ class Claims:
                 path.unlink()
 
     def sweep(self) -> None:
-        """Drops those whose stream is gone."""
+        """Remove claims whose stream is gone."""
         for entry in files(self._directory, ""):
             path = Path(entry.path)
             with self._lock():
@@ -86,7 +86,7 @@ class Claims:
 def _point(path: Path, id: str) -> None:
     if POSIX:
         path.symlink_to(id)
-    else:  # on Windows not everybody may make links
+    else:  # on Windows, creating links needs a privilege
         path.write_text(id, "ascii")
 
 

@@ -1,5 +1,5 @@
-"""What a store needs of the system's files, and what Windows has in its place. Windows has no flock(2) and no
-pread(2), and can't erase an open file."""
+"""File functions of the system, and replacements for Windows, which has no flock(2) and no pread(2), and can't
+erase an open file."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ except ImportError:
     import msvcrt
 
     POSIX = False
-    FAR = 1 << 40  # a lock on Windows keeps others from reading: so it lies behind all that is in a file
+    FAR = 1 << 40  # on Windows a lock blocks readers, so lock a byte far behind the file's end
 else:
     POSIX = True
 
-OWN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)  # a flag for all that is opened
+OWN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)  # flags for every open()
 
 
 def lock(fd: int, *, wait: bool = False) -> bool:

@@ -1,6 +1,6 @@
-"""How the workers of one machine ring each other: one AF_UNIX datagram socket each, unix(7).
+"""Messages between the workers of one machine: each has an AF_UNIX datagram socket, unix(7).
 
-A dead worker is ECONNREFUSED at once.
+Sending to a dead worker fails at once, with ECONNREFUSED.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _Socket: type[socket.socket] = get_original("socket", "socket")
 SUN_PATH = 103  # bytes that fit everywhere: Linux has room for 107, macOS for 103
 LONGEST_NAME = len("/4294967295-12345678.sock")
 RETRY, RETRY_MAX = 0.005, 0.5  # s
-BURST = 64  # datagrams heard before other greenlets have a turn
-PACK = 100  # ids in one datagram that is said again
+BURST = 64  # datagrams to read before other greenlets run
+PACK = 100  # ids in one repeated datagram
 
 _logger = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class Doorbell:
         Path(os.fsdecode(self._address(self._worker))).unlink(missing_ok=True)
 
     def say(self, worker: str, word: str, id: str) -> None:
-        """Never blocks. What a full socket doesn't take is said again later, in order."""
+        """Send a word about a stream to a worker. Never blocks. If the socket is full, it is sent later, in order."""
         if worker not in self._unsaid and self._send(worker, word, [id]):
             return
         unsaid = self._unsaid.setdefault(worker, {})
@@ -77,7 +77,7 @@ class Doorbell:
                 probe.connect(self._address(worker))
         except (ConnectionError, FileNotFoundError):
             return False
-        except OSError:  # no descriptor left, say: that tells nothing about the other
+        except OSError:  # for example no descriptor left: that says nothing about the other worker
             return True
         return True
 

@@ -1,13 +1,13 @@
-"""Which other workers follow which stream of this one."""
+"""The other workers that follow streams of this worker."""
 
 from __future__ import annotations
 
 
 class Followers:
-    """Asked for a stream with each batch, and for a worker only when it goes or tells what it follows."""
+    """The followers, by stream. Lookups by stream happen for each batch, lookups by worker rarely."""
 
     def __init__(self) -> None:
-        self._workers: dict[str, tuple[str, ...]] = {}  # by stream; empty ones are not kept
+        self._workers: dict[str, tuple[str, ...]] = {}  # by stream; without empty entries
 
     def of(self, id: str) -> tuple[str, ...]:
         return self._workers.get(id, ())

@@ -1,6 +1,6 @@
 """One stream's log as a file: a version byte, then JSON lines, a Meta first and then the events.
 
-Who holds the file's lock (flock(2)) owns the stream. The kernel lets go of it when the owner dies, however it dies.
+The worker that holds the file's lock (flock(2)) owns the stream. The kernel releases the lock when the worker dies.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Log:
 
     @classmethod
     def create(cls, path: str, meta: Meta, spares: Spares) -> Log:
-        """Raises OSError; then there is no file."""
+        """Create a log. Raises OSError; then there is no file."""
         log = cls(spares.take(path), 0, 0)
         line = VERSION + _encode(meta) + b"\n"
         if log._write(line) < len(line):
@@ -128,12 +128,12 @@ def header(fd: int) -> tuple[Meta, int]:
     line, _, _ = whole_lines(fd, 0, 4096).partition(b"\n")
     try:
         return _meta.decode(line[1:]), len(line) + 1
-    except ValueError:  # of a worker that was killed while it wrote
+    except ValueError:  # half a line, from a worker that was killed while writing
         raise NotFound from None
 
 
 def whole_lines(fd: int, start: int, limit: int, end: int | None = None) -> bytes:
-    """About `limit` bytes from `start` on, at least one whole line if there is one, nothing behind `end`."""
+    """Return whole lines from `start` on: about `limit` bytes, at least one line, nothing after `end`."""
     limit = max(limit, 1)
     while True:
         data = pread(fd, limit if end is None else min(limit, end - start), start)

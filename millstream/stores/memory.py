@@ -49,7 +49,7 @@ class _Log:
     def __init__(self, meta: Meta) -> None:
         self.meta = meta
         self.events: list[Event] = []
-        self.ended: float | None = None  # by the monotonic clock: the other may step back
+        self.ended: float | None = None  # by the monotonic clock, since the system's clock may step back
         self.size = 0
 
 
@@ -127,7 +127,7 @@ class MemoryStore:
         return MemoryReader(self._logs, id, after)
 
     def watch(self, id: str, wake: Callable[[], None]) -> Callable[[], None]:
-        """Never wakes: there are no other workers."""
+        """Do nothing: there are no other workers to hear from."""
         self._log(id)
         return lambda: None
 

@@ -71,7 +71,7 @@ class Neighbours:
             elif word == "stop":
                 self._pass_on(worker, id, "stop")
             elif word in ("join", "all"):
-                if word == "join":  # what was appended before it had no ring
+                if word == "join":  # events before the join were not announced
                     self._say(worker, "news", id)
                 if self._owns(id) and self.followers.add(worker, id):
                     self._pass_on(worker, id, "join")
@@ -92,5 +92,5 @@ class Neighbours:
         try:
             if self._inbox:
                 self._inbox(worker, id, word)
-        except Exception:  # one stream's fault must not make this worker deaf
+        except Exception:  # an error in one stream must not stop this worker from listening
             _logger.exception("the inbox failed on %s", word)

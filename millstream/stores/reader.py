@@ -41,7 +41,7 @@ class FileReader:
         return []
 
     def seek(self, position: int) -> None:
-        self._position = position  # further back is no harm: what was given is known by its number
+        self._position = position  # an earlier position does no harm: events are recognised by their number
 
     def close(self) -> None:
         if self._fd >= 0:

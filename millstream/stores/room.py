@@ -1,4 +1,4 @@
-"""How much the logs in a directory may take, and which of them go first."""
+"""Limit the disk space of the logs in a directory, and choose which logs to erase first."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from time import monotonic, time
 from millstream.stores.disk import OWN, erase, lock
 from millstream.stores.turns import in_turns
 
-RESERVE = 64 << 20  # bytes of the disk that stay free, at most a twentieth of it
-ENOUGH = 0.8  # of the limit: what is erased to
-FRESH = 10.0  # s after its last sign that a log stays: a dead worker's may not be known as one yet
+RESERVE = 64 << 20  # bytes to leave free on the disk, at most 5 % of it
+ENOUGH = 0.8  # share of the limit that remains after erasing
+FRESH = 10.0  # s to keep a log after its last sign of life: its worker may not yet count as dead
 PAUSE = 5.0  # s between two looks
-AHEAD = 5.0  # s that a file may be newer than now: a network's disk has a clock of its own
-PROBE = 4096  # bytes with which it is tried whether the disk takes something again
+AHEAD = 5.0  # s that a file may be newer than now: a network disk has its own clock
+PROBE = 4096  # bytes to write, to test whether the disk has room again
 
 
 def files(directory: Path, suffix: str) -> Iterator[os.DirEntry[str]]:

@@ -16,7 +16,8 @@ LEAST, MOST = 16, 256  # files that wait; each keeps a descriptor
 
 
 class Spares:
-    """Each is open and locked, so it is this worker's as long as that lives. `named` begins their names."""
+    """Spare log files. Each is open and locked, so it belongs to this worker as long as the worker lives. `named` is
+    the beginning of their names."""
 
     def __init__(self, named: str) -> None:
         self._named = named
@@ -32,7 +33,7 @@ class Spares:
             spare, fd = self._files.pop()
             try:
                 os.rename(spare, path)  # noqa: PTH104 (a Path costs more than the call)
-            except OSError:  # somebody has cleared the folder
+            except OSError:  # the folder was cleared
                 os.close(fd)
             else:
                 return fd

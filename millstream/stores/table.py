@@ -1,4 +1,4 @@
-"""Which stores there are. A new one is one file and one line here."""
+"""The table of stores. To add one, write a file and add a line here."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def open_store(url: str, *, ttl: float, workers: int, size: int = 0) -> Store:
 
 
 def try_store(url: str, *, ttl: float, workers: int) -> None:
-    """Before anything is started: raises SettingError for what would keep the store from working until somebody mends
-    it. A Redis that can't be reached is no such thing: workers wait for it."""
+    """Check the store before anything starts. Raises SettingError for faults that the operator has to fix. A Redis
+    that can't be reached is not one of them: workers wait for it."""
     store = open_store(url, ttl=ttl, workers=workers)
     getattr(store, "check", lambda: None)()
     store.close()

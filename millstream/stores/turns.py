@@ -1,4 +1,4 @@
-"""Long passes in steps: one over 10,000 streams must not hold the event loop."""
+"""Split long loops into steps, so that a pass over 10,000 streams doesn't block the event loop."""
 
 from __future__ import annotations
 

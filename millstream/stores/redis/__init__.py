@@ -38,8 +38,8 @@ _meta = msgspec.json.Decoder(Meta)
 
 
 class RedisStore:
-    """While Redis is away nothing here waits for it: `create`, and what reads other workers' streams, raises
-    Unavailable; `append` keeps events in memory and writes them when Redis is back."""
+    """The store in Redis. No method waits while Redis is unavailable: `create` and reads of other workers' streams
+    raise Unavailable. `append` keeps events in memory and writes them when Redis is back."""
 
     belated = 1.9
 

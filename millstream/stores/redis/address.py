@@ -1,4 +1,4 @@
-"""Where Redis is: https://www.iana.org/assignments/uri-schemes/prov/redis, read by redis-py."""
+"""The address of Redis: https://www.iana.org/assignments/uri-schemes/prov/redis, parsed by redis-py."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from redis.retry import Retry
 
 from millstream.settings import SettingError
 
-LIMIT = 1.5  # s for anything that is asked of Redis; what takes longer counts as away
+LIMIT = 1.5  # s for a command; a slower Redis counts as unavailable
 LOOK = 0.05  # s more in which is looked whether it came: this process may have been busy for so long
 OLDEST = 6
 FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
@@ -27,7 +27,7 @@ class Address:
     """`shown` names it in logs, without user and password."""
 
     def __init__(self, url: str) -> None:
-        """Raises SettingError, which never quotes the address: anything in it may be a part of the password."""
+        """Parse the address. Raises SettingError, which never quotes it: any part may belong to the password."""
         try:
             found = dict(redis.connection.parse_url(url))
         except ValueError:
@@ -54,7 +54,7 @@ class Address:
         self._options = {
             **found,
             "protocol": 2,
-            "driver_info": None,  # what an old server does not know is not worth a round trip
+            "driver_info": None,  # saves a round trip that old servers answer with an error
             "maint_notifications_config": None,
             "socket_connect_timeout": LIMIT,
             **({} if "path" in found else {"socket_keepalive": True}),
@@ -77,7 +77,7 @@ class Address:
         )
 
     def check(self) -> None:
-        """Raises SettingError for what no waiting mends, and OSError or RedisError for what it may."""
+        """Try to connect. Raises SettingError if waiting can't help, otherwise OSError or RedisError."""
         try:
             connection = self.connect()
         except (exceptions.AuthenticationError, exceptions.ResponseError) as error:
@@ -103,7 +103,7 @@ class Address:
                 f"Redis at {self.shown} wants a password ({_kind(error)}); put it into its address"
             ) from None
         except exceptions.NoPermissionError:
-            return  # it may not ask for INFO: nothing is known against it
+            return  # INFO is forbidden: assume that all is well
         finally:
             connection.disconnect()
         if version < OLDEST:

@@ -1,4 +1,4 @@
-"""This worker's three connections to Redis, made anew as one whenever one of them breaks."""
+"""This worker's three connections to Redis. If one breaks, all three are replaced."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from millstream.stores.redis.pipe import Away, Heard, Pipe
 from millstream.stores.redis.scripts import ALL
 
 AT_ONCE = 100  # commands of one pipeline of `calls`
-TURN = 0.001  # s that other greenlets and sockets get after it
+TURN = 0.001  # s for other greenlets and sockets after each pipeline
 RETRY = 0.2  # s between two tries to connect
-SILENCE = 2 * LIMIT  # s without so much as an answer to a ping
+SILENCE = 2 * LIMIT  # s without any data, not even an answer to a ping
 
 _logger = logging.getLogger(__name__)
 
 
 class Link:
-    """One connection for writing, one for reading, so that long logs don't hold short writes up, and one that
-    listens, however many streams and followers there are.
+    """One connection for writing, one for reading, and one that listens, for any number of streams and followers.
+    Separate connections keep reads of long logs from delaying short writes.
 
-    `back()` is called each time Redis can be asked (again), before anybody else asks; `heard` is a Listener's.
-    While Redis is away nobody waits for it.
+    `back()` is called each time Redis becomes available, before any other command; `heard` is the Listener's
+    callback. While Redis is unavailable, no call waits for it.
     """
 
     def __init__(
         self, address: Address, back: Callable[[], None], heard: Callable[[str, bytes | None], None]
     ) -> None:
         self.up = False
-        self.emptied = float("-inf")  # when it had another era than the last time, by the monotonic clock
+        self.emptied = float("-inf")  # when a new era was seen, by the monotonic clock
         self._era = b""
         self._address = address
         self._back = back
@@ -86,7 +86,7 @@ class Link:
                 answer.wait(LOOK)
                 heard = answer.get() if answer.ready() else self.fail(f"no answer within {LIMIT:g} s")
         if isinstance(heard, Away):
-            raise Away(heard.why)  # several may wait for the same answer
+            raise Away(heard.why)  # several greenlets may wait for the same answer
         return heard
 
     def calls(self, commands: Iterable[tuple[object, ...]], *, read: bool = False) -> Iterator[Any]:
@@ -104,14 +104,14 @@ class Link:
             gevent.sleep(TURN)
 
     def post(self, command: tuple[object, ...], heard: Heard = lambda _: None, *, read: bool = False) -> None:
-        """Never blocks. `heard` is called with the answer or an Away; it must neither block nor raise."""
+        """Send a command. Never blocks. `heard` gets the answer or an Away; it must neither block nor raise."""
         if self.up:
             self._pipes[read].post(command, heard)
         else:
             heard(Away("Redis is away"))
 
     def listen(self, verb: Verb, channel: str = "") -> None:
-        """Never blocks."""
+        """Subscribe to a channel, or unsubscribe. Never blocks."""
         if self._listener:
             self._listener.say(verb, channel)
 
@@ -155,7 +155,7 @@ class Link:
             for connection in made:
                 connection.disconnect()
             raise
-        broken = self._broken.set  # of these connections: a late word must not break the next ones
+        broken = self._broken.set  # bound to these connections: a late error must not break the next ones
         if self._era not in (b"", era):
             self.emptied = monotonic()
         self._era = era

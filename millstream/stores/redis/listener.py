@@ -33,13 +33,13 @@ class Listener:
         self._greenlets = [gevent.spawn(self._guarded, work) for work in (self._listen, self._say)]
 
     def say(self, verb: Verb, channel: str) -> None:
-        """Never blocks. The answer to a PING shows that the connection still brings something; there has to be a
-        channel already."""
+        """Send a command. Never blocks. The answer to a PING shows that the connection still works; PING needs a
+        subscribed channel."""
         self._unsaid.append((verb, channel))
         self._ready.set()
 
     def cease(self) -> None:
-        """Hears and says nothing any more."""
+        """Stop listening and sending."""
         for greenlet in self._greenlets:
             greenlet.kill(block=False)
 

@@ -15,7 +15,8 @@ _encode_lines = msgspec.json.Encoder().encode_lines
 
 
 class Entry:
-    """One or more batches, to be written as one entry. Once it was sent it never changes: it may be there already."""
+    """One or more batches, written as one entry. It never changes after sending, because Redis may already have
+    it."""
 
     __slots__ = ("before", "data", "ends", "last", "sent", "then")
 
@@ -23,9 +24,9 @@ class Entry:
         self.before = before  # the number before its first event
         self.last = before
         self.data = b""
-        self.ends = False  # its last event is the terminal one
+        self.ends = False  # True if its last event is the terminal one
         self.sent = False
-        self.then: list[tuple[int, Then]] = []  # who is to hear that it is logged, and up to which number
+        self.then: list[tuple[int, Then]] = []  # called when it is logged up to that number
         self.add(batch, then)
 
     def add(self, batch: list[Event], then: Then | None = None) -> None:
@@ -42,7 +43,7 @@ class Entry:
 
 
 class Log:
-    """Nobody else appends to it as long as its `epoch` is the newest."""
+    """The log of a running stream. This worker is the only writer as long as its `epoch` is the newest."""
 
     __slots__ = ("ended", "epoch", "kept", "last", "meta", "restoring", "seized", "unwritten", "written")
 
@@ -52,10 +53,10 @@ class Log:
         self.last = last  # number of the last event
         self.written = last  # number of the last event that Redis has
         self.unwritten: list[Entry] = []
-        self.kept: bytearray | None = bytearray() if last == 0 else None  # what Redis has, to write it anew
+        self.kept: bytearray | None = bytearray() if last == 0 else None  # a copy of what Redis has, to restore it
         self.restoring = False
         self.ended = False
-        self.seized = seized  # when; None once something was appended
+        self.seized = seized  # when it was seized; None after the first append
 
     def add(self, batch: list[Event], then: Then) -> None:
         """Events whose number is already there are dropped."""

@@ -109,7 +109,7 @@ class Machines(Neighbours):
         return self._owners.settled(monotonic())
 
     def look(self, workers: Iterable[str]) -> list[tuple[str, bool, bytes | None]]:
-        """For each other worker whether it is connected, and its beat. Raises Away."""
+        """Return for each worker whether it is connected, and its heartbeat. Raises Away."""
         asked = [worker for worker in workers if worker != self.worker]
         if not asked:
             return []

@@ -1,4 +1,4 @@
-"""Which other workers are dead. No clock but this worker's own is asked, and no expiry is trusted."""
+"""Find out which other workers are dead. Only this worker's clock counts, and no expiry in Redis."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class _Sign:
 
 
 class Owners:
-    """Fed with what each look finds. A worker that was only paused is alive again at its next beat; what was seized
-    meanwhile it can't append to any more. Times are monotonic, in seconds."""
+    """The other workers, updated by each check. A worker that was only paused counts as alive after its next
+    heartbeat, but can't append to streams that were seized in the meantime. Times are monotonic, in seconds."""
 
     def __init__(self) -> None:
         self._signs: dict[str, _Sign] = {}
@@ -38,11 +38,12 @@ class Owners:
         return tuple(self._dead)
 
     def silent(self, found: Iterable[tuple[str, bool, bytes | None]]) -> tuple[str, ...]:
-        """Those of the dead that have given no sign since the last look. `found` as for `look`."""
+        """Return the workers that are dead and have given no sign since the last check. `found` is as in `look`."""
         return tuple(worker for worker, _, beat in found if worker in self._dead and self._signs[worker].beat == beat)
 
     def connected(self, now: float, again: bool) -> None:
-        """Nothing seen before counts any more. If this was not the first time, others have to come back, too."""
+        """Forget all earlier observations. After a reconnection (`again`), allow other workers time to reconnect,
+        too."""
         self._signs.clear()
         self._dead = set()
         self._settled = now + (SETTLE if again else 0)

@@ -29,8 +29,8 @@ Heard = Callable[[Any], None]  # gets the answer, or an Away
 
 
 class Pipe:
-    """What is asked while a pipeline is under way goes out together in the next one: nothing waits, and under load
-    batches make themselves. `broken` is called once, when the connection can't be used any more."""
+    """A connection that sends commands in pipelines. Commands that arrive while a pipeline is running form the next
+    one, so batches grow with the load. `broken` is called once, when the connection fails."""
 
     def __init__(self, connection: AbstractConnection, broken: Callable[[Exception], None]) -> None:
         self._connection = connection
@@ -41,12 +41,12 @@ class Pipe:
         self._greenlet = gevent.spawn(self._run)
 
     def post(self, command: tuple[object, ...], heard: Heard) -> None:
-        """Never blocks. `heard` is called with the answer; it must neither block nor raise."""
+        """Send a command. Never blocks. `heard` is called with the answer; it must neither block nor raise."""
         self._waiting.append((command, heard))
         self._ready.set()
 
     def close(self, why: Away) -> None:
-        """Tells all who still wait."""
+        """Close the connection, and tell all callers that still wait."""
         self._greenlet.kill(block=False)
         self._connection.disconnect()
         for heard in (*self._asked, *(heard for _, heard in self._waiting)):

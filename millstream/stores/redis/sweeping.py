@@ -33,7 +33,7 @@ def orphans(link: Link, neighbours: Machines) -> list[str]:
 
 
 def _owners(link: Link, found: list[bytes]) -> dict[str, tuple[str, bool]]:
-    """For each stream its present or last owner ("" if the stream is gone), and if it has ended."""
+    """Return for each stream its present or last owner ("" if the stream is gone), and whether it has ended."""
     ids = [id.decode() for id in found]
     said = link.calls((OWNER.command([names.log(id)]) for id in ids), read=True)
     return {id: (worker.decode(), bool(ended)) for id, (worker, ended) in zip(ids, said, strict=True)}

@@ -46,7 +46,7 @@ class Writer:
             log.unwritten[-1].tell()
 
     def later(self, command: tuple[object, ...]) -> None:
-        """Does it as soon as Redis can be asked. It has to be one that may be done twice."""
+        """Run a command as soon as Redis is available. It may run twice, so it must be idempotent."""
         self._count += 1
         self._later[self._count] = command
         self._try(self._count)
@@ -76,7 +76,7 @@ class Writer:
                     self._refused(log, answer)
 
     def flush(self) -> None:
-        """Before leaving: waits a moment for what is not written yet."""
+        """Wait a moment for the last writes, before the worker exits."""
         with gevent.Timeout(LAST_WORDS, False):
             while self._link.up and (self._later or any(log.unwritten for log in self.logs.values())):
                 gevent.sleep(0.005)
@@ -91,7 +91,7 @@ class Writer:
         self._link.post(self._later[number], heard)
 
     def _send(self, log: Log, again: bool = False) -> None:
-        """One entry is under way at a time: what comes meanwhile gathers in the next one. `again`: all there are."""
+        """Send the next entry. Only one is on its way at a time; later batches join the next. `again` sends all."""
         for entry in log.unwritten if again else log.unwritten[:1]:
             if again or not entry.sent:
                 entry.sent = True
