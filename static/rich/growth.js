@@ -1,5 +1,6 @@
 /* One answer's markdown while it grows: what is final is drawn once and not looked at again. */
 
+import { Begun } from "./begun.js";
 import { colours } from "./colours.js";
 import { OpenFence, isClosed } from "./fence.js";
 import { hold } from "./hold.js";
@@ -21,8 +22,9 @@ export class Growth {
     this._shown = []; // the tail's nodes, as they are drawn
     this._decided = 0; // the tail up to here was searched for what is final
     this._fence = null; // {open, leaf} while the tail is a code block that goes on
+    this._begun = null; // while the tail goes on with a list or a table
     this._references = false;
-    this._coloured = new Map(); // a list is parsed again and again, with all the code in it
+    this._coloured = new Map(); // an item is parsed again and again, with all the code in it
     this._tip = null;
   }
 
@@ -41,6 +43,7 @@ export class Growth {
     this._patch(this._shown, [...final, ...shown]);
     this._final.push(...final);
     this._shown = shown;
+    if (this._begun) this._begun.drawn(shown[0].drawn);
     this._moveTip(lastOf(shown) || this._element);
   }
 
@@ -49,10 +52,12 @@ export class Growth {
     const rest = this._nodes(this._tail, true);
     if (this._references) {
       // A definition reaches back to what was drawn before it.
+      this._leave();
       this._patch([...this._final, ...this._shown], this._nodes(whole, true));
     } else {
       this._patch(this._shown, rest);
     }
+    this._leave();
     this._moveTip(null);
   }
 
@@ -66,20 +71,41 @@ export class Growth {
     const complete = this._tail.lastIndexOf("\n") + 1;
     if (complete <= this._decided) return [];
     this._decided = complete;
-    const lines = this._tail.slice(0, complete).split("\n");
-    const tokens = this._parse(lines.join("\n"), { growing: false, more: true });
+    const { tokens, lines } = this._parse(this._tail.slice(0, complete), { growing: false, more: true });
     let at = tokens.length - 1;
     while (at >= 0 && (tokens[at].level > 0 || tokens[at].nesting < 0)) at -= 1;
     if (at < 0) return [];
     const last = tokens[at];
     if (last.type === "fence" && !isClosed(last, lines)) this._fence = {};
-    if (at === 0) return [];
+    if (at === 0) {
+      this._closeParts(tokens, lines);
+      return [];
+    }
     const final = this._walk(tokens.slice(0, at), lines, true);
-    const length = lines.slice(0, last.map[0]).join("\n").length + 1;
-    this._tail = this._tail.slice(length);
-    this._decided -= length;
-    this._coloured.clear();
+    this._leave();
+    this._cut(0, lines.slice(0, last.map[0]).join("\n").length + 1);
     return final;
+  }
+
+  /* Takes the items or rows that are final off the tail, which is one block. */
+  _closeParts(tokens, lines) {
+    const found = Begun.find(tokens, lines, this._begun);
+    if (!found) return;
+    const [block] = this._walk(found.tokens, lines, true);
+    this._begun = new Begun(this._begun, found, block, this._cut(found.from, found.to));
+  }
+
+  _leave() {
+    if (this._begun) this._begun.over();
+    this._begun = null;
+  }
+
+  _cut(from, to) {
+    const source = this._tail.slice(from, to);
+    this._tail = this._tail.slice(0, from) + this._tail.slice(to);
+    this._decided -= source.length;
+    this._coloured.clear();
+    return source;
   }
 
   _openCode() {
@@ -92,18 +118,27 @@ export class Growth {
   }
 
   _nodes(source, finished = false) {
-    return this._walk(this._parse(source, { growing: !finished, more: !finished }), source.split("\n"), finished);
+    const { tokens, lines } = this._parse(source, { growing: !finished, more: !finished });
+    return this._walk(tokens, lines, finished);
   }
 
+  /* The tokens and lines of `source`, with which the tail begins. */
   _parse(source, how) {
     const tokens = parse(source, how);
     this._references = this._references || tokens.references;
-    return tokens;
+    const lines = source.split("\n");
+    if (!this._begun || this._begun.goesOn(tokens, lines)) return { tokens, lines };
+    const whole = this._begun.whole(source);
+    this._tail = this._begun.whole(this._tail);
+    this._decided += whole.length - source.length;
+    this._leave();
+    return this._parse(whole, how);
   }
 
   _walk(tokens, lines, finished) {
     const known = (code, language) => this._colours(code, language);
-    return nodes(tokens, { words: this._words, onheight: this._onheight, lines, finished, colours: known });
+    const begun = this._begun && this._begun.block;
+    return nodes(tokens, { words: this._words, onheight: this._onheight, lines, finished, colours: known, begun });
   }
 
   _colours(code, language) {
@@ -125,12 +160,18 @@ export class Growth {
 
 /* The innermost block at the end. */
 function lastOf(shown) {
-  let node;
-  for (let next = shown; next.length; next = node.children.filter(canHold)) node = next[next.length - 1];
-  return node && node.drawn;
+  let last = shown[shown.length - 1];
+  for (let next = last; next; next = lastIn(last)) last = next;
+  return last && last.drawn;
+}
+
+function lastIn({ tag, children }) {
+  let at = children.length - 1;
+  while (at >= 0 && !canHold(children[at])) at -= 1;
+  return children[at];
 
   function canHold(child) {
     if (child.tag === "td") return child.children.length > 0; // cells that have not come are there, too
-    return node.tag === "pre" || (child.tag && !INLINE.has(child.tag));
+    return tag === "pre" || (child.tag && !INLINE.has(child.tag));
   }
 }

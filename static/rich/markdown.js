@@ -14,6 +14,14 @@ formulas(parser);
 // The one tag that models write where markdown has nothing: in a table's cell.
 parser.inline.ruler.before("autolink", "br", lineBreak);
 
+// Whether there are blank lines within an item, which markdown-it keeps for itself.
+const { tokenize } = parser.block;
+parser.block.tokenize = function (state, from, to) {
+  const item = state.parentType === "list" && state.tokens[state.tokens.length - 1];
+  tokenize.call(this, state, from, to);
+  if (item) item.meta = { loose: !state.tight };
+};
+
 // CommonMark leaves the stars of **注意：**请看 as they are, because it takes a word to begin behind a space and
 // Chinese has none. As https://github.com/commonmark/commonmark-spec/issues/650 asks: Chinese, Japanese and Korean
 // punctuation is a letter like others, and their characters beside a marker are as good as a space.

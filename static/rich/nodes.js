@@ -29,8 +29,8 @@ const LONG_WORD = /([!-~\u00a1-\u052f]{40,})/;
 export class TooDeep extends Error {}
 
 /**
- * What a walk needs beside the tokens: `words`, `onheight`, `lines` (of the source), `finished` (an open fence will not go on), and
- * `colours(code, language)`.
+ * What a walk needs beside the tokens: `words`, `onheight`, `lines` (of the source), `finished` (an open fence will not go on),
+ * `colours(code, language)`, and `begun`, the node of the block that the first token goes on with.
  */
 export function nodes(tokens, context) {
   const root = { children: [] };
@@ -72,11 +72,14 @@ function close(stack, context) {
   const node = stack.pop();
   if (NOT_EMPTY.has(node.tag) && !node.children.length) return;
   if (node.tag === "li") drawTask(node);
+  const begun = stack.length === 1 && !stack[0].children.length && context.begun && context.begun.tag === node.tag ? context.begun : null;
+  if (begun) node.attributes = { ...begun.attributes };
+  if (begun && node.tag !== "table") node.children = begun.children.concat(node.children);
   if (node.tag === "ol") makeRoom(node);
-  const side = DIRECTED.has(node.tag) && direction(node.children);
+  const side = DIRECTED.has(node.tag) && (node.attributes.dir || direction(node.children));
   if (side) node.attributes.dir = side;
   if (node.tag === "") for (const child of node.children) add(stack, child);
-  else add(stack, node.tag === "table" ? drawTable(node, context.words) : node);
+  else add(stack, node.tag === "table" ? drawTable(node, context.words, begun) : node);
 }
 
 /* Ten times as fast as the expression, which begins anew at each letter. */

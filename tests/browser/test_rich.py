@@ -30,6 +30,18 @@ CASES = [
     "It costs $5, \\[1\\] or \\(x_{1,2}\\) and $E = *mc^2*$, a $\\frac{a}\n\n\\[\na \\\\ b\n\\]\n\n$$\nopen\n\nend",
     "   ```sh\n   $ ls\n  - x\n   ```\nx\n\n[not a link] (x) [x",
 ]
+# Lists and tables that begin in one way and go on in another; each is drawn behind each.
+LISTS = [
+    "- a\n- **b** c\n-\n- [x] done\n- [ ] to do\n  lazy\nline\n- ```js\n  let a\n\n  b\n  ```\n- > q\n- # head\n",
+    "7. a\n8. b\n   - n1\n   - n2\n     1. m\n\n        p\n9. c\n\n10. d\n\n    second\n11. e\n1. f\n2) g\n3) h\n",
+    "98. a\n99. b\n100. c\n101. d\n\n* x\n\n* # h\n* \\[\n  x\n  \\]\n* y\n+ z\n +  w\n  + v\n    code?\n***\n",
+    "* \n* 1\n* \u05e9\u05dc\u05d5\u05dd\n* [r]\n\n  | a | b |\n  |---|---|\n  | 1 | x |\n* - - z\n  - y\n\ntext\n",
+    "- a\n- c | d\n:--|--\n- e\n\n[r]: https://r.example\n\n",
+    "|a|b|n||\n|:-|:-:|-|-|\n|x<br>y|1|12 %|\n|**q**|2||1|2|\n|\n| `\\|` | $x$ | 3 |\n| z | y | no |\n\n",
+    "n | v\n--|--\n1 | \n2 | \n | 3\n4 | 5\nshort\n\n",
+    "| 1 |\n|---|\n| 2 |\n| - |\n| \u0645 |\n| 3 |\n- x\n- y\n",
+    "para\n\n",
+]
 # Links in forms, and tags in what is around them: what a model may be made to write by somebody else's words.
 TABLE = json.loads(Path(__file__).with_name("hostile.json").read_text("utf-8"))
 HOSTILE = [
@@ -85,6 +97,68 @@ def test_a_character_at_a_time_ends_as_the_whole_does(page: Chrome, text: str) -
     )
     assert whole == by_character
     assert not plain
+
+
+def test_lists_and_tables_in_pieces_end_as_the_whole_does(page: Chrome) -> None:
+    wrong = page.execute_script(
+        """
+        let seed = 1;
+        const random = (n) => (seed = (seed * 1103515245 + 12345) % 2147483648) % 65537 % n;
+        return arguments[0].filter((text) => {
+          const whole = draw(text)[2], size = 2 + random(30), element = document.createElement("div");
+          const drawing = MillstreamRich.drawing(element, {words: WORDS});
+          for (let at = 0, to; at < text.length; at = to) {
+            drawing.write(text.slice(at, (to = at + 1 + random(size))));
+            drawing.flush();
+          }
+          drawing.end();
+          return !element.isEqualNode(whole);
+        });
+        """,
+        [first + second + third for first in LISTS for second in LISTS for third in ("", LISTS[0], LISTS[5])],
+    )
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("head", "part"),
+    [
+        ("", "- **Item** with some [words](https://a.example/) and `code`\n"),
+        ("", "1. **Item**\n\n   - with some\n   - words\n\n"),
+        ("| a | b | c |\n|---|:-:|---|\n", "| **name** | some words | 1.5 |\n"),
+    ],
+    ids=["list", "nested", "table"],
+)
+def test_a_list_or_table_costs_by_what_is_new(page: Chrome, head: str, part: str) -> None:
+    """Ten parts behind 100 KB against those behind a few: twice the time, and 50 times where all is parsed."""
+    short, long, kept = page.execute_script(
+        """
+        const [head, part] = arguments, elements = [];
+        function behind(parts) {
+          const element = document.body.appendChild(document.createElement("div"));
+          const drawing = MillstreamRich.drawing(element, {words: WORDS});
+          for (const more of [head + part.repeat(parts), part, part]) { drawing.write(more); drawing.flush(); }
+          return [element, drawing, () => {
+            const began = performance.now();
+            for (let n = 0; n < 10; n++) { drawing.write(part); drawing.flush(); }
+            return performance.now() - began;
+          }];
+        }
+        document.body.replaceChildren();
+        const [element, drawing, more] = behind(100000 / part.length | 0);
+        const first = element.querySelector("strong").firstChild;
+        const rounds = [0, 1, 2, 3, 4, 5, 6, 7, 8];
+        const median = (times) => times.sort((a, b) => a - b)[4];
+        const costs = rounds.map(() => [behind(5)[2](), more()]);
+        drawing.end();
+        const kept = element.contains(first) && !element.querySelector(".growing, [style]");
+        return [median(costs.map((one) => one[0])), median(costs.map((one) => one[1])), kept];
+        """,
+        head,
+        part,
+    )
+    assert long < 8 * max(short, 1)
+    assert kept
 
 
 def test_shown_text_is_hardly_ever_taken_back(page: Chrome) -> None:
