@@ -83,6 +83,7 @@ class Limits:
         At most `most` pass within any `seconds`, over all workers. Raises Unavailable.
         """
         names = {name: Places(most, seconds)}
+        self._book.begin()
         return self._run(lambda: self._wait(name, seconds) if self._storage.lease(token_hex(), names) else 0)
 
     # -- questions ----------------------------------------------------------------------------------------------

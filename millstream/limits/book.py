@@ -58,6 +58,11 @@ class Book:
         self._kept[key] = seconds
         self._tell()
 
+    def begin(self) -> None:
+        """Sweep from now on, also where nothing is to be told."""
+        if self._writer is None:
+            self._writer = gevent.spawn(self._run)
+
     def close(self) -> None:
         """Writes what is left, if the storage takes it now."""
         self._closing = True
@@ -68,8 +73,7 @@ class Book:
 
     def _tell(self) -> None:
         self._news.set()
-        if self._writer is None:
-            self._writer = gevent.spawn(self._run)
+        self.begin()
 
     def _run(self) -> None:
         while True:

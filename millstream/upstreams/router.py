@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from contextlib import suppress
 from threading import Thread
 
@@ -29,18 +28,16 @@ log = logging.getLogger("millstream")
 SHOWN = 10  # models named in an error
 
 
-Build = Callable[[UpstreamSettings, Settings], Configured]
-
-KINDS: dict[str, Build] = {
-    "anthropic": lambda table, settings: Anthropic(table),
-    "azure": lambda table, settings: Azure(table),
-    "completions": lambda table, settings: Legacy(table),
-    "demo": lambda table, settings: Demo(table),
+KINDS: dict[str, type[Configured]] = {
+    "anthropic": Anthropic,
+    "azure": Azure,
+    "completions": Legacy,
+    "demo": Demo,
     "local": Local,
-    "ollama": lambda table, settings: Ollama(table),
-    "openai": lambda table, settings: OpenAI(table),
-    "responses": lambda table, settings: Responses(table),
-    "spark": lambda table, settings: Spark(table),
+    "ollama": Ollama,
+    "openai": OpenAI,
+    "responses": Responses,
+    "spark": Spark,
 }
 
 
@@ -51,7 +48,8 @@ def build(table: UpstreamSettings, settings: Settings) -> Configured:
         raise SettingError(f"upstreams.{table.name}.kind is {table.kind!r}, {instead}")
     if table.kind not in KINDS:
         raise SettingError(f"upstreams.{table.name}.kind is {table.kind!r}; it has to be one of {', '.join(KINDS)}")
-    return KINDS[table.kind](table, settings)
+    kind = KINDS[table.kind]
+    return Local(table, settings) if kind is Local else kind(table)
 
 
 def tables(settings: Settings) -> tuple[UpstreamSettings, ...]:
@@ -86,11 +84,7 @@ class Router:
     """
 
     def __init__(
-        self,
-        settings: Settings,
-        build: Build = build,
-        failed: Failed = lambda name, code: None,
-        before: Router | None = None,
+        self, settings: Settings, failed: Failed = lambda name, code: None, before: Router | None = None
     ) -> None:
         self._failed = failed
         self._upstreams: dict[str, Configured] = {}  # by model

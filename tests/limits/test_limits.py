@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from decimal import Decimal
 
 import gevent
@@ -17,7 +19,7 @@ from msgspec.structs import replace
 from millstream import limits as room
 from millstream.errors import MillstreamError
 from millstream.events import Usage
-from millstream.limits import Limits
+from millstream.limits import Limits, book
 from millstream.limits.sqlite import SqliteStorage
 from millstream.settings import KeySettings, Settings
 from millstream.streams import Row
@@ -73,6 +75,16 @@ def test_a_try_passes_again_when_it_was_said_to(workers):
     assert wait in (1, 2) and other.hit("login/you", 2, 1) == 0
     time.sleep(wait)
     assert other.hit("login/me", 2, 1) == 0
+
+
+def test_tries_are_swept_where_nothing_else_is_counted(open_, tmp_path, monkeypatch):
+    monkeypatch.setattr(book, "RENEW", 0.05)
+    monkeypatch.setattr(book, "SWEEP", 0.05)
+    limits = Limits(Settings(), open_(f"sqlite:{tmp_path}/limits.db"))
+    assert limits.hit("login/me", 1, 1) == 0
+    with closing(sqlite3.connect(tmp_path / "limits.db")) as file:
+        passes(lambda: 1 / (file.execute("SELECT count(*) FROM leases").fetchone() == (0,)))
+    limits.close()
 
 
 def test_answers_in_a_minute_are_counted_for_all_workers_by_key(workers):
