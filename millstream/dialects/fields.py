@@ -127,6 +127,13 @@ class Fields:
         value = self.values.get(name)
         return None if value is None else Fields(value, self.at(name), self.left)
 
+    def inner(self, name: str) -> Fields:
+        """An object that has to be there."""
+        found = self.object(name)
+        if found is None:
+            raise self.wrong(name, "is missing")
+        return found
+
     def plain(self, name: str) -> Object | None:
         """An object that is passed on as it is."""
         found = self.object(name)

@@ -168,28 +168,21 @@ def _part(part: Fields) -> Part:
     if kind == "image_url":
         if isinstance(part.get(kind), str):
             return Image(part.url(kind))
-        image = _inner(part, kind)
+        image = part.inner(kind)
         return Image(image.url("url"), image.text("detail", "") or None)
-    if kind == "file" and (file := _inner(part, kind)).get("file_data"):
+    if kind == "file" and (file := part.inner(kind)).get("file_data"):
         return File(file.url("file_data"), file.text("filename", ""))
     if kind == "input_audio":
-        audio = _inner(part, kind)
+        audio = part.inner(kind)
         return Audio(audio.base64("data"), audio.text("format", "wav"))
     raise part.beyond("type", f"is {kind[:40]!r}, which is not supported here")
 
 
-def _inner(part: Fields, name: str) -> Fields:
-    inner = part.object(name)
-    if inner is None:
-        raise part.wrong(name, "is missing")
-    return inner
-
-
 def _call(call: Fields) -> ToolCall:
     if call.text("type", "function") == "custom":
-        custom = _inner(call, "custom")
+        custom = call.inner("custom")
         return ToolCall(call.text("id", ""), custom.text("name"), custom.text("input", ""), custom=True)
-    function = _inner(call, "function")
+    function = call.inner("function")
     return ToolCall(call.text("id", ""), function.text("name"), function.text("arguments", ""))
 
 
@@ -205,12 +198,12 @@ def _functions(asked: Fields, name: str) -> tuple[Tool, ...]:
 def _tool(tool: Fields) -> Tool:
     kind = tool.text("type", "function")
     if kind == "custom":
-        custom = _inner(tool, kind)
+        custom = tool.inner(kind)
         grammar = custom.plain("format")
         return Tool(custom.text("name"), custom.text("description", ""), custom=True, grammar=grammar)
     if kind != "function":
         raise tool.beyond("type", f"is {kind[:40]!r}; it has to be function")
-    return _function(_inner(tool, kind))
+    return _function(tool.inner(kind))
 
 
 def _function(function: Fields) -> Tool:
@@ -232,7 +225,7 @@ def _choice(asked: Fields, field: str) -> ToolChoice:
 
 
 def _shape(asked: Fields, name: str) -> Shape | None:
-    wanted = _inner(asked, name)
+    wanted = asked.inner(name)
     kind = wanted.text("type")
     if kind == "text":
         return None
@@ -240,16 +233,16 @@ def _shape(asked: Fields, name: str) -> Shape | None:
         return Shape("json_object")
     if kind != "json_schema":
         raise wanted.beyond("type", f"has to be one of text, {', '.join(FORMATS)}")
-    schema = _inner(wanted, kind)
+    schema = wanted.inner(kind)
     return Shape("json_schema", schema.plain("schema"), schema.text("name", ""), schema.flag("strict"))
 
 
 def _stream_options(asked: Fields, name: str) -> None:
-    _inner(asked, name).flag("include_usage")
+    asked.inner(name).flag("include_usage")
 
 
 def _bias(asked: Fields, name: str) -> None:
-    bias = _inner(asked, name)
+    bias = asked.inner(name)
     for token in bias.values:
         bias.number(token, -inf, inf)
 

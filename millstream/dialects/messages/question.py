@@ -118,9 +118,7 @@ def _parts(block: Fields, role: str) -> Iterator[Part]:
 
 
 def _medium(block: Fields, kind: str) -> Text | Image | File:
-    source = block.object("source")
-    if source is None:
-        raise block.wrong("source", "is missing")
+    source = block.inner("source")
     how = source.text("type")
     if how == "text" and kind == "document":
         return Text(source.text("data"))
@@ -171,7 +169,4 @@ def _shape(output: Fields) -> Shape | None:
         return None
     if format.text("type") != "json_schema":
         raise format.wrong("type", "has to be json_schema")
-    schema = format.plain("schema")
-    if schema is None:
-        raise format.wrong("schema", "is missing")
-    return Shape("json_schema", schema)
+    return Shape("json_schema", format.inner("schema").values)

@@ -116,9 +116,7 @@ def _called(turn: Fields, waiting: list[ToolCall]) -> ToolCall:
 
 
 def _call(call: Fields, id: str) -> ToolCall:
-    function = call.object("function")
-    if function is None:
-        raise call.wrong("function", "is missing")
+    function = call.inner("function")
     return ToolCall(
         call.text("id", "") or id, function.text("name"), to_json(function.plain("arguments") or {}).decode()
     )
@@ -142,9 +140,7 @@ def _picture(data: object, path: str) -> str:
 
 
 def _tool(tool: Fields) -> Tool:
-    function = tool.object("function")
-    if function is None:
-        raise tool.wrong("function", "is missing")
+    function = tool.inner("function")
     schema = function.plain("parameters") or {"type": "object"}
     return Tool(function.text("name"), function.text("description", ""), schema)
 

@@ -218,7 +218,4 @@ def _shape(format: Fields | None) -> Shape | None:
         return Shape("json_object")
     if kind != "json_schema":
         raise format.wrong("type", "has to be text, json_object or json_schema")
-    schema = format.plain("schema")
-    if schema is None:
-        raise format.wrong("schema", "is missing")
-    return Shape("json_schema", schema, format.text("name"), format.flag("strict"))
+    return Shape("json_schema", format.inner("schema").values, format.text("name"), format.flag("strict"))
