@@ -1,4 +1,4 @@
-"""Access: every access key may ask; without any key, only pages and programs on the server's own machine."""
+"""Decide who may ask: holders of access keys or, if there are no keys, pages and programs on the server itself."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ CHALLENGE = 'Bearer realm="Millstream"'  # RFC 6750, 3
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks: the owner of what the request makes, the name in the ledger. `key` is None where there are no keys;
-    `address` is the client's, as far as configured proxies are believed; `session` where a browser has logged in."""
+    """The sender of a request. Its name owns the streams and stands in the ledger. `key` is None if there are no
+    keys. `address` is the client's, as reported by trusted proxies. `session` is set if a browser has logged in."""
 
     name: str
     key: KeySettings | None = None
@@ -35,7 +35,7 @@ class Caller:
 
 
 class Access:
-    """Checks one request at a time; holds no state of requests."""
+    """Checks requests, one at a time. It keeps no state between them."""
 
     def __init__(self, settings: Settings, keys: Keyring, sessions: Sessions) -> None:
         self.keys = keys
@@ -85,7 +85,7 @@ class Access:
         return Caller(session.key.name, session.key, peer, session)
 
     def owner(self, given: str) -> tuple[str, KeySettings]:
-        """The name that a key stands for. Raises RequestError (invalid_key)."""
+        """Return the name of a key's owner. Raises RequestError (invalid_key)."""
         key = self.keys.find(given)
         if key is None:
             raise RequestError(
@@ -96,7 +96,7 @@ class Access:
         return key.name, key
 
     def operates(self, caller: Caller, headers: Headers) -> bool:
-        """The same as an answer: whether the caller may read what is for the operator."""
+        """Return True if the caller may read what is for operators."""
         try:
             self.check_operator(caller, headers)
         except RequestError:
@@ -104,8 +104,8 @@ class Access:
         return True
 
     def check_operator(self, caller: Caller, headers: Headers) -> None:
-        """Raises RequestError (operator_only): for keys that are no operator's; without keys for whoever is not on
-        this machine, also where everybody is served."""
+        """Raise RequestError (operator_only) if the key is not an operator's. Without keys, refuse everybody who
+        is not on this machine, even if the server is open to all."""
         if caller.key is not None:
             if not caller.key.operator:
                 raise RequestError("operator_only", "This address is for operators. " + MAKE_ONE)

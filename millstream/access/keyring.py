@@ -1,4 +1,4 @@
-"""Access keys: how one is made, and whose a given one is."""
+"""Make access keys, and find the owner of a given key."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Keyring:
         return self._keys.get(name)
 
     def find(self, given: str) -> KeySettings | None:
-        """Takes as long whichever it is, and if it is none."""
+        """Return the settings of a given key, or None. Takes the same time for every key, valid or not."""
         sha256, found = digest(given), None
         for key in self._keys.values():
             if hmac.compare_digest(key.sha256, sha256):

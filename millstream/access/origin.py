@@ -1,7 +1,7 @@
-"""Where a request comes from: the names of this machine, and the pages of this server.
+"""Check where a request comes from, by its Host and Origin headers.
 
-Any page in any browser that reaches this server could ask it, at its owner's cost: hence the Host rule (DNS
-rebinding) and the Origin rule (cross-site requests).
+Otherwise any web page in any browser that reaches this server could ask questions at its owner's cost. The Host rule
+prevents DNS rebinding, the Origin rule prevents cross-site requests.
 """
 
 from __future__ import annotations

@@ -55,7 +55,8 @@ class Sessions:
         return f"{self._sign('session', word, key.sha256)}.{word}"
 
     def find(self, cookie: str) -> Session | None:
-        """None for a word that is not ours, has ended, or was ended; also if its key was changed or revoked."""
+        """Return the session of a cookie. Return None if the cookie is not ours, has expired or was logged out, or if
+        its key was changed or revoked."""
         signature, _, word = cookie.partition(".")
         id, ends, name = (*word.split(".", 2), "", "", "")[:3]
         key = self._keys.named(name)
@@ -106,7 +107,8 @@ def open_secret(setting: Secret) -> bytes:
 
 
 def _make(file: Path) -> None:
-    """Written elsewhere and then linked: nobody reads half of it, and of two who make one, one's is kept."""
+    """Create the file in one step: write it elsewhere, then link it. Nobody reads half a secret, and if two processes
+    create it at once, both use the first."""
     draft = file.with_name(f".{file.name}-{secrets.token_hex(8)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as opened:

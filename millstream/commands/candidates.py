@@ -31,7 +31,7 @@ class Candidate:
 
 
 def look(environ: Mapping[str, str]) -> list[Candidate]:
-    """All there are, those on this machine first. Each is asked for its models, all at the same time."""
+    """Return all candidates, those on this machine first. All are asked for their models at the same time."""
     keys: dict[str, str] = {}  # a provider may have two addresses, and one key for both
     for name, provider in PROVIDERS.items():
         if environ.get(provider.key) and name not in LOCAL:
@@ -61,7 +61,7 @@ def _candidate(name: str, environ: Mapping[str, str]) -> Candidate | None:
 
 
 def _models(name: str, table: dict[str, str], environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Raises UpstreamError, SettingError."""
+    """Return an upstream's models. Raises UpstreamError, SettingError."""
     limits = dict.fromkeys(LIMITS, PATIENCE)
     (read,) = read_upstreams({name: table}, "", limits, environ)
     upstream = build(read, Settings(upstreams=(read,)))

@@ -20,7 +20,7 @@ SILENCE = 65.0  # s: over the 60 that many proxies have
 
 
 def server_address() -> str:
-    """Where the server on this machine listens, by the variables it was started with."""
+    """Return the address of the server on this machine, from the variables that it was started with."""
     host = os.environ.get("HOST") or "127.0.0.1"
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104
     return f"http://{host}:{os.environ.get('PORT') or 8000}{os.environ.get('SCRIPT_NAME', '')}"

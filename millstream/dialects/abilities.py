@@ -24,8 +24,8 @@ NAMES = {
 
 
 class Abilities(Struct, frozen=True):
-    """What is not said here, every upstream can. A seed, top_k, an effort, a budget for thinking and whether calls
-    come in parallel are hints, and never refused."""
+    """The abilities that only some dialects have. Hints are never refused: seed, top_k, effort, a budget for
+    thinking, and parallel calls."""
 
     image: bool = True
     image_address: bool = True  # an http(s) address instead of the data
@@ -43,7 +43,7 @@ class Abilities(Struct, frozen=True):
 
 
 def check(question: Question, can: Abilities) -> None:
-    """Raises RequestError (bad_field) for the first thing that the dialect has no words for."""
+    """Raise RequestError (bad_field) for the first part of the question that the dialect can't express."""
     check_beyond(question)
     for ability, field in wanted(question):
         if not getattr(can, ability):
@@ -51,7 +51,7 @@ def check(question: Question, can: Abilities) -> None:
 
 
 def check_beyond(question: Question) -> None:
-    """Raises RequestError (bad_field) for what only an upstream of the question's own dialect can be asked for."""
+    """Raise RequestError (bad_field) for a field that only upstreams of the question's own dialect support."""
     if question.beyond:
         raise cannot(question, question.beyond[0])
 

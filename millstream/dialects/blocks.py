@@ -1,4 +1,4 @@
-"""Events → the blocks of an answer: texts, thoughts, calls, each opened, continued and closed in its order."""
+"""Turn events into the blocks of an answer: texts, thoughts and calls, each opened, continued and closed in order."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ class Block(Struct):
 
 
 class Blocks:
-    """One answer's. At most one block is open; a call that begins while the arguments of the one before are not yet
-    whole waits for them. A call without an id gets one out of `id`, the stream's. `frames` are those of the upstream
-    itself, where events were added."""
+    """The blocks of one answer. At most one block is open: a call waits until the arguments of the call before are
+    complete. A call without an id gets one, made from the stream's `id`. `frames` are the upstream's frames of the
+    added events."""
 
     def __init__(self, id: str) -> None:
         self.blocks: list[Block] = []
@@ -93,7 +93,7 @@ class Blocks:
         return self
 
     def reason(self, end: End) -> str:
-        """Why the answer ended, in OpenAI's words."""
+        """Return why the answer ended, as OpenAI's finish_reason."""
         called = any(block.kind == "call" for block in self.blocks)
         return "tool_calls" if called and end.finish_reason in CALLED else end.finish_reason or "stop"
 
@@ -194,7 +194,7 @@ def whole(call: Block) -> bool:
 
 
 def loads(text: str) -> Any:
-    """None where it is no JSON."""
+    """Decode JSON; return None if it is not valid."""
     try:
         return msgspec.json.decode(text)
     except (ValueError, RecursionError):

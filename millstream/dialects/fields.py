@@ -1,4 +1,4 @@
-"""One JSON object of a request, read field by field. What is wrong is 400 and names the field; null is absent."""
+"""Read a JSON object of a request field by field. A wrong field is 400 and named in the error; null means absent."""
 
 from __future__ import annotations
 

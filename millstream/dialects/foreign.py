@@ -21,7 +21,7 @@ def loads(payload: bytes | str, constant: Callable[[str], Any] | None = None) ->
 
 
 def read(payload: bytes | str) -> Object:
-    """Raises ValueError where the payload is no JSON object."""
+    """Decode a payload. Raises ValueError if it is not a JSON object."""
     try:
         document = msgspec.json.decode(payload)
     except (msgspec.DecodeError, UnicodeError, RecursionError):

@@ -19,8 +19,9 @@ class Broken(Exception):
 
 
 class Reader:
-    """One answer's. `feed` takes the payload of one event, line or message and its type ("document": the whole body
-    is this JSON object). It raises Broken for an error in it, ValueError for what is no such payload."""
+    """The reader of one answer. `feed` takes the payload of one event, line or message, and its type; "document"
+    means that the body is one JSON object. It raises Broken if the payload is an error, ValueError if it is not
+    valid."""
 
     says = "an event of its API"  # what a payload ought to be
 

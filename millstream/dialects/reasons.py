@@ -1,4 +1,4 @@
-"""Why a server said no: the many shapes of an error → one. Pure."""
+"""Turn the many shapes of servers' errors into one. Pure."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ TAG = "millstream:"
 
 
 def tagged(signature: str, origin: str, door: str) -> str:
-    """As the door's client keeps it: its own dialect's as they are, those of another one with that one's name."""
+    """Return a signature for the client to keep. One from another dialect is prefixed with that dialect's name."""
     return signature if not signature or origin == door else f"{TAG}{origin}:{signature}"
 
 

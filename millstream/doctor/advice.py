@@ -1,4 +1,4 @@
-"""For each symptom the lines that mend it, for each proxy. docs/behind-a-proxy.md has them in place."""
+"""The configuration lines that fix each symptom, for each proxy. docs/behind-a-proxy.md shows them in context."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From what clients saw to what is wrong with the way. Pure: probes in, findings out."""
+"""Find out what is wrong with the path from what test clients observed. Pure: probes in, findings out."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def bursts(probe: Probe) -> str:
 
 
 def cut(probe: Probe) -> str:
-    """Ended in the silence."""
+    """Return words for a connection that was cut during the silence; "" if it was not."""
     last = probe.marks.get(probe.plan.number - 1)
     if probe.whole or not probe.plan.silence or last is None:
         return ""

@@ -61,8 +61,8 @@ class Report:
 
 
 def examine(target: Target, begin: Begin, silence: float) -> Report:
-    """Takes some seconds longer than `silence`, which is what an idle way is tried with (0: it isn't). On a machine
-    that is late itself, what comes late is looked at once more, with marks that are far apart."""
+    """Examine the path. Takes some seconds longer than `silence`, the time for the idle test (0 skips it). If this
+    machine itself is slow, late marks are tested again, with more time between them."""
     secure = urlsplit(target.url).scheme == "https"
     over_2 = secure and curl() != ""
     ways = WAYS + HTTPS_WAYS * over_2

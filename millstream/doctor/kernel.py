@@ -1,4 +1,4 @@
-"""How this machine's kernel treats clients that vanish: https://docs.kernel.org/networking/ip-sysctl.html"""
+"""The kernel's settings for clients that vanish: https://docs.kernel.org/networking/ip-sysctl.html"""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def retries() -> int | None:
 
 
 def keepalive(sock: socket.socket) -> float | None:
-    """In how many seconds the other side of this connection will probe it if nothing is sent; infinite: it won't.
-    None: the other side is on another machine, or just has something on its way."""
+    """Return the seconds until the other side probes this idle connection; infinite if it never does. Return None if
+    the other side is on another machine, or is just sending data."""
     try:
         ours, theirs = _address(sock.getsockname()), _address(sock.getpeername())
         there = [table for table in TABLES if Path(table).exists()]
@@ -41,7 +41,7 @@ def keepalive(sock: socket.socket) -> float | None:
 
 
 def _address(name: tuple[str, int] | tuple[str, int, int, int]) -> str:
-    """As the kernel's table has it; an IPv4 address is the tail of its mapped IPv6 one, too. Raises OSError for what
-    is no IPv4."""
+    """Format an address as in the kernel's table. An IPv4 address is also the end of its mapped IPv6 address. Raises
+    OSError if the address is not IPv4."""
     (host,) = struct.unpack("=I", socket.inet_aton(name[0]))
     return f"{host:08X}:{name[1]:04X}"

@@ -34,7 +34,7 @@ class Plan(Struct, frozen=True, forbid_unknown_fields=True):
         return self.lead + min(n, self.number - 1) * self.every + (self.silence if n == self.number else 0.0)
 
     def check(self) -> None:
-        """Raises ValueError with the reason."""
+        """Check the plan. Raises ValueError with the reason."""
         if not (1 <= self.number <= 1000 and 0.01 <= self.every <= 10 and 0 <= self.lead <= 10):
             raise ValueError("number has to be 1 to 1000, every 0.01 to 10 s, lead 0 to 10 s")
         if not 0 <= self.silence <= LONGEST:

@@ -1,4 +1,4 @@
-"""One client's way through the proxy: what comes, and when. Follows a stream of marks as browsers and programs do."""
+"""Follow a stream of marks through the proxy, like a browser or a program, and note when each mark arrives."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Target:
 
 @dataclass
 class Probe:
-    """One client's observations. Times are in seconds after the marks' stream began."""
+    """The observations of one client. Times are in seconds after the start of the marks' stream."""
 
     plan: Plan
     format: str
@@ -107,7 +107,7 @@ class Clock:
         self._inflate = None if _encoding(probe) not in ("gzip", "deflate") else zlib.decompressobj(32 + 15)
 
     def feed(self, data: bytes) -> None:
-        """Raises ValueError for what has no end: it is no answer of ours."""
+        """Take the next bytes. Raises ValueError if a line never ends, because then it is not our answer."""
         now = time.monotonic() - self._begun
         try:
             self.probe.body += self._inflate.decompress(data, MOST) if self._inflate else data
@@ -173,7 +173,7 @@ def _look(look: Look, sock: socket.socket, probe: Probe) -> None:
 
 
 def _by_polls(probe: Probe, target: Target, id: str, begun: float, limit: float, look: Look | None) -> None:
-    """Long polling: one request after the other, each waits for news."""
+    """Follow by long polling: one request after the other, and each waits for news."""
     after, status = 0, "running"
     while status in ("pending", "running") and time.monotonic() - begun < limit:
         with closing(connect(target, limit)) as sock:

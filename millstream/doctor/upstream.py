@@ -1,4 +1,4 @@
-"""One short question to one upstream: is the key taken, the clock right, how soon and fast do tokens come?"""
+"""Ask an upstream one short question. It tests the key and the clock, and measures how fast tokens arrive."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Verdict:
 
 
 def examine_upstream(name: str, settings: Settings) -> list[Verdict]:
-    """Costs one short answer. Raises SettingError."""
+    """Examine an upstream. This costs one short answer. Raises SettingError."""
     table = next((table for table in tables(settings) if table.name == name), None)
     if table is None:
         known = ", ".join(table.name for table in tables(settings))

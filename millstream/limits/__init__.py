@@ -1,4 +1,4 @@
-"""How much each caller may ask, counted over all workers. Without limits in the settings nothing is counted."""
+"""Limit what each caller may ask, counted over all workers. Without limits in the settings nothing is counted."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ EVERYBODY = "streams"  # the places that all callers share
 
 
 class Limits:
-    """One a worker, and an `Ends`. Where the storage can't count, nobody who has limits gets through: Unavailable
-    (store_unavailable). What runs goes on, and is counted when the storage is back."""
+    """The limits in one worker; also an `Ends`. While the storage can't count, callers with limits are refused with
+    Unavailable (store_unavailable). Running answers continue, and are counted when the storage is back."""
 
     def __init__(
         self,

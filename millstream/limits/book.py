@@ -1,5 +1,5 @@
-"""What this worker still has to tell the storage: leases to renew and to end, tokens to count. Loses nothing when the
-storage is away for a while, and holds nobody up."""
+"""This worker's list of updates for the storage: leases to renew and to end, tokens to count. Nothing is lost
+while the storage is unavailable, and no answer waits for it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Book:
         self._tell()
 
     def end(self, id: str, names: Iterable[str] = ()) -> None:
-        """Ends a lease of this worker, or of `names` one of another worker, which is dead."""
+        """End a lease of this worker; with `names`, a lease of a dead worker."""
         if names := self.held.pop(id, tuple(names)):
             self._ended.append((id, tuple(names)))
             self._tell()

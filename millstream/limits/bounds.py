@@ -1,4 +1,4 @@
-"""How much one caller may: the server's own limits, or where a key has its own, those."""
+"""The limits of one caller: those of its key, otherwise the server's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long a question and its answer may be. Pure."""
+"""Limit the length of a question and its answer. Pure."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def _shortened(question: Question, most: int) -> Question:
 
 
 def _answers(body: dict[str, Any]) -> int:
-    """How many answers a request to OpenAI's API asks for: `n` (or `best_of`) to each prompt."""
+    """Return the number of answers that a request to OpenAI's API asks for: `n` (or `best_of`) for each prompt."""
     prompt = body.get("prompt")
     prompts = len(prompt) if isinstance(prompt, list) and prompt and not isinstance(prompt[0], int) else 1
     return prompts * max(1, *(_whole(name, body.get(name)) for name in ANSWERS))

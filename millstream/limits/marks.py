@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class Marks:
-    """Raises Unavailable (store_unavailable) where they can't be kept or looked up."""
+    """Marks that all workers share. Raises Unavailable (store_unavailable) if they can't be stored or looked up."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage

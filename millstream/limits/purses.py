@@ -19,7 +19,7 @@ KEPT = timedelta(days=2)  # behind its period's end, for answers that end late
 
 
 class Purse(Struct, frozen=True):
-    """One caller's in one period, or, without an owner, that of all."""
+    """The spending of one caller in one period; without an owner, the spending of all callers."""
 
     owner: str
     budget: Budget
@@ -60,8 +60,8 @@ class Spent(Struct, frozen=True):
 
 
 class Purses:
-    """Those of all callers, over one storage. `spent` is for a budget that is set in mid-month: it counts from the
-    month's beginning."""
+    """The purses of all callers, in one storage. `spent` returns earlier spending: a budget that is set in mid-month
+    counts from the month's beginning."""
 
     def __init__(self, storage: Storage, book: Book, spent: Callable[[str, str], Decimal]) -> None:
         self._storage = storage
@@ -80,7 +80,7 @@ class Purses:
         return mine + ([Purse("", self.total, day)] if self.total else [])
 
     def fill(self, purses: Iterable[Purse], run: Callable[[Callable[[], int]], int]) -> None:
-        """Before a purse is first asked: what was spent while nobody counted. `run` does a job of the storage."""
+        """Add earlier spending to each purse before its first use. `run` runs a job of the storage."""
         for purse in purses:
             if purse.key in self._filled:
                 continue

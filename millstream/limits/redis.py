@@ -60,7 +60,7 @@ class RedisStorage:
     """
 
     def __init__(self, url: str) -> None:
-        """Raises SettingError."""
+        """Connect to the storage. Raises SettingError."""
         self._redis = Redis(connection_pool=Address(url).pool(CONNECTIONS))
         self._incr, self._lease, self._taken, self._renew = map(
             self._redis.register_script, (INCR, LEASE, TAKEN, RENEW)
@@ -86,7 +86,7 @@ class RedisStorage:
 
     @contextmanager
     def atomic(self) -> Iterator[None]:
-        """Each call is atomic by itself; several together are not."""
+        """Do nothing: each call is atomic, but several calls together are not."""
         yield
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:

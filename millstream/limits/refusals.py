@@ -1,4 +1,4 @@
-"""What a caller is told who has reached a limit, and how much is left before that.
+"""The error for a caller that has reached a limit, and the headers that say how much is left.
 
 The headers are OpenAI's: https://platform.openai.com/docs/guides/rate-limits
 """
@@ -18,7 +18,7 @@ WHEN_ONE_ENDS = 5  # s; nobody knows when that is
 
 
 class Window(Struct, frozen=True):
-    """So many answers in a minute; `says` is whose, in words."""
+    """A limit of answers per minute; `says` names whose limit it is."""
 
     name: str
     most: int

@@ -1,4 +1,4 @@
-"""Where limits are counted, for all workers together: the port, and which storage a URL names."""
+"""The port of the storage that counts limits for all workers, and the choice of a storage by URL."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ class Storage(Protocol):
     def get(self, key: str) -> int: ...
 
     def lease(self, id: str, names: Mapping[str, Places]) -> str | None:
-        """Takes a place of each name, all or none. Gives the first name that has none left, else None."""
+        """Take a place of each name, all or none. Return the first name without a free place, otherwise None."""
         ...
 
     def taken(self, name: str, seconds: float) -> tuple[int, float]:
-        """How many places of a name are taken, each for `seconds`; and in how many the first one is free again."""
+        """Return how many places of a name are taken, each for `seconds`, and the seconds until the first is free."""
         ...
 
     def renew(self, ids: Mapping[str, Sequence[str]], seconds: float) -> None:
@@ -52,7 +52,7 @@ class Storage(Protocol):
         ...
 
     def end(self, ids: Mapping[str, Sequence[str]]) -> None:
-        """Ends leases; absent ones are fine."""
+        """End leases; ignore those that don't exist."""
         ...
 
     def sweep(self) -> None:

@@ -1,4 +1,4 @@
-"""Which storages there are. A new one is one file and one line here."""
+"""The table of storages. To add one, write a file and add a line here."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""All settings: each with its default, its unit and one line. Read once, checked, passed in.
+"""All settings, each with its default, its unit and one line of explanation. They are read once, checked and passed
+in.
 
-The environment comes first (`MILLSTREAM_GRACE`), then the file that `MILLSTREAM_CONFIG` names
-(`grace` at its top; `millstream.toml` beside app.py by default), then the default.
+A variable such as `MILLSTREAM_GRACE` has priority over the settings file, and the file over the default. By default
+the file is `millstream.toml` beside app.py; `MILLSTREAM_CONFIG` names another.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ def _setting(
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that can be set. Times are in seconds unless the unit says otherwise."""
+    """All settings. Times are in seconds unless the unit says otherwise."""
 
     state: str = _setting(
         "",

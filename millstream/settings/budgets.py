@@ -1,4 +1,4 @@
-"""How much money may be spent in a period: `10/month`."""
+"""Budgets: the money that may be spent in a period, such as `10/month`."""
 
 from __future__ import annotations
 

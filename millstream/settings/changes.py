@@ -56,8 +56,8 @@ class Changes:
             self._settings, self._taken = before, None
 
     def look(self) -> Settings | None:
-        """Other settings, once the file has stood still between two looks: an editor may write it in pieces. None
-        while there is nothing new. Raises SettingError once for each change that is wrong."""
+        """Return changed settings, or None. A change counts once the file is the same in two looks, because
+        editors may write it in pieces. Raises SettingError once for each invalid change."""
         before, self._seen = self._seen, self._mark()
         if self._seen != before or self._seen == self._taken:
             return None
@@ -72,7 +72,7 @@ class Changes:
         return found
 
     def _mark(self) -> tuple[int, ...]:
-        """Another one for another content, whether it was written into the file or put in its place."""
+        """Return a mark that differs whenever the file was rewritten or replaced."""
         try:
             status = Path(self._path).stat()
         except OSError:

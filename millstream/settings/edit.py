@@ -49,7 +49,7 @@ def _lines(table: Mapping[str, Any]) -> str:
 
 
 def remove_key(path: Path, name: str) -> None:
-    """Takes `[keys.NAME]` out. Comments above it stay. Raises SettingError: there is none."""
+    """Remove `[keys.NAME]`, but keep comments above it. Raises SettingError if there is no such key."""
     with _locked(path):
         text, document = _read(path)
         keys = dict(document.get("keys", {}))
@@ -69,8 +69,8 @@ def list_keys(path: Path) -> tuple[KeySettings, ...]:
 
 
 def _without(text: str, name: str, wanted: dict[str, Any]) -> Iterator[str]:
-    """What is left when the table goes. Where it begins and ends the parser decides: a line that looks like a
-    header may be within a value."""
+    """Yield the text without the table. The parser decides where the table begins and ends, because a line that looks
+    like a header may be inside a value."""
     lines = text.splitlines(keepends=True)
     header = re.compile(HEADER.format(name=re.escape(name)))
     begins = [n for n, line in enumerate(lines) if header.fullmatch(line.rstrip("\r\n"))]
@@ -141,8 +141,8 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _write(path: Path, text: str) -> None:
-    """Whole or not at all, with the owner and the mode that the file has. A new one is the writer's alone, unless its
-    folder hands its group on (setgid): then that group, the service's, may read it."""
+    """Write the file completely or not at all, and keep its owner and mode. A new file is private. If its folder has
+    the setgid bit, the folder's group (the service) may read it."""
     path = path.resolve()  # a link stays one
     draft = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
     try:

@@ -16,8 +16,8 @@ NUMBERS = ("requests_per_minute", "streams", "tokens_per_day", "max_prompt", "ma
 
 @dataclass(frozen=True)
 class KeySettings:
-    """One access key: who has it is `name` in the ledger and the log. A limit that is None is the server's own;
-    0 is none."""
+    """One access key. The ledger and the log call its holder `name`. A limit of None means the server's limit; 0
+    means unlimited."""
 
     name: str
     sha256: str  # of the key, in hexadecimal; the key itself is nowhere
@@ -36,7 +36,7 @@ KEY_OWN = {item.name for item in fields(KeySettings)} - {"name"}
 
 
 def read_keys(document: Any) -> tuple[KeySettings, ...]:
-    """Raises SettingError, which never shows a digest."""
+    """Read the table of keys. Raises SettingError, which never shows a digest."""
     found: dict[str, KeySettings] = {}  # by digest
     for name, table in tables("keys", document).items():
         key = _key(name, table)

@@ -1,4 +1,4 @@
-"""Which line of the settings file an error is about."""
+"""Find the line of the settings file that an error is about."""
 
 from __future__ import annotations
 

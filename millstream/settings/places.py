@@ -1,4 +1,4 @@
-"""Where things are: what the package brings, what the server writes, the settings file."""
+"""The paths of the package's files, the server's data and the settings file."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ MOST = {"temperature": 2, "top_p": 1}
 
 @dataclass(frozen=True)
 class PresetSettings:
-    """One preset. What it leaves open is None or "", and then the request's or the server's own."""
+    """One preset. A field that is None or "" is left to the request or the server."""
 
     name: str
     title: str = ""
@@ -37,7 +37,7 @@ PRESET_OWN = {item.name for item in fields(PresetSettings)} - {"name"}
 
 
 def read_presets(document: Any) -> tuple[PresetSettings, ...]:
-    """Raises SettingError, which never shows a prompt."""
+    """Read the table of presets. Raises SettingError, which never shows a prompt."""
     found = tuple(_preset(name, table) for name, table in tables("presets", document).items())
     if len(defaults := [preset.name for preset in found if preset.default]) > 1:
         raise SettingError(f"presets.{' and presets.'.join(defaults)} are default; only one can be")

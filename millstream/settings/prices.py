@@ -30,8 +30,8 @@ class Price:
 
 
 def cost(prices: Iterable[Price], models: Iterable[str], usage: Usage | None) -> str | None:
-    """What the tokens cost by the price of the first of these names that has one, as a plain decimal. None where
-    there is none, or nobody knows the tokens."""
+    """Return the cost of the tokens as a plain decimal, by the first of these models that has a price. Return None if
+    none has a price or the tokens are unknown."""
     known = {price.model: price for price in prices}
     price = next((known[model] for model in models if model in known), None)
     if price is None or usage is None:
@@ -45,7 +45,7 @@ def plain(amount: Decimal) -> str:
 
 
 def read_prices(document: Any) -> tuple[Price, ...]:
-    """Raises SettingError."""
+    """Read the table of prices. Raises SettingError."""
     return tuple(_price(model, table) for model, table in tables("prices", document).items())
 
 
@@ -59,7 +59,7 @@ def _price(model: str, table: Mapping[str, Any]) -> Price:
 
 
 def _amount(name: str, value: Any) -> Decimal:
-    """From what the file says, digit by digit: 0.27 is no binary fraction. A text is taken, too."""
+    """Read an amount digit by digit, because 0.27 is not a binary fraction. Texts are accepted, too."""
     try:
         if isinstance(value, bool):
             raise TypeError
@@ -74,7 +74,7 @@ def _amount(name: str, value: Any) -> Decimal:
 
 
 def currency(name: str, value: Any) -> str:
-    """Raises SettingError."""
+    """Check the name of a currency. Raises SettingError."""
     if not isinstance(value, str) or not CURRENCY.fullmatch(value):
         raise SettingError(f"{name} is {value!r}; it has to be three capital letters, such as USD")
     return value

@@ -23,7 +23,7 @@ def summary(settings: Settings) -> str:
 
 
 def _upstream(upstream: UpstreamSettings) -> str:
-    """Its name, and the models that the file names."""
+    """Return an upstream's name and the models that the file names."""
     more = f", and {len(upstream.models) - SHOWN} more" if len(upstream.models) > SHOWN else ""
     models = ", ".join(upstream.models[:SHOWN]) + more
     return upstream.name if models in ("", "*", upstream.name) else f"{upstream.name} ({models})"

@@ -14,8 +14,8 @@ from millstream.settings.values import Secret, SettingError, from_environment, n
 
 @dataclass(frozen=True)
 class UpstreamSettings:
-    """One `[upstreams.NAME]` table. What belongs to one kind only (`pace`, `deployment` …) is in `extra`,
-    and is checked by that kind's adapter."""
+    """One `[upstreams.NAME]` table. Settings of one kind only (`pace`, `deployment` …) are in `extra`; that kind's
+    class checks them."""
 
     name: str
     kind: str
@@ -55,8 +55,8 @@ SECRETS = {"api_key", "api_secret", "proxy"}  # a proxy's address may hold a pas
 def read_upstreams(
     document: Any, model: str, limits: Mapping[str, float], environ: Mapping[str, str]
 ) -> tuple[UpstreamSettings, ...]:
-    """Those of the file; without any, the one that the environment stands for, with `model`. `limits` are the
-    default ones, by name. Raises SettingError."""
+    """Return the file's upstreams. Without any, return the one that the environment names, with `model`. `limits` are
+    the default time limits by name. Raises SettingError."""
     found = tuple(_upstream(name, table, limits, environ) for name, table in tables("upstreams", document).items())
     found = found or _conventional(environ, model, limits)
     _check_fallbacks(found)

@@ -75,7 +75,7 @@ def names(name: str, value: Any) -> tuple[str, ...]:
 
 
 def origins(name: str, value: tuple[str, ...]) -> tuple[str, ...]:
-    """As browsers write them: https://www.rfc-editor.org/rfc/rfc6454#section-6.1"""
+    """Check origins, written as by browsers: https://www.rfc-editor.org/rfc/rfc6454#section-6.1"""
     for item in value:
         if not ORIGIN.fullmatch(item):
             raise SettingError(

@@ -42,7 +42,7 @@ def open_engine(address: str) -> Engine:
 
 
 def shown(url: URL) -> str:
-    """Without a password, nor options that may hold one."""
+    """Return the address without its password, and without options that may contain one."""
     return url.set(query={}).render_as_string(hide_password=True)
 
 

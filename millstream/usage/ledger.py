@@ -26,8 +26,8 @@ class Unwritable(Exception):
 
 
 class Ledger:
-    """One row for each stream, whoever tells of it and however often. Every method blocks. Raises SettingError for an
-    address that can't be right."""
+    """The ledger: one row for each stream, even if its end is reported several times. Every method blocks. Raises
+    SettingError if the address is wrong."""
 
     def __init__(self, address: str) -> None:
         self._engine = open_engine(address)
@@ -61,7 +61,8 @@ class Ledger:
                         log.error("a row that the ledger refuses (%s): %s", error, json.encode(row).decode())
 
     def sums(self, by: Sequence[str], since: str, caller: str | None = None) -> list[Sum]:
-        """Over the days from `since` (2026-01-31, UTC) on, by some of COLUMNS, in their order. Raises Unwritable."""
+        """Return sums over the days from `since` (2026-01-31, UTC) on, grouped by some of COLUMNS. Raises
+        Unwritable."""
         exact_sum = "decimal_sum" if self._engine.dialect.name == "sqlite" else "sum"
         with _trouble(), self._connect() as connection:
             return sums(connection.execute(query(by, since, caller, exact_sum)).all(), by)
@@ -127,12 +128,12 @@ class Ledger:
 
 
 class _OneRow(Exception):
-    """One row of several may be the cause."""
+    """Raised if one row of several may have caused the error."""
 
 
 @contextmanager
 def _trouble() -> Iterator[None]:
-    """Tells the errors that pass from those that are a row's own."""
+    """Separate temporary errors of the database from errors of a row."""
     try:
         yield
     except (IntegrityError, DataError, OverflowError, UnicodeError) as error:

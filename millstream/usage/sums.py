@@ -23,8 +23,8 @@ COLUMNS = {
 
 
 class Sum(Struct):
-    """Of one group. `by` are its values, as asked for. Of all `answers`, the `estimated` ones have tokens that the
-    upstream did not count, and the `unpriced` ones tokens but no price. `costs` by currency."""
+    """The sums of one group, whose values are `by`. Of all `answers`, `estimated` counts those whose tokens the
+    upstream did not report, and `unpriced` those with tokens but no price. `costs` are by currency."""
 
     by: tuple[str, ...]
     answers: int = 0
@@ -45,7 +45,7 @@ class Sum(Struct):
 
 
 def query(by: Sequence[str], since: str, caller: str | None, exact_sum: str) -> Select[Any]:
-    """For `sums`. `exact_sum` is the name of the database's function for that."""
+    """Build the query of `sums`. `exact_sum` is the name of the database's function for exact sums."""
     c = usage.c
     columns = [COLUMNS[name] for name in by]
     asked = select(

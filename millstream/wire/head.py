@@ -54,7 +54,7 @@ class Reader:
         return bool(self._data or self._skipped)
 
     def feed(self, data: bytes) -> Head | None:
-        """None as long as it isn't whole. Raises ValueError."""
+        """Take the next bytes. Return the head when it is complete, otherwise None. Raises ValueError."""
         data = self._data + data
         while end := _END.search(data):
             self._check(end.end())

@@ -12,7 +12,7 @@ LONGEST_HEAD = 8192  # bytes: a chunk's size line with its extensions; all trail
 
 
 class Framing(Protocol):
-    """Takes the framing off. `done` after the last byte; `more`: something came behind it."""
+    """Removes a body's framing. `done` is set after the last byte; `more` if data followed it."""
 
     done: bool
     more: bool
@@ -103,7 +103,7 @@ class Length:
 
 
 class UntilClose:
-    """Neither chunks nor a length: the end of the connection is the end of the body, and a cut can't be told."""
+    """A body without chunks or length. It ends when the connection ends, so a cut can't be detected."""
 
     def __init__(self) -> None:
         self.done = self.more = False

@@ -16,8 +16,8 @@ _BRACKET = re.compile(rb"[\[\]{}]")
 
 
 def check(document: bytes) -> None:
-    """Raises ValueError for a document with more than MOST values or more than DEEPEST levels. Takes no view on
-    whether it is JSON at all."""
+    """Raise ValueError for a document with more than MOST values or more than DEEPEST levels. It does not check
+    whether the document is JSON."""
     opened = document.count(b"[") + document.count(b"{")
     if opened <= DEEPEST and document.count(b",") + opened < MOST:
         return

@@ -14,9 +14,9 @@ QUICK = 1 << 17  # bytes that are held at most: they are joined with each read
 
 
 class ServerEvent(Struct, frozen=True, gc=False):
-    """One event as it came. `data` is left as bytes: it is JSON, mostly, and its decoder takes bytes.
+    """One server-sent event. `data` stays bytes, because it is mostly JSON and the JSON decoder takes bytes.
 
-    `id` is the last id the stream gave, in this event or before it.
+    `id` is the last id of the stream, from this event or an earlier one.
     """
 
     type: str = "message"

@@ -1,4 +1,4 @@
-"""One chunk of OpenAI's chat completions, or of the legacy completions, read.
+"""Read a chunk of OpenAI's chat completions, or of the legacy completions.
 
 https://platform.openai.com/docs/api-reference/chat-streaming, …/completions
 """

@@ -9,7 +9,8 @@ from millstream.dialects.models import Model
 
 
 def model(name: str, owner: str, listed: Model | None) -> dict[str, Any]:
-    """With what it can, where its upstream's list says so. When a model was made is not known: 0."""
+    """Return a model's object, with its abilities if its upstream's list names them. `created` is unknown, so it
+    is 0."""
     found: dict[str, Any] = {"id": name, "object": "model", "created": 0, "owned_by": owner}
     can = {"tools": listed.tools, "vision": listed.vision} if listed else {}
     known = {what: value for what, value in can.items() if value is not None}

@@ -76,7 +76,7 @@ def read(body: Object) -> Question:
 def question(
     asked: Fields, dialect: str, said: Iterable[Message], beyond: list[str], readers: Readers | None = None
 ) -> Question:
-    """With all fields but the messages. `beyond` are those that are known to be so."""
+    """Read all fields but the messages. `beyond` names fields without a neutral form."""
     found: Object = {}
     readers = readers or READERS
     for name, value in asked.values.items():

@@ -1,4 +1,4 @@
-"""One answer in OpenAI's chunks, of chats or of legacy completions → events. Pure."""
+"""Turn OpenAI's chunks, of chats or of legacy completions, into events. Pure."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def _two(thought: str, answer: str) -> list[Event]:
 
 
 def _look(payload: bytes, type: str, chunk: Object) -> None:
-    """Raises Broken where a chunk without choices is an error in words of the server's own."""
+    """Raise Broken if a chunk without choices is an error in the server's own format."""
     if type != "document" and (isinstance(chunk.get("choices"), list) or isinstance(chunk.get("usage"), dict)):
         return
     if type == "document" or is_error(chunk):

@@ -7,7 +7,8 @@ CLOSING = "</think>"
 
 
 class Thinking:
-    """Tells the thoughts from the answer, wherever the markers are cut. Holds back only what may be a marker."""
+    """Separates thoughts from the answer, even if a marker is split between chunks. Only text that may be part of a
+    marker waits."""
 
     def __init__(self) -> None:
         self.over = False  # the rest is answer: nobody needs to ask any more

@@ -1,6 +1,7 @@
 """OpenAI's chunks of one answer → the answer that is given unstreamed.
 
-https://platform.openai.com/docs/api-reference/chat/object, https://platform.openai.com/docs/api-reference/completions/object
+https://platform.openai.com/docs/api-reference/chat/object,
+https://platform.openai.com/docs/api-reference/completions/object
 """
 
 from __future__ import annotations
@@ -124,7 +125,7 @@ def _continued(items: list[Any]) -> list[Any]:
 
 
 def _last_said(objects: Iterable[dict[str, Any]], omit: Sequence[str]) -> dict[str, Any]:
-    """Of each key the last value that says something: not null, "", 0, nor an object of such."""
+    """Return for each key the last value that is not empty: not null, "", 0, nor an object of such values."""
     found: dict[str, Any] = {}
     for document in objects:
         for name, value in document.items():

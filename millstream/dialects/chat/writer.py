@@ -1,4 +1,5 @@
-"""Events → OpenAI's chunks, of chats or of legacy completions: https://platform.openai.com/docs/api-reference/chat-streaming"""
+"""Events → OpenAI's chunks, of chats or of legacy completions:
+https://platform.openai.com/docs/api-reference/chat-streaming"""
 
 from __future__ import annotations
 
@@ -16,9 +17,9 @@ FUNCTIONS, USAGE = "functions", "usage"
 
 
 class Chunks:
-    """One answer's chunks: the upstream's own, or else chunks made of what was said.
+    """The chunks of one answer: the upstream's, otherwise chunks made from events.
 
-    The first one names the role. The last ones have the finish_reason and, with no choices, the usage."""
+    The first chunk names the role. The last ones have the finish_reason and, without choices, the usage."""
 
     def __init__(self, meta: Meta, chat: bool = True) -> None:
         self._chat = chat
@@ -64,7 +65,7 @@ class Chunks:
         return {"refusal" if event.refusal else "content": event.text}
 
     def _name(self, call: Piece) -> dict[str, Any]:
-        """Once for each call; one that its upstream gave no id gets one."""
+        """Return a call's name and id, once for each call. A call without an id gets one."""
         if call.index in self._named:
             return {}
         self._named.add(call.index)

@@ -55,7 +55,7 @@ class Writer(Steps, EventStream):
         return b"event: %b\ndata: %b\n\n" % (_typed(frame).type.encode(), one_line(frame))
 
     def _start(self) -> bytes:
-        """Only the first event tells whether Anthropic itself answers."""
+        """Return the start. The first event shows whether the upstream speaks this dialect, too."""
         if self._begun or self._passing:
             return b""
         self._begun = True

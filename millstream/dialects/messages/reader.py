@@ -1,4 +1,4 @@
-"""One answer in the events of Anthropic's Messages API → events. Pure.
+"""Turn the events of Anthropic's Messages API into ours. Pure.
 
 https://docs.claude.com/en/docs/build-with-claude/streaming
 """

@@ -17,7 +17,7 @@ TEXTS = {"text": "text", "thinking": "thinking", "signature": "signature", "part
 
 
 def whole(meta: Meta, blocks: Blocks, event: Event) -> Object:
-    """Where Anthropic itself answers, it is its own message, with all that is unknown here."""
+    """Write the whole message. If Anthropic itself answered, return its message, including unknown fields."""
     return assemble(map(read, blocks.frames)) if event.frames else answer.whole(meta, blocks, event)
 
 

@@ -96,7 +96,7 @@ def settled(api: str, body: Object, now: float) -> Object | None:
 
 
 def piece(meta: Meta, says: Object) -> Object:
-    """One line."""
+    """Return the object of one line."""
     head = {"model": meta.model, "created_at": rfc3339(meta.created)}
     thinking = {"thinking": says["thinking"]} if "thinking" in says else {}
     return {**head, **SAYS[meta.api](says, thinking), "done": False}

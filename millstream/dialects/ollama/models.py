@@ -27,7 +27,7 @@ def tags(names: Sequence[str]) -> Object:
 
 
 def running(names: Sequence[str]) -> Object:
-    """For `ps`: whatever can be asked is there at once."""
+    """Return the running models for `ollama ps`. All models count as loaded."""
     more = {"expires_at": "9999-12-31T23:59:59Z", "size_vram": 0, "context_length": 0}
     return {"models": [_model(name) | more for name in names]}
 

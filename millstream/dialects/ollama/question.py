@@ -81,7 +81,8 @@ def _question(
 
 
 def _messages(turns: list[Fields]) -> Iterator[Message]:
-    """Most calls have no id: they get one, and results belong to them by id, else by name, else in their order."""
+    """Yield the messages. Most calls have no id, so they get one. Results belong to calls by id, otherwise by name,
+    otherwise by order."""
     waiting: list[ToolCall] = []
     results: list[Part] = []
     for number, turn in enumerate(turns):

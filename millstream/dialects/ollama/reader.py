@@ -1,4 +1,4 @@
-"""One answer in the lines of Ollama's own API → events. Pure. https://docs.ollama.com/api/chat"""
+"""Turn the lines of Ollama's own API into events. Pure. https://docs.ollama.com/api/chat"""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ EFFORTS: dict[str, bool | str] = {"none": False, "minimal": "low", "low": "low",
 
 
 def write(question: Question) -> Object:
-    """Raises RequestError (bad_field)."""
+    """Write the body for Ollama. Raises RequestError (bad_field)."""
     if question.is_in(CHAT):
         most = question.options.max_tokens
         options = {**(question.body.get("options") or {}), **({} if most is None else {"num_predict": most})}

@@ -10,7 +10,7 @@ ITEM = re.compile(rf"([^_]*)_[\w-]{{{STREAM}}}_[0-9]+(?:_(.*))?", re.ASCII | re.
 
 
 def stream_id(id: str, prefix: str = "resp") -> str:
-    """Out of the id of a response, or of an item; "" where it is none of ours."""
+    """Return the stream's id from the id of a response or an item; "" if it is not one of ours."""
     kind, _, rest = id.partition("_")
     return rest[:STREAM] if kind == prefix and len(rest) >= STREAM else ""
 

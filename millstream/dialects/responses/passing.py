@@ -22,7 +22,8 @@ _decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def frame(payload: bytes, kind: str, event: Object) -> bytes | None:
-    """What is logged of an event. The question that its end repeats is not: it is kept only where its client says."""
+    """Return the frame to log. The last event repeats the question; it is left out, because only the client decides
+    whether a question is stored."""
     if kind in (*OPENING, "keepalive"):
         return None
     if kind in ENDS:
@@ -32,8 +33,8 @@ def frame(payload: bytes, kind: str, event: Object) -> bytes | None:
 
 
 class Passed:
-    """What has passed of an answer: its items by their place, those that are over, and the `response` at its end.
-    `says` are the fields that the response has from us."""
+    """The part of an answer that has been passed on: its items by position, the finished ones, and the final
+    `response`. `says` are the fields of the response that we set."""
 
     def __init__(self, stream: str, says: Object, frames: Iterable[bytes] = ()) -> None:
         self.items: dict[int, Object] = {}
@@ -71,7 +72,7 @@ class Passed:
 
 
 def _read(frame: bytes) -> dict[str, Any]:
-    """What has to be changed is decoded, all else stays as it was written."""
+    """Decode only the parts that have to be changed. All others stay as the upstream wrote them."""
     try:
         event: dict[str, Any] = dict(_decode(frame))
     except (msgspec.DecodeError, UnicodeError):  # NaN, or what no JSON has either

@@ -1,4 +1,4 @@
-"""One answer in the events of OpenAI's Responses API → events. Pure.
+"""Turn the events of OpenAI's Responses API into ours. Pure.
 
 https://platform.openai.com/docs/api-reference/responses-streaming
 """

@@ -20,7 +20,7 @@ OURS = ("background", "previous_response_id", "conversation")  # of a body: what
 
 
 def write(question: Question) -> Object:
-    """Nothing is to be kept there. Raises RequestError (bad_field)."""
+    """Write the body for an upstream, which must not store anything. Raises RequestError (bad_field)."""
     most = question.options.max_tokens
     kept: Object = {"model": question.model, "stream": True, "store": False}
     if question.is_in(NAME):
@@ -55,7 +55,7 @@ def _is_foreign(item: Any) -> bool:
 
 
 def _returned(item: Object) -> Object:
-    """With the id that it had there, or without one."""
+    """Return an item with the upstream's original id, or without an id."""
     if not isinstance(id := item.get("id"), str) or (own := theirs(id)) == id:
         return item
     return {name: own if name == "id" else value for name, value in item.items() if own or name != "id"}

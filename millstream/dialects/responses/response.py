@@ -77,7 +77,7 @@ def ended(blocks: Blocks, event: Event) -> tuple[str, str | None]:
 
 
 def passed(meta: Meta, frames: Iterable[bytes] = ()) -> Passed:
-    """What an upstream's own response says of the question is about how we asked it."""
+    """Collect the upstream's response. Its fields about the question describe our request, so ours replace them."""
     said = {name: meta.echo.get(name, UNSAID[name]) for name in OURS}
     return Passed(meta.id, {"id": response_id(meta), "created_at": int(meta.created), **said}, frames)
 

@@ -1,4 +1,4 @@
-"""One answer in Spark's frames → events. Pure. https://www.xfyun.cn/doc/spark/Web.html"""
+"""Turn Spark's frames into events. Pure. https://www.xfyun.cn/doc/spark/Web.html"""
 
 from __future__ import annotations
 

@@ -110,10 +110,10 @@ def parameters(options: Options, model: Model) -> dict[str, float]:
 
 
 def messages(asked: Sequence[Message], system: bool) -> list[dict[str, str]]:
-    """In Spark's order: system first, then user and assistant in turn, the user last; none empty.
+    """Return the messages in Spark's order: system first, then user and assistant in turn, the user last; none empty.
 
-    Where the model has no system message, it goes in front of the first question. So does what an assistant said
-    before any question. A function's result is a message of the user's. Raises RequestError.
+    If the model takes no system message, its text goes in front of the first question. So does an assistant's message
+    before any question. A function's result becomes a message of the user. Raises RequestError.
     """
     before: list[str] = []
     turns: list[dict[str, str]] = []

@@ -25,7 +25,8 @@ DONE = b"data: [DONE]\n\n"
 
 
 class Writer(Steps, EventStream):
-    """Each replay begins with `start` and the same messageId, so that the client puts it in place of what it has."""
+    """Writes the chunks. Each replay begins with `start` and the same messageId, so the client replaces its
+    message."""
 
     NAME: ClassVar[str] = NAME
 
