@@ -32,7 +32,7 @@ def test_the_parser_reads_the_cases_that_the_server_reads() -> None:
 
 
 def test_every_regular_expression_is_linear_over_its_worst_case() -> None:
-    ran = subprocess.run(["node", "regexes.js"], cwd=NODE, capture_output=True, text=True, timeout=120)
+    ran = subprocess.run(["node", "regexes.js"], cwd=NODE, capture_output=True, text=True, timeout=500)
     assert ran.returncode == 0, ran.stderr
     found = json.loads(ran.stdout)
     assert found["slow"] == []
