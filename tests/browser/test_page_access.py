@@ -8,6 +8,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from tests.browser.chat import DEADLINE, Chat
 from tests.browser.states import STATES
+from tests.system.idle import BUSY, again
 from tests.system.nginx import ROOT
 
 pytestmark = pytest.mark.browser
@@ -43,10 +44,16 @@ def test_the_doctors_page_says_all_well_and_fits_a_telephone(chat: Chat) -> None
     chat.fresh("/doctor")
     chat.resize(390)
     try:
-        for name, value in (("url", f"http://localhost:{chat.door.port}"), ("idle", "0")):
-            chat.run(f"document.getElementById('{name}').value = {value!r};")
-        chat.browser.find_element(By.CSS_SELECTOR, "input.send").click()
-        WebDriverWait(chat.browser, DEADLINE).until(lambda page: page.find_elements(By.CSS_SELECTOR, "form + h2"))
+
+        def look() -> str:
+            for name, value in (("url", f"http://localhost:{chat.door.port}"), ("idle", "0")):
+                chat.run(f"document.getElementById('{name}').value = {value!r}; window.before = 1;")
+            chat.browser.find_element(By.CSS_SELECTOR, "input.send").click()
+            answered = "return !window.before && !!document.querySelector('form + h2')"
+            WebDriverWait(chat.browser, 3 * DEADLINE).until(lambda page: page.execute_script(answered))
+            return chat.text("body")
+
+        again(look, lambda page: BUSY in page)
         assert [h2.text for h2 in chat.browser.find_elements(By.TAG_NAME, "h2")][-1] == "All well"
         assert chat.run("return document.documentElement.scrollWidth;") == 390
         chat.run(AXE.read_text("utf-8"))

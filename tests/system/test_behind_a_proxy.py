@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from millstream.doctor.examination import Report, begin_at, examine
+from millstream.doctor.examination import Report, begin_at
 from millstream.doctor.probe import Target
 from tests.system.backend import DEADLINE, Backend
+from tests.system.idle import examine
 from tests.system.nginx import free_port
 from tests.system.server import Server
 from tests.system.ways import Process, apache

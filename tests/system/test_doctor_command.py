@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from http.client import HTTPResponse
 from pathlib import Path
 from urllib.parse import urlencode
@@ -21,6 +22,7 @@ from millstream.doctor.examination import CantBegin, begin_at, examine
 from millstream.doctor.marks import Plan
 from millstream.doctor.probe import Probe, Target, follow
 from tests.system.backend import Backend
+from tests.system.idle import BUSY, again
 from tests.system.nginx import ROOT, Nginx
 from tests.system.server import DEADLINE, Server
 from tests.system.ways import nginx
@@ -44,10 +46,14 @@ def flask(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]
     )
 
 
+def busy(done: subprocess.CompletedProcess[str]) -> bool:
+    return BUSY in done.stdout
+
+
 def test_the_command_says_all_well_over_https_and_http2(server: Server) -> None:
     with Nginx(server.port, tls=True) as front:
         url = f"https://127.0.0.1:{front.tls_port}"
-        done = flask(url, "--server", server.url, "--idle", "0", "--insecure")
+        done = again(lambda: flask(url, "--server", server.url, "--idle", "0", "--insecure"), busy)
     assert (done.returncode, "sse over HTTP/2" in done.stdout) == (0, True), done.stdout + done.stderr
     assert "All well" in done.stdout
 
@@ -118,8 +124,8 @@ def arguments(locked: tuple[Server, Nginx]) -> list[str]:
 def test_a_key_comes_from_a_file_or_the_environment(arguments: list[str], tmp_path: Path) -> None:
     (tmp_path / "key").write_text("ms-anna\n")
     with ThreadPoolExecutor() as pool:
-        by_file = pool.submit(flask, *arguments, "--key-file", str(tmp_path / "key"))
-        by_variable = pool.submit(flask, *arguments, DOCTOR_KEY="ms-anna")
+        by_file = pool.submit(again, partial(flask, *arguments, "--key-file", str(tmp_path / "key")), busy)
+        by_variable = pool.submit(again, partial(flask, *arguments, DOCTOR_KEY="ms-anna"), busy)
         for done in (by_file.result(), by_variable.result()):
             assert (done.returncode, "All well" in done.stdout) == (0, True), done.stdout + done.stderr
 
@@ -142,14 +148,19 @@ def test_without_the_operators_key_the_doctor_says_what_to_do(arguments: list[st
 def test_at_a_terminal_the_doctor_asks_for_the_key_and_does_not_show_it(arguments: list[str]) -> None:
     at_terminal = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
     command = [sys.executable, "-c", at_terminal, sys.executable, "-m", "flask", "doctor", *arguments]
-    pipe, said = subprocess.PIPE, b""
-    with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, bufsize=0) as doctor:
-        assert doctor.stdin and doctor.stdout
-        while data := doctor.stdout.read(4096):
-            said += data
-            if said.endswith(b"access key: "):
-                doctor.stdin.write(b"ms-anna\n")
-    assert (doctor.returncode, b"All well" in said) == (0, True), said
+
+    def asked() -> tuple[int, bytes]:
+        pipe, said = subprocess.PIPE, b""
+        with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, bufsize=0) as doctor:
+            assert doctor.stdin and doctor.stdout
+            while data := doctor.stdout.read(4096):
+                said += data
+                if said.endswith(b"access key: "):
+                    doctor.stdin.write(b"ms-anna\n")
+        return doctor.returncode, said
+
+    status, said = again(asked, lambda done: BUSY.encode() in done[1])
+    assert (status, b"All well" in said) == (0, True), said
     assert b"ms-anna" not in said
 
 
@@ -174,7 +185,8 @@ def test_the_page_is_for_whoever_has_logged_in_as_the_operator(locked: tuple[Ser
     found = {}
     for key in ("ms-anna", ""):
         form = {"url": f"http://127.0.0.1:{front.port}", "key": key, "idle": 0, "token": token}
-        found[key] = ask("POST", "/doctor", form, Cookie=cookie).text  # as an old browser, which sends no Origin
+        post = partial(ask, "POST", "/doctor", form, Cookie=cookie)  # as an old browser, which sends no Origin
+        found[key] = again(lambda post=post: post().text, lambda page: BUSY in page)
     assert "All well" in found["ms-anna"]
     assert "ms-anna" not in found["ms-anna"]
     assert "<b>Refused</b>: status 401" in found[""]
