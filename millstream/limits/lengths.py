@@ -29,7 +29,7 @@ LENGTHS = (
 ANSWERS = ("n", "best_of", "n_cmpl", "num_return_sequences")  # and their number, each for itself
 TOKEN = 4  # characters that a prompt's token stands for, where it comes as a number
 NO_TEXT = frozenset(("model", "stream", "stream_options", *LENGTHS))
-CONVERSATION = ("messages", "input", "system")
+CONVERSATION = ("messages", "input", "system", "images")
 # The dialects' own words in a conversation; they are not the caller's text.
 NAMES = re.compile(
     "role|content|type|text|name|image_url|url|detail|input_audio|data|format|file|file_data|filename|file_id|id|index|"
@@ -69,27 +69,40 @@ def held(may: Bounds, call: Call) -> Call:
 def size_of(question: Question) -> int:
     """Characters of the client's body: all of it may pass on, whatever is read of it."""
     fields = question.body.items()
-    return sum(_size(value, NAMES if name in CONVERSATION else NONE) for name, value in fields if name not in NO_TEXT)
+    return sum(
+        _size(name, value, NAMES if name in CONVERSATION else NONE) for name, value in fields if name not in NO_TEXT
+    )
 
 
-def _size(value: Any, free: re.Pattern[str] = NONE) -> int:
+def _size(name: str, value: Any, free: re.Pattern[str]) -> int:
     """Characters of all that may reach the model: texts, and names of objects but the `free` ones. In the schema of a
-    tool all names are text."""
+    tool, and in what a tool gets or gives, all names, words and numbers are text."""
     size = 0
-    rest: list[tuple[str, Any]] = [("", value)]
+    rest: list[tuple[str, Any, re.Pattern[str]]] = [(name, value, free)]
     while rest:
-        name, item = rest.pop()
+        name, item, free = rest.pop()
         if isinstance(item, str):
-            size += len(item) if not _is_api(name, item) else 0
+            size += len(item) if free is NONE or not _is_api(name, item) else 0
         elif isinstance(item, msgspec.Raw):
             size += len(item)
         elif isinstance(item, list):
-            size += TOKEN * sum(isinstance(one, int) for one in item)
-            rest += [(name, one) for one in item]
+            numbers = [one for one in item if isinstance(one, (int, float))]
+            size += sum(TOKEN if isinstance(one, int) else len(repr(one)) for one in numbers)
+            rest += [(name, one, free) for one in item]
         elif isinstance(item, dict):
             size += sum(len(key) for key in item if not free.fullmatch(key))
-            rest += item.items()
+            rest += [(_said(item, key), one, NONE if _is_tools(item, key) else free) for key, one in item.items()]
     return size
+
+
+def _is_tools(item: dict[str, Any], key: str) -> bool:
+    """What a tool gets or gives, as an object of its own."""
+    return key in ("input", "arguments", "output") and ("toolCallId" in item or isinstance(item[key], dict))
+
+
+def _said(item: dict[str, Any], key: str) -> str:
+    """The name of a value; the `data` of a document that is text is no data."""
+    return "text" if key == "data" and item.get("type") == "text" else key
 
 
 def _is_api(name: str, text: str) -> bool:
