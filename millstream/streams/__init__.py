@@ -54,7 +54,7 @@ class Streams:
     ) -> None:
         self.live: dict[str, Live] = {}
         self.followers: set[Follower] = set()
-        self._admitting: dict[str, Signal] = {}
+        self._starting: dict[str, tuple[Signal, list[tuple[str, Word]]]] = {}  # with what others say of it already
         self.former = Former(store)
         self._store = store
         self.settings = settings  # may be replaced: new streams then use the new ones
@@ -116,29 +116,32 @@ class Streams:
         )
         if claim is None:
             admit(meta.id)  # before the log exists: refusing is still cheap
-        kept = self._store.create(meta)
-        if kept.id == meta.id:
-            if claim is not None:  # only the log can tell whether the claim is new
-                self._admit_claimed(meta, admit)
-            self.live[meta.id] = Live(meta, call, upstream, self._store, self._ended, self.settings, self._meter)
-            self._meter.started(meta, upstream.name)
-        elif kept.fingerprint != fingerprint:
+        _, early = self._starting[meta.id] = Signal(), []
+        try:
+            kept = self._store.create(meta)
+            if kept.id == meta.id:
+                if claim is not None:  # only the log can tell whether the claim is new
+                    self._admit_claimed(meta, admit)
+                self.live[meta.id] = Live(meta, call, upstream, self._store, self._ended, self.settings, self._meter)
+                self._meter.started(meta, upstream.name)
+        finally:
+            self._starting.pop(meta.id)[0].set()
+        for worker, word in early:
+            self._hear(worker, meta.id, word)
+        if kept.id != meta.id and kept.fingerprint != fingerprint:
             raise RequestError("idempotency_key_reused", "This Idempotency-Key was used for another request.")
-        elif kept.id in self._admitting:
-            self._admitting[kept.id].wait()
+        if kept.id in self._starting:
+            self._starting[kept.id][0].wait()
         return kept
 
     def _admit_claimed(self, meta: Meta, admit: Callable[[str], None]) -> None:
         """Ask `admit`, and log a refusal: a client that sent the same request twice may already follow the log."""
-        self._admitting[meta.id] = Signal()
         try:
             admit(meta.id)
         except MillstreamError as error:
             self._store.release(meta.id)
             self._store.append(meta.id, [Event("failed", end=End(meta.model, "", failure=error.failure()), n=1)])
             raise
-        finally:
-            self._admitting.pop(meta.id).set()
 
     def accepted(self, id: str, timeout: float) -> None:
         """Wait until the upstream has accepted the question, at most `timeout` seconds. Raises its refusal."""
@@ -255,15 +258,13 @@ class Streams:
         self._store.close()
 
     def _hear(self, worker: str, id: str, word: Word) -> None:
-        live = self.live.get(id)
-        if live is None:
-            return
-        handlers: dict[Word, Callable[[], None]] = {
-            "stop": live.stop,
-            "join": lambda: live.join(worker),
-            "leave": lambda: live.leave(worker),
-        }
-        handlers[word]()
+        if (live := self.live.get(id)) is None:
+            if id in self._starting:
+                self._starting[id][1].append((worker, word))
+        elif word == "stop":
+            live.stop()
+        else:
+            (live.join if word == "join" else live.leave)(worker)
 
     def _watch_the_clock(self) -> None:
         while True:

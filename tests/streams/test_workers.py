@@ -36,6 +36,26 @@ def test_a_stream_is_stopped_from_another_worker(two, upstream):
     assert upstream.closed.wait(WAIT)
 
 
+@pytest.mark.parametrize("stopped", [False, True])
+def test_what_another_worker_says_of_a_stream_that_is_just_being_admitted_counts(two, upstream, stopped):
+    owner, other = two
+    there = []
+
+    def admit(id):
+        if stopped:
+            other.stop(other.meta(id, "me"))
+        there.append(other.follow(other.meta(id, "me")))
+        with gevent.Timeout(WAIT):
+            while not owner._store._followers.of(id):  # the stop was said before
+                gevent.sleep(0.001)
+
+    here = owner.follow(owner.start(call(grace=0), upstream, claim="mine", admit=admit))
+    here.leave()
+    if not stopped:
+        upstream.finish_with("x")
+    assert ended(there[0]).end.finish_reason == ("cancelled" if stopped else "stop")
+
+
 def test_a_follower_elsewhere_counts_as_somebody_who_listens(two):
     owner, other = two
     upstream = Led()
