@@ -96,27 +96,21 @@ class Access:
         return key.name, key
 
     def operates(self, caller: Caller, headers: Headers) -> bool:
-        """Return True if the caller may read what is for operators."""
+        """Return True for an operator's key; without keys for whoever is on this machine, also where everybody is
+        served."""
+        if caller.key is not None:
+            return caller.key.operator
         try:
-            self.check_operator(caller, headers)
+            check_way(headers, caller.address, LOOPBACK)
         except RequestError:
             return False
         return True
 
     def check_operator(self, caller: Caller, headers: Headers) -> None:
-        """Raise RequestError (operator_only) if the key is not an operator's. Without keys, refuse everybody who
-        is not on this machine, even if the server is open to all."""
-        if caller.key is not None:
-            if not caller.key.operator:
-                raise RequestError("operator_only", "This address is for operators. " + MAKE_ONE)
-            return
-        try:
-            check_way(headers, caller.address, LOOPBACK)
-        except RequestError:
-            raise RequestError(
-                "operator_only",
-                f"This address is for operators: ask on the server itself. {MAKE_ONE}",
-            ) from None
+        """Raise RequestError (operator_only) for everybody else."""
+        if not self.operates(caller, headers):
+            where = "" if caller.key else ": ask on the server itself"
+            raise RequestError("operator_only", f"This address is for operators{where}. {MAKE_ONE}")
 
 
 def bearer(headers: Headers) -> str:
