@@ -12,7 +12,6 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from millstream.access import Access
 from millstream.access.keyring import Keyring
 from millstream.access.sessions import Sessions, open_secret
-from millstream.errors import Unavailable
 from millstream.limits import Limits
 from millstream.limits.marks import Marks
 from millstream.limits.storage import Storage
@@ -22,7 +21,7 @@ from millstream.settings import SITE, Settings, load, make_state
 from millstream.stores.table import open_store
 from millstream.streams import Aside, Several, Streams, Writer
 from millstream.upstreams.router import Router, check_prepared
-from millstream.usage import Ledger, Unwritable
+from millstream.usage import Ledger
 from millstream.usage.sums import total
 from millstream.views import cors, doors, failures, intake, journal, policy, preferences
 from millstream.views.calls import calls
@@ -95,13 +94,9 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 
 def _spent(app: Flask, name: str, since: str) -> Decimal:
-    """Return what a caller has spent since this day; "" means all callers. Raises Unavailable."""
+    """Return what a caller, or "" for all callers, has spent since a day. Raises Unavailable."""
     use: Services = app.extensions["millstream"]
-    try:
-        sums = use.aside.run(use.ledger.sums, (), since, name or None)
-    except Unwritable:
-        raise Unavailable("store_unavailable", "The ledger can't be read now; try again.") from None
-    return total(sums).costs.get(use.settings.currency, Decimal(0))
+    return total(use.sums((), since, name or None)).costs.get(use.settings.currency, Decimal(0))
 
 
 def _access(settings: Settings, storage: Storage) -> Access:

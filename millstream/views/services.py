@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
 from flask import current_app
 
 from millstream.access import Access
+from millstream.errors import Unavailable
 from millstream.limits import Limits
 from millstream.metrics import Metrics
 from millstream.settings import Settings
 from millstream.streams import Aside, Streams, Writer
 from millstream.upstreams.router import Router
-from millstream.usage import Ledger
+from millstream.usage import Ledger, Sum, Unwritable
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,13 @@ class Services:
     aside: Aside
     writer: Writer
     change: Callable[[Settings], None]  # apply new settings; if it raises SettingError, nothing has changed
+
+    def sums(self, by: Sequence[str], since: str, caller: str | None) -> list[Sum]:
+        """Ask the ledger, off the event loop. Raises Unavailable (store_unavailable)."""
+        try:
+            return self.aside.run(self.ledger.sums, by, since, caller)
+        except Unwritable:
+            raise Unavailable("store_unavailable", "The ledger can't be read now; try again.") from None
 
     def close(self) -> None:
         """Write the last rows and release everything. Call it when the worker exits and its streams have ended."""

@@ -9,10 +9,9 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, make_response, render_template
 
 from millstream.dialects.fields import wrong
-from millstream.errors import Unavailable
 from millstream.limits.purses import Spent
 from millstream.settings.prices import plain
-from millstream.usage import Sum, Unwritable
+from millstream.usage import Sum
 from millstream.usage.report import cost_of, to_object, to_text
 from millstream.usage.sums import first_day, regroup, total
 from millstream.views import intake
@@ -36,13 +35,9 @@ def show() -> Response:
         raise wrong("days", f"has to be a whole number from 1 to {MOST}")
     today = datetime.now(UTC).date()
     since = first_day(days, today)
-    use = services()
-    try:
-        parts = use.aside.run(use.ledger.sums, ("day", "model"), since, caller.name)
-    except Unwritable:
-        raise Unavailable("store_unavailable", "The ledger can't be read now; try again.") from None
+    parts = services().sums(("day", "model"), since, caller.name)
     # Only operators see the budget of all keys.
-    budgets = [one for one in use.limits.spent(caller.name) if one.purse.owner or intake.by_operator()]
+    budgets = [one for one in services().limits.spent(caller.name) if one.purse.owner or intake.by_operator()]
     used = regroup(parts, 0)
     by_day = [used.get(day, Sum((day,))) for day in (str(today - timedelta(days=n)) for n in reversed(range(days)))]
     by_model = sorted(regroup(parts, 1).values(), key=lambda part: (-part.input - part.output, part.by))
