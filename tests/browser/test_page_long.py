@@ -21,19 +21,22 @@ for (var n = 0; n < arguments[0]; n++) {
 }
 MillstreamPage.archive.write({talk: talk, set: {title: talk, at: Date.now(), tip: parent}, turns: turns}, done);
 """
-# From the click to the frame in which the last answer stands; the median of five.
+# From the click to the frame in which the last answer stands: each conversation's median of five.
 OPEN = """
-var talk = arguments[0], done = arguments[1], took = [], page = MillstreamPage;
+var talks = arguments[0], done = arguments[1], page = MillstreamPage, n = 0;
+var took = talks.map(function () { return []; });
+function median(all) { return all.sort(function (a, b) { return a - b; })[2]; }
 (function again() {
-  if (took.length === 5) return done(took.sort(function (a, b) { return a - b; })[2]);
+  if (n === 5 * talks.length) return done(took.map(median));
   page.conversation.open(null);
   setTimeout(function () {
     var began = performance.now();
-    page.conversation.open(talk);
+    page.conversation.open(talks[n % talks.length]);
     (function look() {
       if (!document.querySelector('.reply')) return setTimeout(look, 1);
       requestAnimationFrame(function () { setTimeout(function () {
-        took.push(performance.now() - began);
+        took[n % talks.length].push(performance.now() - began);
+        n += 1;
         again();
       }); });
     }());
@@ -53,11 +56,11 @@ def long(chat: Chat) -> Chat:
 
 
 def test_3200_messages_open_nearly_as_quickly_as_64(long: Chat) -> None:
-    """0.4 s on a quiet machine, and 78 s where each answer is followed."""
+    """110 ms against 81 ms; 78 s where each answer is followed."""
     long.browser.execute_async_script(MAKE, 64, ANSWER, "short")
     long.browser.execute_async_script("MillstreamPage.talks.refresh(arguments[0])")
-    short, took = (long.browser.execute_async_script(OPEN, talk) for talk in ("short", "long"))
-    assert took < 20 * max(short, 100)
+    short, took = long.browser.execute_async_script(OPEN, ["short", "long"])
+    assert took < 30 * short, (short, took)
     assert long.text(".answer .text").startswith("Answer 3199")
     long.wait(f"{DISTANCE} <= 1")
 
