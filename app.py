@@ -1,4 +1,4 @@
-"""For a checkout: `from app import create_app`. The application is in millstream/application.py."""
+"""Import the application in a checkout: `from app import create_app`. It is built in millstream/application.py."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""How gunicorn runs Millstream: `gunicorn wsgi:app` in this folder reads this file by itself.
+"""gunicorn's settings for Millstream. `gunicorn wsgi:app` in this folder reads this file automatically.
 
 https://docs.gunicorn.org/en/stable/settings.html
 """
@@ -122,7 +122,7 @@ def on_starting(arbiter: Any) -> None:
 
 
 def _make_room_for_metrics(arbiter: Any) -> None:
-    """Where workers count. The arbiter keeps it: SIGHUP reads this file anew."""
+    """Create the folder of the metrics. The arbiter keeps it, because SIGHUP reads this file again."""
     arbiter.metrics_room = room = Room(worker_tmp_dir)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(room.path)
     atexit.register(_leave_room, room, os.getpid())
@@ -195,7 +195,7 @@ def _refuse_taken(host: str, port: int) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Says where to point the browser once the first worker can answer."""
+    """Print the address for the browser when the first worker can answer."""
     if worker.age > 1:
         return
     name = worker.sockets[0].getsockname()

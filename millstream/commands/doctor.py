@@ -27,7 +27,7 @@ def server_address() -> str:
 
 
 @click.command(
-    "doctor", help="Check the way to this server through its proxy, or an upstream, and say what to change."
+    "doctor", help="Check the path to this server through its proxy, or an upstream, and say what to change."
 )
 @click.argument("url", required=False)
 @click.option("--upstream", metavar="NAME", help="Ask this upstream of the settings one short question.")
@@ -35,10 +35,10 @@ def server_address() -> str:
 @click.option(
     "--key-file",
     type=click.File(),
-    help="File with an operator's access key. Or put the key into DOCTOR_KEY, or type it when asked.",
+    help="File with an operator's access key. You can also set DOCTOR_KEY, or type the key when asked.",
 )
-@click.option("--idle", metavar="S", default=SILENCE, help="How long to keep a connection idle; 0: not at all.")
-@click.option("--insecure", is_flag=True, help="Take any certificate.")
+@click.option("--idle", metavar="S", default=SILENCE, help="How long to keep a connection idle; 0 skips the test.")
+@click.option("--insecure", is_flag=True, help="Accept any certificate.")
 def doctor(
     url: str | None, upstream: str | None, server: str, key_file: TextIO | None, idle: float, insecure: bool
 ) -> None:

@@ -27,10 +27,10 @@ def keys() -> None:
     "--model", "models", multiple=True, help="A model that the key may use; repeat for more.  [default: all]"
 )
 @click.option("--requests-per-minute", type=int)
-@click.option("--streams", type=int, help="Answers that run at the same time.")
+@click.option("--streams", type=int, help="Answers at the same time.")
 @click.option("--tokens-per-day", type=int)
-@click.option("--max-prompt", type=int, help="Characters of a question with its conversation.")
-@click.option("--max-tokens", type=int, help="Of an answer.")
+@click.option("--max-prompt", type=int, help="Characters of a question and its conversation.")
+@click.option("--max-tokens", type=int, help="Tokens of an answer.")
 def add(name: str, operator: bool, models: tuple[str, ...], **limits: int | None) -> None:
     """Make a key for NAME and print it, once. The settings file gets its SHA-256."""
     key = new_key()

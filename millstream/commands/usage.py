@@ -25,7 +25,7 @@ DAYS = 30
 @click.command()
 @click.option("--by", default="day", show_default=True, help=f"Some of {', '.join(COLUMNS)}, separated by commas.")
 @click.option("--days", default=DAYS, show_default=True, type=click.IntRange(1), help="How many days; today is last.")
-@click.option("--csv", "as_csv", is_flag=True, help="CSV, for a spreadsheet.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, for a spreadsheet.")
 def usage(by: str, days: int, as_csv: bool) -> None:
     """Show what was used, and what it cost. Days are UTC. Works while the server runs."""
     names = [name.strip() for name in by.split(",")]

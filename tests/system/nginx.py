@@ -30,7 +30,7 @@ OTHERS = (  # what belongs to the whole server
 
 
 def site(text: str) -> str:
-    """What nginx.conf says of this site alone, to be included in the http block of a file with others."""
+    """Return the part of nginx.conf for this site alone, to include in the http block of a file with other sites."""
     inner = text[text.index("http {\n") + len("http {\n") : text.rindex("}")]
     for other in OTHERS:
         inner = re.sub(rf"^    {other}", "", inner, flags=re.M | re.S if "types" in other else re.M)
@@ -42,7 +42,7 @@ def site(text: str) -> str:
         "    limit_conn_status 429;\n"
         "    limit_req_status 429;\n"
         "    access_log /var/log/nginx/millstream-access.log millstream;\n"
-        "    # Lines below crit quote the whole request line, and a GET carries its prompt there.\n"
+        "    # Lines below crit quote the whole request line, which contains the prompt of a GET.\n"
         "    error_log /var/log/nginx/millstream-error.log crit;\n"
     )
     assert inner.count("    server_name _;\n") == 1
