@@ -18,9 +18,7 @@ from millstream.settings import INSTALLED, LEVELS, ROOT, SITE, SettingError, loa
 @click.option("--host", help="Address to listen on.  [default: 127.0.0.1, or HOST]")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on.  [default: 8000, or PORT]")
 @click.option("--workers", type=click.IntRange(1), help="Worker processes.  [default: 2, or WEB_CONCURRENCY]")
-@click.option(
-    "--log-level", type=click.Choice(LEVELS), help="Lowest level to log.  [default: info, or log_level]"
-)
+@click.option("--log-level", type=click.Choice(LEVELS), help="Lowest level to log.  [default: info, or log_level]")
 @click.option("--no-install", is_flag=True, help="Don't install the local model if no upstream is configured.")
 @click.argument("gunicorn", nargs=-1, type=click.UNPROCESSED)
 def serve(
