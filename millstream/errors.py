@@ -161,7 +161,7 @@ class Unavailable(MillstreamError):
 
 def unforeseen() -> MillstreamError:
     """Return the error for a bug in Millstream. The log has the traceback."""
-    return MillstreamError("internal", "The server failed unexpectedly; its log says more.")
+    return MillstreamError("internal", "The server failed unexpectedly. Try again; the server's log has the cause.")
 
 
 def body(failure: Failure) -> dict[str, Any]:

@@ -90,7 +90,7 @@ class Access:
         if key is None:
             raise RequestError(
                 "invalid_key",
-                "This access key is not valid; it may have been revoked.",
+                "This access key is not valid; it may have been revoked. Ask the operator for a new one.",
                 headers={"WWW-Authenticate": f'{CHALLENGE}, error="invalid_token"'},
             )
         return key.name, key

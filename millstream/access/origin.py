@@ -60,7 +60,9 @@ def check_origin(headers: Headers, secure: bool = False, sites: Collection[str] 
         return True
     site = headers.get("Sec-Fetch-Site", "")
     if site in ("cross-site", "same-site"):
-        raise RequestError("bad_origin", "This request comes from another site's page, which may not ask here.")
+        raise RequestError(
+            "bad_origin", "Another site's page sent this request. The operator can allow it in `cors`."
+        )
     host = headers.get("Host", "").lower()
     for name in ("Origin", "Referer"):
         value = headers.get(name, "")

@@ -60,7 +60,7 @@ def _target(url: str, key: str, insecure: bool) -> Target:
     try:
         return Target(url.rstrip("/"), key.strip(), insecure)
     except ValueError as error:
-        raise click.UsageError(f"That can't be: {error}.") from None
+        raise click.UsageError(f"This address or key is not valid: {error}.") from None
 
 
 def _examine(target: Target, server: str, idle: float) -> Report:

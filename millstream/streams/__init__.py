@@ -93,7 +93,7 @@ class Streams:
         if (trouble := self.trouble()) == "draining":
             raise Unavailable(trouble, "This worker is about to leave. Try again.", retry_after=1)
         if trouble == "store_unavailable":
-            raise Unavailable(trouble, "Streams can't be kept at the moment. Try again.", retry_after=2)
+            raise Unavailable(trouble, "Streams can't be stored at the moment. Try again.", retry_after=2)
         if trouble:
             raise Unavailable(trouble, f"The server is full ({self.settings.max_streams} streams). Try again.")
         call = replace(call, prompt=prompt_tokens(call.question))
@@ -129,7 +129,7 @@ class Streams:
         for worker, word in early:
             self._hear(worker, meta.id, word)
         if kept.id != meta.id and kept.fingerprint != fingerprint:
-            raise RequestError("idempotency_key_reused", "This Idempotency-Key was used for another request.")
+            raise RequestError("idempotency_key_reused", "This key was used for another request. Send a new one.")
         if kept.id in self._starting:
             self._starting[kept.id][0].wait()
         return kept

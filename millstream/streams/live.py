@@ -251,7 +251,7 @@ class Live:
 
     def _abandon(self) -> None:
         self._cancelled = monotonic()
-        self.fail(MillstreamError("abandoned", "No client was listening any more; ask again."))
+        self.fail(MillstreamError("abandoned", "All clients had left; ask again."))
 
     # -- time ---------------------------------------------------------------------------------------------------
 

@@ -78,4 +78,4 @@ class Orphans:
 
 
 def interrupted(why: str) -> MillstreamError:
-    return MillstreamError("interrupted", f"{why} What came is kept; ask again for the rest.")
+    return MillstreamError("interrupted", f"{why} The text so far is kept; ask again for the rest.")

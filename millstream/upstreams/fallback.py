@@ -105,7 +105,7 @@ class Chain(Plain):
             self._turn(others[0])
             return None
         if self._place:
-            log.warning("%s There is nobody else to ask.", error.message)
+            log.warning("%s No other upstream is left to ask.", error.message)
         self._turn(self._members[0])
         self._all_refused = True
         first, self._refusals = self._refusals[0], []  # don't keep it: its traceback holds the question

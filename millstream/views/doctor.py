@@ -50,7 +50,7 @@ def examined() -> Response:
     try:
         target = Target(url, key=str(fields.get("key", "")).strip())
     except ValueError as error:
-        raise RequestError("bad_field", f"That can't be: {error}.", "url") from None
+        raise RequestError("bad_field", f"This address or key is not valid: {error}.", "url") from None
     silence = intake.whole_number("idle", str(fields.get("idle", SILENCE)), int(LONGEST))
     return _page(url, silence, examine(target, lambda plan: _begin(caller, plan), silence))
 

@@ -64,7 +64,7 @@ def input_items(id: str) -> Response:
     """Return a page of the question's items, the last one first. Works only if the client had the question stored."""
     meta = _meta(id, starts=False)
     if meta.kept is None:
-        raise RequestError("not_found", f"The input of {id!r} is not kept: it was asked without store: true.")
+        raise RequestError("not_found", f"The input of {id!r} is not stored; send `store: true` with the question.")
     found = [{"id": f"in_{meta.id}_{number}", **item} for number, item in enumerate(meta.kept)]
     if request.args.get("order", "desc") != "asc":
         found.reverse()

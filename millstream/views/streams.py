@@ -106,7 +106,11 @@ def _meta(id: str, caller: Caller) -> Meta:
 def _position(id: str, fields: Mapping[str, str]) -> int:
     found = last_event_id(fields)
     if found and found[0] != id:
-        raise RequestError("bad_position", "This Last-Event-ID belongs to another stream.", param="Last-Event-ID")
+        raise RequestError(
+            "bad_position",
+            "This Last-Event-ID is for another stream; leave it out.",
+            param="Last-Event-ID",
+        )
     if found:
         return found[1]
     return intake.whole_number("after", fields.get("after", "0"))

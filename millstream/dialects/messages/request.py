@@ -144,7 +144,7 @@ def _turns(messages: Sequence[Message]) -> list[Object]:
         role = "assistant" if assistant else "user"
         turns += [{"role": role, "content": _plain(one)} for one in blocks if one]
     if not turns:
-        raise RequestError("bad_field", "messages has nothing of the user; send a message with text.", "messages")
+        raise RequestError("bad_field", "messages has no message of the user; send one with text.", "messages")
     return turns
 
 

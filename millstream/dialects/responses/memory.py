@@ -38,7 +38,7 @@ def _former(id: object, recall: Recall) -> list[Object]:
         says = (
             "has not ended, or is not here any more"
             if kept
-            else "was asked without store: true, so its input is not kept"
+            else "was asked without store: true, so its input is not stored"
         )
         raise RequestError(
             "previous_response_not_found",
