@@ -110,7 +110,7 @@ class Tool(Struct, frozen=True, omit_defaults=True):
 
     @property
     def schema(self) -> dict[str, Any]:
-        """Of its arguments, for an upstream that knows functions only."""
+        """Return the schema of the arguments, for an upstream that supports functions only."""
         if self.custom:
             return {"type": "object", "properties": {FREE: {"type": "string"}}, "required": [FREE]}
         return self.parameters or {"type": "object", "properties": {}}

@@ -96,7 +96,7 @@ def _size(name: str, value: Any, free: re.Pattern[str]) -> int:
 
 
 def _is_tools(item: dict[str, Any], key: str) -> bool:
-    """What a tool gets or gives, as an object of its own."""
+    """Return True for an object that holds a tool's arguments or its result."""
     return key in ("input", "arguments", "output") and ("toolCallId" in item or isinstance(item[key], dict))
 
 

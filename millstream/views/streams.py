@@ -90,14 +90,14 @@ def last_event_id(fields: Mapping[str, str]) -> tuple[str, int] | None:
 
 
 def meta(id: str, caller: Caller) -> Meta:
-    """Raises NotFound."""
+    """Return the stream's Meta. Raises NotFound."""
     if not ID.fullmatch(id):
         raise NotFound
     return services().streams.meta(id, caller.name)
 
 
 def _meta(id: str, caller: Caller) -> Meta:
-    """Raises NotFound."""
+    """Return the stream's Meta, and note the stream for the log line. Raises NotFound."""
     found = meta(id, caller)
     g.stream = id
     return found

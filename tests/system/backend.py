@@ -16,7 +16,7 @@ def chunk(data: bytes) -> bytes:
 
 
 class Exchange:
-    """One request, and the socket to answer it on."""
+    """A request, and the socket to answer it on."""
 
     def __init__(self, sock: socket.socket, request: bytes) -> None:
         self.sock = sock
@@ -40,7 +40,7 @@ class Exchange:
         self.sock.close()
 
     def wait_for_leave(self) -> bool:
-        """Whether the other side closed within the deadline."""
+        """Return True if the other side closed within the deadline."""
         try:
             return self.sock.recv(1) == b""
         except ConnectionResetError:

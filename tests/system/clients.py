@@ -71,7 +71,7 @@ class Client:
 
     @property
     def over(self) -> bool:
-        """Whether `wait` would not wait."""
+        """Return True if `wait` would return at once."""
         return self._running.done()
 
     def open(self) -> HTTPConnection:
@@ -87,7 +87,7 @@ class Client:
         return "".join(text for _, kind, text in self.events if kind == "message")
 
     def once(self) -> None:
-        """One connection, up to its end."""
+        """Use one connection until it ends."""
         self.connections += 1
         connection = self.open()
         try:
@@ -127,7 +127,7 @@ class Client:
 
 
 class Sse(Client):
-    """As EventSource: what has no blank line behind it is forgotten."""
+    """A client that parses like EventSource: it drops an event without a blank line after it."""
 
     ACCEPT = "text/event-stream"
 
@@ -157,7 +157,7 @@ class Sse(Client):
 
 
 class EventSource(Sse):
-    """As the browser's: it knows one address, asks it again, and has no header but Last-Event-ID."""
+    """A client like a browser's EventSource: it reconnects to one address, with no header but Last-Event-ID."""
 
     def _ask(self, connection: HTTPConnection) -> HTTPResponse:
         path = "/chat?" + urlencode({**self.question, "idempotency_key": self.key})
@@ -236,7 +236,7 @@ class Chat(Sse):
         return _expect(connection.getresponse())
 
     def once(self) -> None:
-        """Whether its question has arrived, it can learn by resuming alone."""
+        """Connect once. Only a resume shows whether the question has arrived."""
         self.id = self.key if self.connections and not self.gone else ""
         self.gone = False
         super().once()
@@ -337,7 +337,7 @@ class Text(Client):
 
 
 class Html(Client):
-    """As a browser without script whose user reloads the page: `body` is the last one."""
+    """A client like a browser without scripts whose user reloads the page. `body` is the last page."""
 
     ACCEPT = "text/html"
 

@@ -1,4 +1,4 @@
-"""What several files of real parts share."""
+"""Fixtures for tests with real parts."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ from tests.system.doors import Door, opened
 
 @pytest.fixture(scope="session")
 def doors() -> Iterator[dict[str, tuple[Door, Door]]]:
-    """One Millstream for all: with the real model, the mock and the recorded answers behind it."""
+    """Start one Millstream for all tests, with the real model, the mock and recorded answers as upstreams."""
     with opened() as doors:
         yield doors

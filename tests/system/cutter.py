@@ -55,7 +55,7 @@ class Cutter:
                     pass  # one of the two was faster
 
     def _relay(self, client: socket.socket, server: socket.socket) -> bool:
-        """One request and its response. True: it is to be cut now."""
+        """Pass on one request and its response. Return True if the connection must be cut now."""
         server.sendall(_request(client))
         place, size = self._place() if self.done < self.cuts else ("nowhere", 0)
         if place == "request":
@@ -75,7 +75,7 @@ class Cutter:
         return False
 
     def _place(self) -> tuple[str, int]:
-        """Where to cut: right behind the request, or behind so many bytes of the response's head or body."""
+        """Choose where to cut: after the request, or after some bytes of the response's head or body."""
         kind = self._random.random()
         if kind < 0.08:
             return "request", 0
@@ -90,7 +90,7 @@ class Cutter:
 
 
 def _next(client: socket.socket, server: socket.socket) -> bytes:
-    """What the server says next; nothing once either has left."""
+    """Return the server's next bytes; nothing if either side has left."""
     return server.recv(65536) if server in readable(client, server, seconds=DEADLINE) else b""
 
 

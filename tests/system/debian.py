@@ -174,7 +174,7 @@ class Debian:
         self._net.__exit__()
 
     def types(self, script: str, **environ: str) -> str:
-        """What root types into one shell; gives what it prints."""
+        """Run a script in one shell as root, and return its output."""
         path = f"{self.folder}/tools:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         given = {"PATH": path, "HOME": "/root", "LANG": "C.UTF-8", "PIP_NO_INDEX": "1", **environ}
         given["PIP_FIND_LINKS"] = str(self.folder / "wheels")

@@ -32,7 +32,7 @@ def instructions(text: str) -> Iterator[tuple[str, str]]:
 
 
 def copied(text: str) -> list[tuple[str, str]]:
-    """What is copied: pairs of a name in the project and one in the image."""
+    """Return the COPY lines as pairs: a name in the project and one in the image."""
     pairs = []
     for word, rest in instructions(text):
         if word == "COPY":
@@ -42,8 +42,8 @@ def copied(text: str) -> list[tuple[str, str]]:
 
 
 class Image:
-    """What a Dockerfile makes: `folder` is its WORKDIR, `command` its CMD and `check` its HEALTHCHECK, to be run as
-    the user `uid` with `environ`; `passwd` has its users. Needs root."""
+    """The result of a Dockerfile. `folder` is its WORKDIR, `command` its CMD, `check` its HEALTHCHECK. Run them as
+    user `uid` with `environ`. `passwd` has the users. Needs root."""
 
     def __init__(self, text: str, project: Path, place: Path) -> None:
         self._project, self._place = project, place
@@ -100,7 +100,7 @@ class Image:
         self.check = json.loads(rest.partition("CMD ")[2])
 
     def _told(self, rest: str) -> None:
-        """Nothing to do."""
+        """Ignore the line."""
 
     _from = _expose = _volume = _told
 

@@ -75,7 +75,7 @@ class Door(NamedTuple):
 
 @contextmanager
 def opened() -> Iterator[dict[str, tuple[Door, Door]]]:
-    """For each upstream the straight door and Millstream's."""
+    """Yield for each upstream its own address and Millstream's."""
     with Mock() as mock, Recorded() as recorded:
         tables = {"here": {"kind": "local"}, "mock": mock.table, "recorded": recorded.table}
         with Server(upstreams=tables, workers=2) as server:
@@ -113,7 +113,7 @@ def _local_model(server: Server) -> Door:
 
 
 def plain(chunks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Without what differs each time; answers to one question, which come as they like, one behind the other."""
+    """Remove everything that differs between runs, and sort answers to one question: they arrive in any order."""
 
     def index(chunk: dict[str, Any]) -> int:
         return chunk["choices"][0]["index"] if chunk.get("choices") else 1000

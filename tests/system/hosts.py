@@ -41,7 +41,7 @@ class Wire:
 
     @contextmanager
     def on(self, host: str) -> Iterator[None]:
-        """What this thread opens and starts in the block is on that host, and stays there."""
+        """Put all sockets and processes that this thread creates in the block on that host."""
         with Path("/proc/thread-self/ns/net").open() as here:
             self._enter(f"/run/netns/{self._names[host]}")
             try:
@@ -55,8 +55,8 @@ class Wire:
             Path("/proc/sys", *name.split(".")).write_text(str(value))
 
     def swallow(self) -> None:
-        """From now on what is sent to the client vanishes, and nobody says so: it has another address now, but the
-        server goes on sending to its card."""
+        """Silently drop everything that is sent to the client. Its address changes, but the server keeps sending
+        to its network card."""
         server, client = self._names.values()
         (card,) = json.loads(ip("-n", client, "-json", "link", "show", "wire"))
         ip("-n", server, "neigh", "replace", CLIENT, "lladdr", card["address"], "dev", "wire", "nud", "permanent")

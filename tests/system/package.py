@@ -48,6 +48,6 @@ def installed() -> Path:
 
 
 def bare_environ(**more: str) -> dict[str, str]:
-    """This process' environment without what a server would read in it, or Python."""
+    """Return this process's environment without variables that a server or Python would read."""
     ours = ("MILLSTREAM_", "OPENAI_", "ANTHROPIC_", "REDIS_", "DATABASE_URL", "PYTHON", "XDG_", "WEB_")
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | more

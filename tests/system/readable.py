@@ -1,5 +1,5 @@
-"""Which sockets have something to read. `select.select` takes no descriptor from 1024 on, and a process that has run
-a thousand tests and asks two hundred questions at once comes to these."""
+"""Find sockets that can be read. `select.select` rejects descriptors above 1023, and a process that has run a
+thousand tests and asks two hundred questions at once reaches these."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import socket
 
 
 def readable(*files: socket.socket | int, seconds: float) -> list[socket.socket | int]:
-    """Those among them that can be read, or have ended; none if nothing comes within so many seconds."""
+    """Return the files that can be read or have ended; none if nothing arrives within `seconds`."""
     with selectors.PollSelector() as selector:
         for file in files:
             selector.register(file, selectors.EVENT_READ)

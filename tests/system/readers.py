@@ -1,4 +1,4 @@
-"""Many clients in one thread, in three formats by turns; for a Crowd's answers."""
+"""Many clients in one thread, in three formats by turns. They read a Crowd's answers."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Answer:
         return found[1].decode()
 
     def check(self) -> None:
-        """Raises AssertionError if it is not whole, or has a number twice or none."""
+        """Raise AssertionError if the answer is not complete, or a number is missing or repeated."""
         head, _, rest = bytes(self.received).partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200") and rest.endswith(b"\r\n0\r\n\r\n"), (head, rest[-200:])
         body = b""
@@ -102,7 +102,7 @@ class Readers:
                 begun += self.read_some()
 
     def read_all(self) -> None:
-        """All that is still to come, to every end."""
+        """Read all answers to their end."""
         while self.running:
             self.read_some()
 

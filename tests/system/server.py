@@ -73,7 +73,7 @@ class Server:
         return self
 
     def start(self) -> None:
-        """Once more after it has ended: with the same folder, port and log."""
+        """Start the server again after it has ended, with the same folder, port and log."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*self.within, sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"],
@@ -109,7 +109,7 @@ class Server:
         raise RuntimeError(f"the server did not start: {self.text()}")
 
     def text(self) -> str:
-        """What it has written to its log; all of it once the block has ended."""
+        """Return the server's log so far; the complete log after the block has ended."""
         return self._said or self.log.read_text("utf-8", "replace")
 
     @property
