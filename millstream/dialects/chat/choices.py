@@ -12,14 +12,15 @@ class Choice:
     """`reason` is its finish_reason, as long as nothing of it came behind that: some servers send one with the first,
     empty chunk, and the model goes on."""
 
-    __slots__ = ("_ids", "_places", "_used", "reason", "said")
+    __slots__ = ("_ids", "_next", "_places", "_used", "reason", "said")
 
     def __init__(self) -> None:
         self.reason: str | None = None
         self.said = False
         self._places: dict[int | None, int] = {}  # the upstream's index → ours
         self._ids: dict[int | None, str | None] = {}
-        self._used: list[int] = []
+        self._used: set[int] = set()
+        self._next = 0  # behind all that are used
 
     def take(self, came: Object) -> tuple[Object | None, list[int]]:
         """Return what is new in one chunk's choice, and the place of each piece of a call in it.
@@ -50,8 +51,9 @@ class Choice:
         # Older vLLM gives each piece of one call a new id; only the first piece has the name.
         if at not in self._places or (another and table(piece.get("function")).get("name")):
             free = at is not None and at not in self._used
-            place = at if free and at is not None else max(self._used, default=-1) + 1
-            self._used.append(place)
+            place = at if free and at is not None else self._next
+            self._used.add(place)
+            self._next = max(self._next, place + 1)
             self._places[at], self._ids[at] = place, id
         return self._places[at]
 

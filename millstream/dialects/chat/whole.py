@@ -107,8 +107,10 @@ def _join(pieces: Sequence[Any], name: str = "") -> Any:
     if all(isinstance(piece, str) for piece in said):
         return next(filter(None, said), "") if name in NAMES else "".join(said)
     if all(isinstance(piece, dict) for piece in said):
-        names = dict.fromkeys(chain.from_iterable(said))
-        return {name: _join([piece.get(name) for piece in said], name) for name in names}
+        values: dict[str, list[Any]] = {}
+        for name, value in chain.from_iterable(piece.items() for piece in said):
+            values.setdefault(name, []).append(value)
+        return {name: _join(same, name) for name, same in values.items()}
     if all(isinstance(piece, list) for piece in said):
         return _continued(list(chain.from_iterable(said)))
     return said[-1]

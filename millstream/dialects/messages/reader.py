@@ -40,7 +40,7 @@ class Events(Reader):
         super().__init__()
         self._tokens: dict[str, int] = {}
         self._calls: dict[object, Piece] = {}  # by the number of their blocks
-        self._signatures: dict[object, str] = {}  # of blocks that are not over yet
+        self._signatures: dict[object, list[str]] = {}  # pieces, of blocks that are not over yet
 
     def feed(self, payload: bytes, type: str = "message") -> list[Event]:
         self.frame = None
@@ -118,7 +118,7 @@ class Events(Reader):
         if said := self.characters(string(block.get("text")), "message"):
             events.append(Event("message", said))
         if signature := string(block.get("signature")):
-            self._signatures[number] = self._signatures.get(number, "") + signature
+            self._signatures.setdefault(number, []).append(signature)
         return events
 
     def _call(self, number: object, block: Object) -> list[Event]:
@@ -128,5 +128,5 @@ class Events(Reader):
         return [Event("call", json.dumps(given, ensure_ascii=False) if given else "", call=call)]
 
     def _close(self, number: object) -> list[Event]:
-        signature = self._signatures.pop(number, "")
+        signature = "".join(self._signatures.pop(number, ()))
         return [Event("reasoning", signature=signature, origin=NAME)] if signature else []
