@@ -26,7 +26,9 @@ def pieces_behind_an_open_call() -> None:
 
 
 def a_signature_in_pieces() -> None:
-    delta = b'{"type":"content_block_delta","index":0,"delta":{"type":"signature_delta","signature":"%s"}}' % (b"s" * 400)
+    delta = b'{"type":"content_block_delta","index":0,"delta":{"type":"signature_delta","signature":"%s"}}' % (
+        b"s" * 400
+    )
     reader = Events()
     for _ in range(MANY):
         reader.feed(delta)
