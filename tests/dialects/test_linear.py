@@ -37,8 +37,10 @@ def a_signature_in_pieces() -> None:
 
 
 def calls_with_one_index() -> None:
-    calls = [{"index": 0, "id": f"c{n}", "function": {"name": "f"}} for n in range(MANY // 2)]
-    events = Chunks().feed(json.dumps({"choices": [{"delta": {"tool_calls": calls}}]}).encode())
+    calls = [{"index": 0, "id": f"c{n}", "function": {"name": "f"}} for n in range(MANY)]
+    reader, events = Chunks(), list[Event]()
+    for some in (calls[::2], calls[1::2]):
+        events += reader.feed(json.dumps({"choices": [{"delta": {"tool_calls": some}}]}).encode())
     assert len({event.call.index for event in events if event.call}) == len(calls)
 
 
