@@ -150,6 +150,11 @@ def test_a_cut_answer_is_an_error_after_what_came(fake, parts, code):
     assert [event.text for event in came if event.text][:1] == ["a"] * (code == "upstream_broke")
 
 
+def test_a_body_of_no_bytes_has_failed_at_once(fake):
+    server = fake([head("200 OK", "Content-Length: 0"), HOLD])
+    assert failure(OpenAI(server.settings())).code == "upstream_broke"
+
+
 def test_batches_come_as_they_are_sent(fake):
     server = fake([CHUNKED + chunk(event("first")), HOLD])
     stream = OpenAI(server.settings()).stream(CALL)
