@@ -47,8 +47,7 @@ def test_workers_are_added_up_and_a_reload_forgets_only_what_was_open() -> None:
         held = [ask(server, "demo?hold_last=60") for _ in range(8)]  # more than one worker gets some
         for _, response in held:
             response.read(1)
-        counted = figures(server)
-        assert (counted[begun], counted[open_now]) == (8, 8)
+        until(lambda: (figures(server).get(begun), figures(server).get(open_now)) == (8, 8))  # at the next tick
         until(lambda: figures(server).get(running) == 8)
         for connection, _ in held:
             connection.close()

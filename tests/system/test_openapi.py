@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
+import requests
 import schemathesis
 import yaml
 from hypothesis import HealthCheck, settings
@@ -34,10 +35,18 @@ def server() -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def session() -> Iterator[requests.Session]:
+    with requests.Session() as session:  # else each call leaves one open, until the garbage collector comes
+        yield session
+
+
 @schema.parametrize()
 @settings(max_examples=5, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
-def test_each_address_answers_as_it_is_described(case: schemathesis.Case, server: Server) -> None:
-    case.call_and_validate(base_url=server.url, checks=ANSWERED, timeout=60)
+def test_each_address_answers_as_it_is_described(
+    case: schemathesis.Case, server: Server, session: requests.Session
+) -> None:
+    case.call_and_validate(base_url=server.url, session=session, checks=ANSWERED, timeout=60)
 
 
 # What browsers load, and the doctor's own.
