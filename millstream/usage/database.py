@@ -26,7 +26,8 @@ def open_engine(address: str) -> Engine:
     # The ledger keeps its writing connection for SQLite only: other databases restart now and then.
     options: dict[str, Any] = {"poolclass": NullPool, "hide_parameters": True}
     if url.get_backend_name() == "sqlite":
-        options["connect_args"] = {"timeout": PATIENCE, "check_same_thread": False}
+        # SQLite would keep 128 statements: one for each number of rows that the ledger has looked for at once.
+        options["connect_args"] = {"timeout": PATIENCE, "check_same_thread": False, "cached_statements": 4}
     elif url.get_backend_name() == "postgresql":
         options["connect_args"] = {"connect_timeout": CONNECT}
     try:
