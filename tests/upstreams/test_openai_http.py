@@ -3,6 +3,7 @@
 import json
 import select
 import socket
+import time
 
 import pytest
 
@@ -152,7 +153,9 @@ def test_a_cut_answer_is_an_error_after_what_came(fake, parts, code):
 
 def test_a_body_of_no_bytes_has_failed_at_once(fake):
     server = fake([head("200 OK", "Content-Length: 0"), HOLD])
+    began = time.monotonic()
     assert failure(OpenAI(server.settings())).code == "upstream_broke"
+    assert time.monotonic() - began < 15  # what waits for more waits for 30 s
 
 
 def test_batches_come_as_they_are_sent(fake):
