@@ -93,7 +93,7 @@ def _names(refused: Refused, *words: bytes) -> bool:
 def _with_completion_tokens(asked: Asked) -> Asked:
     if "max_tokens" not in asked:
         return asked
-    limits = [asked[name] for name in ("max_tokens", "max_completion_tokens") if asked.get(name) is not None]
+    limits = [asked[name] for name in ("max_tokens", "max_completion_tokens") if isinstance(asked.get(name), int)]
     return {**_without(asked, "max_tokens"), **({"max_completion_tokens": min(limits)} if limits else {})}
 
 
@@ -117,7 +117,7 @@ def _less(name: str) -> Callable[[Asked], Asked]:
 
 
 def _with_budget(asked: Asked) -> Asked:
-    return messages.with_budget(asked) if "max_tokens" in asked else asked
+    return messages.with_budget(asked) if isinstance(asked.get("max_tokens"), int) else asked
 
 
 def _without_thinking(asked: Asked) -> Asked:

@@ -71,6 +71,28 @@ def test_a_complaint_is_heard_once_and_remembered_for_the_model(fake, complaint,
     assert {**first, "model": "other"} == other
 
 
+ODD = {"thinking": {"type": "adaptive"}, "output_config": {"effort": []}}  # another maker's fields: of any type
+
+
+@pytest.mark.parametrize(
+    ("complaint", "options"),
+    [
+        ("effort is not supported", {"output_config": "x"}),
+        ("adaptive is not a type of thinking", ODD | {"max_tokens": 2060}),
+        ("adaptive is not a type of thinking", ODD | {"max_tokens": "many"}),
+        ("this model does not support thinking", {"thinking": "x", "output_config": "x"}),
+        ("use max_completion_tokens", {"max_tokens": 9, "max_completion_tokens": "x"}),
+    ],
+)
+def test_a_field_of_any_type_survives_each_complaint(complaint, options):
+    def send(question):
+        if question == options:
+            raise Refused(400, {}, complaint.encode())
+        return question
+
+    assert Concessions().ask(options, "m", send) != options
+
+
 def test_what_did_not_help_is_not_remembered(fake):
     odd = said("Unrecognized request argument: include_usage")  # a field of this one client
     server = fake(odd, odd, ANSWER)

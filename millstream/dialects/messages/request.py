@@ -8,6 +8,7 @@ from typing import Any
 
 from millstream.dialects.abilities import Abilities, check
 from millstream.dialects.fields import DATA_URL
+from millstream.dialects.foreign import string, table
 from millstream.dialects.messages.question import NAME
 from millstream.dialects.signatures import is_foreign
 from millstream.errors import RequestError
@@ -106,16 +107,16 @@ def _effort(effort: str | None, thinking: Object) -> tuple[Object, Object]:
 
 def with_budget(asked: Object) -> Object:
     """The same for a model that doesn't find the measure itself: a part of the answer's tokens, if enough."""
-    if (asked.get("thinking") or {}).get("type") != ADAPTIVE["type"]:
+    if table(asked.get("thinking")).get("type") != ADAPTIVE["type"]:
         return asked
-    effort = (asked.get("output_config") or {}).get("effort", "medium")
+    effort = string(table(asked.get("output_config")).get("effort"))
     budget = min(EFFORTS[effort if effort in EFFORTS else "medium"][1], asked["max_tokens"] // 2)
     rest = {name: value for name, value in without_effort(asked).items() if name != "thinking"}
     return {**rest, "thinking": {"type": "enabled", "budget_tokens": budget}} if budget >= LEAST_BUDGET else rest
 
 
 def without_effort(asked: Object) -> Object:
-    output = {name: value for name, value in (asked.get("output_config") or {}).items() if name != "effort"}
+    output = {name: value for name, value in table(asked.get("output_config")).items() if name != "effort"}
     rest = {name: value for name, value in asked.items() if name != "output_config"}
     return {**rest, "output_config": output} if output else rest
 
