@@ -79,7 +79,7 @@ ODD = {"thinking": {"type": "adaptive"}, "output_config": {"effort": []}}  # ano
     [
         ("effort is not supported", {"output_config": "x"}),
         ("adaptive is not a type of thinking", ODD | {"max_tokens": 2060}),
-        ("adaptive is not a type of thinking", ODD | {"max_tokens": "many"}),
+        ("adaptive thinking is not supported", ODD | {"max_tokens": "many"}),
         ("this model does not support thinking", {"thinking": "x", "output_config": "x"}),
         ("use max_completion_tokens", {"max_tokens": 9, "max_completion_tokens": "x"}),
     ],
