@@ -1,6 +1,6 @@
 """The order of the files, the longest first, so that at the end of the run none of them is left alone.
 
-Four processes each collect all tests. Two things make that quick. Large packages are loaded by the process that uses
+Three processes each collect all tests. Two things make that quick. Large packages are loaded by the process that uses
 them. The garbage collector looks neither at tests while they are collected, nor at collected ones later.
 """
 
@@ -13,55 +13,25 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from xdist.scheduler import LoadFileScheduling
 
 LARGE = ("agents", "anthropic", "ollama", "openai")  # seconds each
 
-# Files that share what is made once for a process: four browsers, and a server with five upstreams.
-TOGETHER = {
-    "engines": (
-        "browser/test_client",
-        "browser/test_client_answers",
-        "browser/test_client_eventsource",
-        "browser/test_client_standard",
-        "browser/test_eventsource",
-        "browser/test_page_elsewhere",
-        "browser/test_page_old",
-        "browser/test_rich_layout",
-        "browser/test_attacks",
-    ),
-    "doors": (
-        "system/test_sdk_failures",
-        "system/test_sdk_llm",
-        "system/test_sdk_node",
-        "system/test_sdk_python",
-        "system/test_v1_bad_input",
-    ),
-}
-GROUPS = {f"tests/{file}.py": name for name, files in TOGETHER.items() for file in files}
 # What takes more than half a minute on two cores. Those that work and those that wait by turns.
 LONGEST = (
-    "engines",
-    "doors",
-    *(
-        f"tests/{file}.py"
-        for file in (
-            "system/test_slow",
-            "browser/test_page_history",
-            "system/test_package",
-            "system/test_console",
-            "browser/test_page_states",
-            "system/test_soak",
-            "browser/test_page_access",
-            "system/test_draining",
-            "system/test_doctor_command",
-            "system/test_vps",
-            "system/test_rolling",
-            "system/test_many",
-            "system/test_keys",
-            "system/test_agents",
-        )
-    ),
+    "test_package",
+    "test_slow",
+    "test_soak",
+    "test_ledger",
+    "test_unit",
+    "test_rolling",
+    "test_documents",
+    "test_keys",
+    "test_many",
+    "test_sdk_llm",
+    "test_draining",
+    "test_workers",
+    "test_redis",
+    "test_printed_clients",
 )
 
 
@@ -89,27 +59,12 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-class Scheduling(LoadFileScheduling):  # type: ignore[misc]
-    """A file goes to one process, and so do those that share something."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        return _scope(nodeid)
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
-    return Scheduling(config, log) if config.getvalue("dist") == "loadfile" else None
-
-
-def _scope(nodeid: str) -> str:
-    file = nodeid.partition("::")[0]
-    return GROUPS.get(file, file)
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_place)
 
 
 def _place(item: pytest.Item) -> int:
-    if (scope := _scope(item.nodeid)) in LONGEST:
-        return LONGEST.index(scope)
-    return len(LONGEST) + (item.path.parent.name not in ("system", "browser"))
+    folder, file = item.path.parent.name, item.path.stem
+    if folder == "system" and file in LONGEST:
+        return LONGEST.index(file)
+    return len(LONGEST) + (folder not in ("system", "browser"))
