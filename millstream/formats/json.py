@@ -20,7 +20,7 @@ class Json:
     def __init__(self, meta: Meta, options: Options) -> None:
         self._id = meta.id
         self._texts: dict[str, list[str]] = {"message": [], "reasoning": []}
-        self._calls: dict[int, dict[str, str]] = {}
+        self._calls: dict[int, dict[str, Any]] = {}  # `arguments` in pieces
 
     def opening(self) -> bytes:
         return b""
@@ -39,13 +39,14 @@ class Json:
         if event.type == "failed":
             return to_json(ending(event)) + b"\n"
         text, reasoning = map("".join, self._texts.values())
-        calls = {"calls": [self._calls[index] for index in sorted(self._calls)]} if self._calls else {}
+        made = [call | {"arguments": "".join(call["arguments"])} for _, call in sorted(self._calls.items())]
+        calls = {"calls": made} if made else {}
         return to_json({"id": self._id, "text": text, "reasoning": reasoning, **calls, **ending(event)}) + b"\n"
 
     def _call(self, piece: Piece, arguments: str) -> None:
-        call = self._calls.setdefault(piece.index, {"id": "", "name": "", "arguments": ""})
+        call = self._calls.setdefault(piece.index, {"id": "", "name": "", "arguments": []})
         call["id"], call["name"] = call["id"] or piece.id, call["name"] or piece.name
-        call["arguments"] += valid(arguments)
+        call["arguments"].append(valid(arguments))
 
 
 def events(batch: list[Event]) -> list[dict[str, Any]]:

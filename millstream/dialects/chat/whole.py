@@ -67,10 +67,10 @@ def _choice(index: int, pieces: list[dict[str, Any]], chat: bool, end: End) -> d
     choice = {"index": index, **_last_said(pieces, omit=("index", "delta", "message", *GROWING))}
     for name in GROWING:
         if any(name in piece for piece in pieces):
-            choice[name] = _join([piece.get(name) for piece in pieces], name)
+            choice[name] = join([piece.get(name) for piece in pieces], name)
     if chat:
         deltas = tables([piece.get("delta") for piece in pieces])
-        choice["message"] = _message(_join([_in_texts(delta) for delta in deltas]) or {})
+        choice["message"] = _message(join([_in_texts(delta) for delta in deltas]) or {})
     choice["finish_reason"] = choice.get("finish_reason") or end.finish_reason
     return choice
 
@@ -98,7 +98,7 @@ def _has_text(part: Any) -> bool:
     return isinstance(part, dict) and part.get("type", "text") in ("text", "thinking")
 
 
-def _join(pieces: Sequence[Any], name: str = "") -> Any:
+def join(pieces: Sequence[Any], name: str = "") -> Any:
     """Texts and lists continue each other, objects do so key by key, those in a list by their index; of anything
     else the last one counts."""
     said = [piece for piece in pieces if piece is not None]
@@ -110,7 +110,7 @@ def _join(pieces: Sequence[Any], name: str = "") -> Any:
         values: dict[str, list[Any]] = {}
         for name, value in chain.from_iterable(piece.items() for piece in said):
             values.setdefault(name, []).append(value)
-        return {name: _join(same, name) for name, same in values.items()}
+        return {name: join(same, name) for name, same in values.items()}
     if all(isinstance(piece, list) for piece in said):
         return _continued(list(chain.from_iterable(said)))
     return said[-1]
@@ -123,7 +123,7 @@ def _continued(items: list[Any]) -> list[Any]:
         index: [{name: value for name, value in item.items() if name != "index"} for item in same]
         for index, same in _by_index(items).items()
     }
-    return [_join(same) for _, same in sorted(bare.items())]
+    return [join(same) for _, same in sorted(bare.items())]
 
 
 def _last_said(objects: Iterable[dict[str, Any]], omit: Sequence[str]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from millstream.dialects.blocks import Blocks, loads
-from millstream.dialects.foreign import read, table
+from millstream.dialects.foreign import read, string, table
 from millstream.dialects.messages import answer
 from millstream.events import Event, Meta
 
@@ -25,32 +25,33 @@ def assemble(events: Iterable[Object]) -> Object:
     """Assemble one object from all events of an answer."""
     message: Object = {}
     blocks: dict[Any, Object] = {}
+    more: dict[Any, dict[str, list[Any]]] = {}  # what continues them, by field
     for event in events:
-        kind, block = event.get("type"), blocks.setdefault(event.get("index"), {})
+        kind, index = event.get("type"), event.get("index")
+        block, grown = blocks.setdefault(index, {}), more.setdefault(index, {})
         if kind == "message_start":
             message = table(event.get("message"))
         elif kind == "content_block_start":
             block |= table(event.get("content_block"))
         elif kind == "content_block_delta":
-            _continue(block, table(event.get("delta")))
+            for name, value in table(event.get("delta")).items():
+                if name == "citation" or (name in TEXTS and isinstance(value, str)):
+                    grown.setdefault(TEXTS.get(name, "citations"), []).append(value)
         elif kind == "message_delta":
             usage = {**table(message.get("usage")), **table(event.get("usage"))}
-            more = {name: value for name, value in event.items() if name not in ("type", "delta")}
-            message = {**message, **table(event.get("delta")), **more, "usage": usage}
-    content = [blocks[index] for index in sorted(index for index in blocks if isinstance(index, int))]
-    return {**message, "content": [_closed(block) for block in content if block]}
+            rest = {name: value for name, value in event.items() if name not in ("type", "delta")}
+            message = {**message, **table(event.get("delta")), **rest, "usage": usage}
+    order = sorted(index for index in blocks if isinstance(index, int))
+    return {**message, "content": [_closed(blocks[at], more[at]) for at in order if blocks[at] or more[at]]}
 
 
-def _continue(block: Object, delta: Object) -> None:
-    for name, value in delta.items():
-        if name == "citation":
-            block["citations"] = [*(block.get("citations") or []), value]
-        elif name in TEXTS and isinstance(value, str):
-            before = block.get(TEXTS[name])
-            block[TEXTS[name]] = before + value if isinstance(before, str) else value
-
-
-def _closed(block: Object) -> Object:
+def _closed(block: Object, more: dict[str, list[Any]]) -> Object:
     """Arguments came as text."""
+    for name, pieces in more.items():
+        begun = block.get(name)
+        if name == "citations":
+            block[name] = [*(begun or []), *pieces]
+        else:
+            block[name] = "".join([string(begun), *pieces])
     text = block.get("input")
     return {**block, "input": loads(text) or {}} if isinstance(text, str) else block

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from millstream.dialects.blocks import Block, Blocks, Steps
+from millstream.dialects.chat.whole import join
 from millstream.dialects.dates import rfc3339
 from millstream.dialects.fields import MODEL_MOST
-from millstream.dialects.foreign import read, table
+from millstream.dialects.foreign import read, tables
 from millstream.dialects.ollama.question import CHAT, GENERATE
 from millstream.events import End, Event, Meta, Usage
 from millstream.formats import Abort
@@ -77,12 +78,8 @@ def whole(meta: Meta, blocks: Blocks, event: Event) -> Object:
 
 
 def assemble(lines: list[Object]) -> Object:
-    messages = [table(line.get("message")) for line in lines]
-    message: Object = {}
-    for name, value in (pair for said in messages for pair in said.items()):
-        before = message.get(name)
-        grows = name != "role" and isinstance(value, str | list) and isinstance(before, type(value))
-        message[name] = before + value if grows else value
+    """Make one line of many: their messages continue each other, of the rest the last line counts."""
+    message = join(tables([line.get("message") for line in lines])) or {}
     return {**{name: value for line in lines for name, value in line.items()}, "message": message}
 
 
