@@ -62,7 +62,7 @@ class FileStore:
     def start(self, inbox: Inbox) -> None:
         if not self.worker.startswith(f"{os.getpid()}-"):  # made before the fork: the siblings have the same name
             self.worker = worker_name()
-        self._spares = Spares(f"{self._prefix}{self.worker}")
+            self._spares = Spares(f"{self._prefix}{self.worker}")
         self._neighbours.start(self.worker, inbox)
         if hasattr(socket, "AF_UNIX"):  # where it lacks there is one process alone
             self._bell = Doorbell(self._directory, self.worker, self._neighbours.heard, self._neighbours.died)

@@ -149,10 +149,10 @@ class Chunks(Reader):
         return [Event(type, text, choice=choice, refusal=kind == "refusal")] if text else []
 
     def _call(self, place: int, id: str, function: Object, choice: int) -> list[Event]:
-        name, said = string(function.get("name")), function.get("arguments")
-        arguments = (
-            json.dumps(said, ensure_ascii=False) if isinstance(said, dict) else string(said)
-        )  # Ollama's object
+        name, arguments = string(function.get("name")), function.get("arguments")
+        if isinstance(arguments, dict):  # Ollama's are an object
+            arguments = json.dumps(arguments, ensure_ascii=False)
+        arguments = string(arguments)
         if not (id or name or arguments):
             return []
         text = self.characters(arguments, f"call {place}", choice)

@@ -50,7 +50,7 @@ def _closed(block: Object, more: dict[str, list[Any]]) -> Object:
     for name, pieces in more.items():
         begun = block.get(name)
         if name == "citations":
-            block[name] = [*(begun or []), *pieces]
+            block[name] = [*(begun if isinstance(begun, list) else ()), *pieces]
         else:
             block[name] = "".join([string(begun), *pieces])
     text = block.get("input")

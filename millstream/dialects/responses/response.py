@@ -88,12 +88,13 @@ def whole(meta: Meta, blocks: Blocks, event: Event) -> Object:
     return came.response or last(meta, blocks, event, came)
 
 
-def output(meta: Meta, blocks: Blocks, cut: str = "completed") -> list[Object]:
-    """The items of an answer, with `cut` as the status of the last one."""
-    return _items(meta, blocks, cut, passed(meta, blocks.frames))
+def output(meta: Meta, blocks: Blocks) -> list[Object]:
+    """The items of an answer that is kept."""
+    return _items(meta, blocks, "completed", passed(meta, blocks.frames))
 
 
 def _items(meta: Meta, blocks: Blocks, cut: str, came: Passed) -> list[Object]:
+    """The items, with `cut` as the status of the last one."""
     if came.response is not None:
         return list(came.response["output"])
     end = len(blocks.blocks) - 1
