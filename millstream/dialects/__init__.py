@@ -4,17 +4,16 @@ pure."""
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from msgspec import Struct
 
 from millstream.dialects.blocks import Blocks
+from millstream.dialects.foreign import Object
 from millstream.errors import MillstreamError
 from millstream.events import Event, Meta
 from millstream.formats import Format
 from millstream.question import Question
-
-Object = dict[str, Any]
 
 
 class Refusal(Struct, frozen=True):

@@ -9,11 +9,10 @@ from typing import Any
 
 import msgspec
 
+from millstream.dialects.foreign import Object
 from millstream.errors import RequestError
 from millstream.question import Role
 from millstream.wire.json import check
-
-Object = dict[str, Any]
 
 MODEL_MOST = 200  # characters of a model's name: it is logged and kept
 WHOLE_MOST = 2**53

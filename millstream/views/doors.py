@@ -14,9 +14,10 @@ from flask import Blueprint, Flask, Response, g, request
 from msgspec.structs import replace
 
 from millstream.access import Caller
-from millstream.dialects import Dialect, Object, Recall, Recalled
+from millstream.dialects import Dialect, Recall, Recalled
 from millstream.dialects.blocks import Blocks
 from millstream.dialects.fields import Fields, decode, wrong
+from millstream.dialects.foreign import Object
 from millstream.dialects.messages.door import MESSAGES
 from millstream.dialects.table import DOORS
 from millstream.errors import MillstreamError, NotFound

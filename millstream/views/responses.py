@@ -6,8 +6,8 @@ from time import monotonic
 
 from flask import Blueprint, Response, request
 
-from millstream.dialects import Object
 from millstream.dialects.fields import decode
+from millstream.dialects.foreign import Object
 from millstream.dialects.responses.answer import Writer
 from millstream.dialects.responses.door import RESPONSES
 from millstream.dialects.responses.ids import stream_id

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from millstream.dialects import Dialect, Object
+from millstream.dialects import Dialect
 from millstream.dialects.chat.failure import refuse
 from millstream.dialects.chat.question import DOCUMENTED, offers_functions, read, wants_usage
 from millstream.dialects.chat.whole import whole
 from millstream.dialects.chat.writer import FUNCTIONS, USAGE, Writer
+from millstream.dialects.foreign import Object
 from millstream.question import Question
 
 

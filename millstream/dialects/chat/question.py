@@ -7,7 +7,8 @@ from math import inf
 from typing import Any
 
 from millstream.dialects.chat.chunks import text_in
-from millstream.dialects.fields import Beyond, Fields, Object
+from millstream.dialects.fields import Beyond, Fields
+from millstream.dialects.foreign import Object
 from millstream.question import (
     Audio,
     File,

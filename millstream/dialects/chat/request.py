@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import takewhile
-from typing import Any
 
 from millstream.dialects.abilities import Abilities, check
 from millstream.dialects.chat.question import NAME
+from millstream.dialects.foreign import Object
 from millstream.formats.objects import to_json
 from millstream.question import (
     FREE,
@@ -23,8 +23,6 @@ from millstream.question import (
     Tool,
     ToolCall,
 )
-
-Object = dict[str, Any]
 
 SYSTEM = "system"
 LENGTHS = ("max_tokens", "max_completion_tokens")

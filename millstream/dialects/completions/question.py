@@ -7,7 +7,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from millstream.dialects.chat import question as chat
-from millstream.dialects.fields import Fields, Object
+from millstream.dialects.fields import Fields
+from millstream.dialects.foreign import Object
 from millstream.question import Message, Question, Text
 
 NAME = "completions"

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from millstream.dialects.abilities import Abilities, check
 from millstream.dialects.chat.request import as_it_came
 from millstream.dialects.completions.question import NAME
+from millstream.dialects.foreign import Object
 from millstream.question import Question
-
-Object = dict[str, Any]
 
 ABILITIES = Abilities(image=False, file=False, tools=False, penalties=True, json_object=False, json_schema=False)
 SPEAKERS = {"user": "User: ", "assistant": "Assistant: "}

@@ -8,13 +8,12 @@ import msgspec
 from msgspec import Struct
 
 from millstream.dialects.blocks import Block, Blocks, Steps
+from millstream.dialects.foreign import Object
 from millstream.dialects.messages.failure import error
 from millstream.dialects.signatures import tagged
 from millstream.events import End, Event, Meta, Usage
 from millstream.formats import Abort, EventStream
 from millstream.formats.objects import failure_of, one_line, to_json
-
-Object = dict[str, Any]
 
 NAME = "messages"
 # finish_reason → stop_reason. Other values are Anthropic's own and stay unchanged.

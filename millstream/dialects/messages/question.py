@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
-from millstream.dialects.fields import Fields, Object
+from millstream.dialects.fields import Fields
+from millstream.dialects.foreign import Object
 from millstream.dialects.signatures import untagged
 from millstream.formats.objects import to_json
 from millstream.question import (

@@ -6,9 +6,8 @@ https://docs.claude.com/en/docs/build-with-claude/streaming
 from __future__ import annotations
 
 import json
-from typing import Any
 
-from millstream.dialects.foreign import read, string, table, tables
+from millstream.dialects.foreign import Object, read, string, table, tables
 from millstream.dialects.messages.question import NAME
 from millstream.dialects.reading import Broken, Reader, count
 from millstream.dialects.reasons import is_error, reason_in
@@ -27,8 +26,6 @@ REASONS = {
 CACHED = "cache_read_input_tokens"
 INPUT = ("input_tokens", "cache_creation_input_tokens", CACHED)
 NOTHING = (b"[DONE]", b"null", b"{}")
-
-Object = dict[str, Any]
 
 
 class Events(Reader):

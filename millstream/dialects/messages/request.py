@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
-from typing import Any
 
 from millstream.dialects.abilities import Abilities, check
 from millstream.dialects.fields import DATA_URL
-from millstream.dialects.foreign import string, table
+from millstream.dialects.foreign import Object, string, table
 from millstream.dialects.messages.question import NAME
 from millstream.dialects.signatures import is_foreign
 from millstream.errors import RequestError
 from millstream.question import File, Image, Message, Part, Question, Result, Text, Thought, Tool, ToolCall
-
-Object = dict[str, Any]
 
 ABILITIES = Abilities(json_object=False)
 CHOICES = {"auto": "auto", "none": "none", "required": "any", "tool": "tool"}

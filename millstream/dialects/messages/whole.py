@@ -6,11 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from millstream.dialects.blocks import Blocks, loads
-from millstream.dialects.foreign import read, string, table
+from millstream.dialects.foreign import Object, read, string, table
 from millstream.dialects.messages import answer
 from millstream.events import Event, Meta
-
-Object = dict[str, Any]
 
 # A delta's field → the field of the block that it extends.
 TEXTS = {"text": "text", "thinking": "thinking", "signature": "signature", "partial_json": "input"}

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from millstream.dialects.blocks import Block, Blocks, Steps
 from millstream.dialects.chat.whole import join
 from millstream.dialects.dates import rfc3339
 from millstream.dialects.fields import MODEL_MOST
-from millstream.dialects.foreign import read, tables
+from millstream.dialects.foreign import Object, read, tables
 from millstream.dialects.ollama.question import CHAT, GENERATE
 from millstream.events import End, Event, Meta, Usage
 from millstream.formats import Abort
 from millstream.formats.objects import failure_of, to_json
-
-Object = dict[str, Any]
 
 NANOSECONDS = 1_000_000_000
 

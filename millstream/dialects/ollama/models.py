@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
+from millstream.dialects.foreign import Object
 from millstream.dialects.models import Model
-
-Object = dict[str, Any]
 
 VERSION = "0.15.0"  # of Ollama: what its clients may expect of this server
 LATEST = ":latest"

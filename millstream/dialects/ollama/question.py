@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from millstream.dialects.fields import WHOLE_MOST, Fields, Object, check_base64, wrong
+from millstream.dialects.fields import WHOLE_MOST, Fields, check_base64, wrong
+from millstream.dialects.foreign import Object
 from millstream.formats.objects import to_json
 from millstream.question import (
     Image,

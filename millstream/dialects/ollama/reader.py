@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
-from millstream.dialects.foreign import read, string, table, tables
+from millstream.dialects.foreign import Object, read, string, table, tables
 from millstream.dialects.messages.reader import NOTHING
 from millstream.dialects.reading import Broken, Reader, count
 from millstream.dialects.reasons import reason_in
 from millstream.events import Event, Piece, Usage
-
-Object = dict[str, Any]
 
 
 class Lines(Reader):

@@ -8,10 +8,9 @@ from typing import Any
 from millstream.dialects.abilities import Abilities, check
 from millstream.dialects.chat.request import effort
 from millstream.dialects.fields import DATA_URL
+from millstream.dialects.foreign import Object
 from millstream.dialects.ollama.question import CHAT
 from millstream.question import Image, Message, Question, Result, Tool, ToolCall
-
-Object = dict[str, Any]
 
 ABILITIES = Abilities(image_address=False, file=False, forced_tool=False, penalties=True)
 # Efforts in Ollama's words. Models that can't think accept the first one, too.

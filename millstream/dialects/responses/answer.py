@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from millstream.dialects.blocks import Block, Steps
+from millstream.dialects.foreign import Object
 from millstream.dialects.responses.question import NAME
 from millstream.dialects.responses.response import (
     PARTS,
-    Object,
     ended,
     is_custom,
     item,

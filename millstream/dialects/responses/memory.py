@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from millstream.dialects import Recall
-from millstream.dialects.fields import Object
+from millstream.dialects.foreign import Object
 from millstream.dialects.responses.ids import stream_id
 from millstream.dialects.responses.question import items, keeps
 from millstream.dialects.responses.response import output

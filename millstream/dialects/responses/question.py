@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from millstream.dialects.fields import Fields, Object
+from millstream.dialects.fields import Fields
+from millstream.dialects.foreign import Object
 from millstream.dialects.signatures import untagged
 from millstream.question import (
     File,

@@ -7,12 +7,11 @@ from typing import Any
 
 from millstream.dialects.abilities import Abilities, check
 from millstream.dialects.chat.request import effort
+from millstream.dialects.foreign import Object
 from millstream.dialects.responses.ids import theirs
 from millstream.dialects.responses.question import NAME
 from millstream.dialects.signatures import is_foreign
 from millstream.question import File, Image, Message, Part, Question, Result, Shape, Text, Thought, Tool, ToolCall
-
-Object = dict[str, Any]
 
 ABILITIES = Abilities(stop=False)
 ENCRYPTED = "reasoning.encrypted_content"

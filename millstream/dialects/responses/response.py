@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from millstream.dialects.blocks import Block, Blocks, loads
+from millstream.dialects.foreign import Object
 from millstream.dialects.responses.passing import Passed
 from millstream.dialects.responses.question import NAME, OF_THE_QUESTION, REDACTED
 from millstream.dialects.signatures import tagged
@@ -13,8 +13,6 @@ from millstream.errors import CODES
 from millstream.events import End, Event, Failure, Meta, Usage
 from millstream.formats.objects import failure_of
 from millstream.question import FREE
-
-Object = dict[str, Any]
 
 PREFIXES = {"text": "msg", "refusal": "msg", "reasoning": "rs", "redacted": "rs", "call": "fc"}
 INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}

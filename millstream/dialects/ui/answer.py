@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from millstream.dialects.blocks import Block, Steps, loads
+from millstream.dialects.foreign import Object
 from millstream.dialects.signatures import tagged
 from millstream.dialects.ui.question import NAME, OURS
 from millstream.events import End, Event
 from millstream.formats import Abort, EventStream, facts
 from millstream.formats.objects import failure_of, to_json
-
-Object = dict[str, Any]
 
 # finish_reason → a value that the client knows. The client fails at any other value or chunk type.
 REASONS = {
