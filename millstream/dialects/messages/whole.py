@@ -22,25 +22,24 @@ def whole(meta: Meta, blocks: Blocks, event: Event) -> Object:
 def assemble(events: Iterable[Object]) -> Object:
     """Assemble one object from all events of an answer."""
     message: Object = {}
-    blocks: dict[Any, Object] = {}
-    more: dict[Any, dict[str, list[Any]]] = {}  # what continues them, by field
+    blocks: dict[int, tuple[Object, dict[str, list[Any]]]] = {}  # as each began, and what continues it, by field
     for event in events:
         kind, index = event.get("type"), event.get("index")
-        block, grown = blocks.setdefault(index, {}), more.setdefault(index, {})
         if kind == "message_start":
             message = table(event.get("message"))
-        elif kind == "content_block_start":
-            block |= table(event.get("content_block"))
-        elif kind == "content_block_delta":
-            for name, value in table(event.get("delta")).items():
-                if name == "citation" or (name in TEXTS and isinstance(value, str)):
-                    grown.setdefault(TEXTS.get(name, "citations"), []).append(value)
         elif kind == "message_delta":
             usage = {**table(message.get("usage")), **table(event.get("usage"))}
             rest = {name: value for name, value in event.items() if name not in ("type", "delta")}
             message = {**message, **table(event.get("delta")), **rest, "usage": usage}
-    order = sorted(index for index in blocks if isinstance(index, int))
-    return {**message, "content": [_closed(blocks[at], more[at]) for at in order if blocks[at] or more[at]]}
+        elif isinstance(index, int):
+            begun, more = blocks.setdefault(index, ({}, {}))
+            if kind == "content_block_start":
+                begun |= table(event.get("content_block"))
+            elif kind == "content_block_delta":
+                for name, value in table(event.get("delta")).items():
+                    if name == "citation" or (name in TEXTS and isinstance(value, str)):
+                        more.setdefault(TEXTS.get(name, "citations"), []).append(value)
+    return {**message, "content": [_closed(*block) for _, block in sorted(blocks.items()) if any(block)]}
 
 
 def _closed(block: Object, more: dict[str, list[Any]]) -> Object:

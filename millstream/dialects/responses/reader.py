@@ -93,7 +93,7 @@ class Events(Reader):
 
     def _item(self, item: Object, whole: bool, last: bool = False) -> list[Event]:
         """`last`: of the list at the end, where the ids may be others."""
-        kind, id = item.get("type"), str(item.get("id"))
+        kind, id = string(item.get("type")), str(item.get("id"))
         if kind in CALLS:
             return self._call(item, id, CALLS[kind], whole)
         if not whole or kind not in ("message", "reasoning"):
@@ -145,7 +145,7 @@ class Events(Reader):
         events = [
             event
             for item in tables(response.get("output"))
-            if item.get("type") not in CALLS or not known or str(item.get("id")) in known
+            if string(item.get("type")) not in CALLS or not known or str(item.get("id")) in known
             for event in self._item(item, whole=True, last=True)
         ]
         why = string(table(response.get("incomplete_details")).get("reason"))
