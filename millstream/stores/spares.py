@@ -6,9 +6,11 @@ ext4 looks past each file that was erased nearby in the last minutes. That takes
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import gevent
+from gevent.monkey import get_original
 
 from millstream.stores.disk import OWN, POSIX, lock
 
@@ -25,6 +27,7 @@ class Spares:
         self._taken = 0  # since the last `fill`
         self._count = 0
         self._files: list[tuple[str, int]] = []
+        self._making = get_original("threading", "Lock")()  # held for one file, and to close
 
     def take(self, path: str) -> int:
         """A new file's descriptor, locked. Raises OSError; then there is no file."""
@@ -47,22 +50,26 @@ class Spares:
             gevent.get_hub().threadpool.apply(self._fill)
 
     def close(self) -> None:
-        self._wanted = 0
+        with self._making:
+            self._wanted = 0
         while self._files:
             spare, fd = self._files.pop()
             Path(spare).unlink(missing_ok=True)
             os.close(fd)
 
     def _fill(self) -> None:
-        try:
-            while len(self._files) < self._wanted:
-                self._count += 1
-                spare = f"{self._named}-{self._count}.spare"
-                self._files.append((spare, _make(spare)))
-            if not self._wanted:  # closed meanwhile
-                self.close()
-        except OSError:
-            return  # a stream that begins meets the same error, and says so
+        with suppress(OSError):  # a stream that begins meets the same error, and says so
+            while self._one_more():
+                pass
+
+    def _one_more(self) -> bool:
+        with self._making:
+            if len(self._files) >= self._wanted:
+                return False
+            self._count += 1
+            spare = f"{self._named}-{self._count}.spare"
+            self._files.append((spare, _make(spare)))
+            return True
 
 
 def _make(path: str) -> int:

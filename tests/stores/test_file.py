@@ -6,6 +6,7 @@ import os
 import socket
 import stat
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 
 from millstream.errors import NotFound
 from millstream.settings import SettingError
+from millstream.stores import spares
 from millstream.stores.file import FileStore
 from millstream.stores.spares import LEAST
 from tests.stores.samples import ID, TTL, abandoned, done, log, message, meta, path_of, until
@@ -78,6 +80,26 @@ def test_what_is_taken_at_once_is_there_the_next_time(files, directory):
     until(lambda: len(list(directory.glob(f"{files.one.worker}-*.spare"))) == 6 * LEAST)
     files.one.close()
     assert not list(directory.glob(f"{files.one.worker}*"))
+
+
+def test_closing_waits_for_a_file_that_is_being_made(tmp_path, monkeypatch):
+    made, make = threading.Event(), spares._make
+
+    def slowly(path):
+        fd = make(path)
+        made.set()
+        time.sleep(0.3)
+        return fd
+
+    monkeypatch.setattr(spares, "_make", slowly)
+    several = spares.Spares(f"{tmp_path}/w")
+    thread = threading.Thread(target=several._fill)
+    thread.start()
+    assert made.wait(30)
+    several.close()
+    assert not list(tmp_path.iterdir())
+    thread.join()
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_log_is_a_version_byte_and_json_lines(files, directory):
