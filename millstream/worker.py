@@ -83,6 +83,7 @@ class StreamWorker(GeventWorker):  # type: ignore[misc]
         gc.collect()
         gc.freeze()
         gc.set_threshold(10_000, 20, 50)
+        gc.enable()  # gunicorn.conf.py stopped it for the start
         super().run()
         if self._services is not None:
             while self._services.streams.live:

@@ -9,8 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-import requests
-
 from millstream.doctor import kernel
 from millstream.doctor.diagnosis import Finding, diagnose, server_of
 from millstream.doctor.marks import Plan
@@ -138,6 +136,8 @@ def _notes(probes: list[Probe], secure: bool) -> list[Finding]:
 
 def begin_at(server: str, key: str) -> Begin:
     """Marks from the server at this address, past the proxy."""
+    # Not at the top: no worker needs it, and it is a twentieth of a start.
+    import requests
 
     def begin(plan: Plan) -> str:
         session = requests.Session()
