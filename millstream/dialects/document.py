@@ -5,20 +5,16 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
+from millstream.dialects.foreign import loads, table
 from millstream.dialects.reading import Broken, Reader, count
 from millstream.dialects.reasons import reason_in
 from millstream.events import Event, Usage
 
-
-class _Usage(Struct):
-    prompt_tokens: int = 0
-    input_tokens: int = 0
-    total_tokens: int = 0
-    output_tokens: int = 0
+ASKED = ("prompt_tokens", "input_tokens", "total_tokens")  # the first that is known counts
 
 
 class _Document(Struct):
-    usage: _Usage | None = None
+    usage: msgspec.Raw = msgspec.Raw(b"null")
     error: msgspec.Raw | None = None
 
 
@@ -42,6 +38,6 @@ class Document(Reader):
         document = _decode(payload)
         if document.error is not None and bytes(document.error) != b"null":
             raise Broken(reason_in(payload), elsewhere=True)
-        if (said := document.usage) is not None:
-            asked = count(said.prompt_tokens) or count(said.input_tokens) or count(said.total_tokens)
-            self.usage = Usage(asked, count(said.output_tokens))
+        tokens = table(loads(bytes(document.usage)))
+        asked = next(filter(None, (count(tokens.get(name)) for name in ASKED)), 0)
+        self.usage = Usage(asked, count(tokens.get("output_tokens")))

@@ -31,6 +31,22 @@ def read(payload: bytes | str) -> Object:
     return document
 
 
+def read_frame(payload: bytes) -> tuple[Object, bytes, bool]:
+    """Return the object, the payload as it may be passed on, and whether its texts are exact: else one may hold half
+    of a surrogate pair. NaN and infinities, which no JSON has, become null. Raises ValueError if it is no object."""
+    exact = True
+    try:
+        document = msgspec.json.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        unlike: list[str] = []
+        document, exact = loads(payload, unlike.append), False
+        if unlike:
+            payload = json.dumps(document, separators=(",", ":")).encode()
+    if not isinstance(document, dict):
+        raise ValueError("no object")
+    return document, payload, exact
+
+
 def string(value: object) -> str:
     return value if isinstance(value, str) else ""
 

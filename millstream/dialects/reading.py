@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from millstream.dialects.foreign import Object, whole
 from millstream.dialects.reasons import Reason
 from millstream.events import MOST_TOKENS, Event, Usage
 from millstream.formats.objects import valid
+
+# Names of such numbers in all dialects.
+COUNTS = frozenset(
+    {
+        *("prompt_tokens", "completion_tokens", "total_tokens", "prompt_eval_count", "eval_count"),
+        *("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"),
+    }
+)
 
 Texts = tuple[str, int]  # a kind of text, and whose: the number of a choice
 
@@ -66,5 +75,14 @@ class Reader:
 
 
 def count(said: object) -> int:
-    """A number of tokens as an upstream gave it; 0 where it can't be one."""
-    return said if isinstance(said, int) and 0 < said <= MOST_TOKENS else 0
+    """A number of tokens as an upstream gave it, also as text; 0 where it can't be one."""
+    number = None if isinstance(said, bool) else whole(said)
+    return number if number and 0 < number <= MOST_TOKENS else 0
+
+
+def repair(usage: Object) -> bool:
+    """Replace each count that clients could not read. Return True if there was one: their packages fail at a list."""
+    odd = {name: count(value) for name, value in usage.items() if name in COUNTS and value is not None}
+    odd = {name: number for name, number in odd.items() if number != usage[name]}
+    usage.update(odd)
+    return bool(odd)

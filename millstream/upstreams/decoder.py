@@ -103,10 +103,17 @@ class Decoder:
             model=reader.model or self._model,
             upstream=self._upstream,
             finish_reason=reader.finish_reason or "stop",
-            usage=reader.usage or Usage(self._prompt, ceil(self._weight), "estimated"),
+            usage=self._usage(reader.usage or Usage(0, 0)),
             stop_sequence=reader.stop_sequence,
         )
         return [*reader.rest(), Event("done", end=end, frames=tuple(self._frames))]
+
+    def _usage(self, said: Usage) -> Usage:
+        """Estimate the counts that the upstream did not give. Ollama counts no prompt that is in its cache."""
+        asked, came = said.input or self._prompt, said.output or ceil(self._weight)
+        if (asked, came) == (said.input, said.output) and asked:
+            return said
+        return replace(said, input=asked, output=came, source="estimated")
 
     def cut(self, when: str = "in the middle of its answer") -> UpstreamError:
         return UpstreamError("upstream_broke", f'upstream "{self._upstream}" broke off {when}. Ask again.')

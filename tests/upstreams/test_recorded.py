@@ -8,6 +8,7 @@ import pytest
 
 from millstream.dialects.blocks import Blocks
 from millstream.dialects.chat.reader import Chunks
+from millstream.dialects.document import Document
 from millstream.dialects.messages import answer as messages
 from millstream.dialects.messages.reader import Events
 from millstream.dialects.messages.whole import whole as assembled
@@ -167,3 +168,82 @@ def passing(*pieces):
     batches, error = decode(list(pieces), Decoder(responses.Events(), CALL, "test", passing=True))
     assert error is None
     return [event for batch in batches for event in batch]
+
+
+DONE = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}}
+RESPONSE = {"type": "response.completed", "response": {"object": "response", "status": "completed", "output": []}}
+CREATED = {"type": "response.created", "sequence_number": 0}
+# What says "abcd", and ends with these counts of the prompt's and of the answer's tokens.
+COUNTED = {
+    "openai": lambda asked, came: [
+        {"choices": [{"index": 0, "delta": {"content": "abcd"}, "finish_reason": "stop"}]},
+        {"choices": [], "usage": {"prompt_tokens": asked, "completion_tokens": came}},
+    ],
+    "anthropic": lambda asked, came: [
+        {"type": "message_start", "message": {"usage": {"input_tokens": asked}}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "abcd"}},
+        {**DONE, "usage": {"output_tokens": came}},
+        {"type": "message_stop"},
+    ],
+    "responses": lambda asked, came: [
+        CREATED,
+        {"type": "response.output_text.delta", "item_id": "x", "delta": "abcd"},
+        {**RESPONSE, "response": {**RESPONSE["response"], "usage": {"input_tokens": asked, "output_tokens": came}}},
+    ],
+    "ollama": lambda asked, came: [
+        {"message": {"content": "abcd"}, "done": False},
+        {"message": {}, "done": True, "prompt_eval_count": asked, "eval_count": came},
+    ],
+}
+SUFFIX = {"ollama": ".ndjson"}
+
+
+def body(kind, *events):
+    line = "%s\n" if kind == "ollama" else "data: %s\n\n"
+    return "".join(line % json.dumps(event) for event in events).encode()
+
+
+@pytest.mark.parametrize("odd", [2**63, 2**70, -5, 1e308, float("inf"), float("nan"), "x", None, True, [1], {"a": 1}])
+@pytest.mark.parametrize("kind", COUNTED)
+def test_a_count_that_can_be_none_is_estimated_and_not_passed_on(kind, odd):
+    for counts, usage in (((odd, odd), [6, 1]), ((3, odd), [3, 1]), ((odd, 9), [6, 9])):
+        data = body(kind, *COUNTED[kind](*counts))
+        decoder = Decoder(READERS[kind](), CALL, "test", passing=True)
+        batches, error = decode([data], decoder, SOURCES[SUFFIX.get(kind, ".sse")])
+        events = [event for batch in batches for event in batch]
+        said = events[-1].end.usage
+        assert (error, [said.input, said.output], said.source) == (None, usage, "estimated")
+        passed = b"".join(frame for event in events for frame in event.frames)
+        assert re.search(rb'_(tokens|count)": ?+(?!null|\d{1,10}[,}])', passed) is None
+        assert re.search(rb"NaN|Infinity", passed) is None
+
+
+ENDS = [
+    # the last event, finish_reason or None where it is no end
+    ({"type": "response.failed"}, None),
+    ({"type": "response.failed", "response": {}}, None),
+    ({"type": "response.completed", "response": {"status": "cancelled"}}, None),
+    ({"object": "response", "status": "queued"}, None),
+    ({"object": "response", "status": "in_progress"}, None),
+    ({"object": "response", "status": "cancelled"}, None),
+    ({"object": "response", "status": "incomplete"}, "length"),
+    ({"type": "response.incomplete", "response": {}}, "length"),
+    ({"type": "response.completed", "response": {"status": "incomplete"}}, "length"),
+    ({"type": "response.completed", "response": {"status": "in_progress"}}, "stop"),  # a stale word
+]
+
+
+@pytest.mark.parametrize(("last", "reason"), ENDS)
+def test_a_response_ends_well_only_where_it_says_so(last, reason):
+    got, _ = seen([body("responses", last)], Decoder(responses.Events(), CALL, "test"))
+    assert (got.get("finish_reason"), got.get("error")) == (reason, None if reason else "upstream_broke")
+
+
+@pytest.mark.parametrize(
+    "usage", [5, "x", None, [], {"prompt_tokens": None}, {"prompt_tokens": "x"}, {"total_tokens": 1e308}]
+)
+def test_a_document_passes_whatever_its_usage_is(usage):
+    document = json.dumps({"data": [], "usage": usage}).encode()
+    batches, error = decode([document], Decoder(Document(), CALL, "test", passing=True))
+    (done,) = batches[-1]
+    assert (error, done.frames, done.end.usage.source) == (None, (document,), "estimated")

@@ -5,13 +5,12 @@ https://platform.openai.com/docs/api-reference/chat-streaming, …/completions
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, defstruct
 
-from millstream.dialects.foreign import Object, loads, string, table, tables, whole
+from millstream.dialects.foreign import Object, string, table, tables
 from millstream.dialects.reading import count
 from millstream.events import EventType, Usage
 
@@ -61,22 +60,6 @@ def read_texts(lines: bytes, count: int) -> tuple[list[str], str | None] | None:
     return [chunk.choices[0].delta.said for chunk in found], found[-1].model
 
 
-def read(payload: bytes) -> tuple[Object, bytes, bool]:
-    """The chunk, the payload as it may be passed on, and whether its texts are exact: else one may hold half of a
-    surrogate pair. NaN and infinities, which no JSON has, become null. Raises ValueError for what is no object."""
-    exact = True
-    try:
-        document = msgspec.json.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        unlike: list[str] = []
-        document, exact = loads(payload, unlike.append), False
-        if unlike:
-            payload = json.dumps(document, separators=(",", ":")).encode()
-    if not isinstance(document, dict):
-        raise ValueError("no object")
-    return document, payload, exact
-
-
 def text_in(content: object) -> str:
     """The answer in a `content`, which Mistral gives as a list of parts while the model thinks."""
     return string(content) or "".join(text_in(part.get("text")) for part in tables(content))
@@ -101,11 +84,11 @@ def counted(chunk: Object) -> Usage | None:
 
 def _usage(tokens: Object) -> Usage | None:
     names = ("prompt_tokens", "completion_tokens", "total_tokens")
-    asked, came, total = (count(whole(tokens.get(name))) for name in names)
+    asked, came, total = (count(tokens.get(name)) for name in names)
     if not (asked or came):
         return None
-    cached = count(whole(table(tokens.get("prompt_tokens_details")).get("cached_tokens")))
-    thought = count(whole(table(tokens.get("completion_tokens_details")).get("reasoning_tokens")))
+    cached = count(table(tokens.get("prompt_tokens_details")).get("cached_tokens"))
+    thought = count(table(tokens.get("completion_tokens_details")).get("reasoning_tokens"))
     # xAI counts reasoning tokens outside completion_tokens, but in the total.
     came = max(came, total - asked)
     return Usage(asked, came, cached=min(cached, asked), reasoning=min(thought, came))

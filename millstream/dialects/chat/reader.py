@@ -7,10 +7,11 @@ import json
 from millstream.dialects.chat import chunks
 from millstream.dialects.chat.choices import Choice, corrected
 from millstream.dialects.chat.thinking import Thinking
-from millstream.dialects.foreign import Object, string, table, tables, whole
-from millstream.dialects.reading import Broken, Reader
+from millstream.dialects.foreign import Object, read_frame, string, table, tables, whole
+from millstream.dialects.reading import Broken, Reader, repair
 from millstream.dialects.reasons import SUCCESS, is_error, reason_in
 from millstream.events import Event, EventType, Piece
+from millstream.formats.objects import to_json
 
 NOTHING = (b"", b"null", b"{}")  # some keep a connection alive with these
 
@@ -42,13 +43,15 @@ class Chunks(Reader):
             self.frame = payload
             return [Event(flowing, read[0])]
         self._flowing = None
-        chunk, valid, exact = chunks.read(payload)
+        chunk, valid, exact = read_frame(payload)
         if chunk.get("error") or chunk.get("code") not in SUCCESS:
             raise Broken(reason_in(payload), elsewhere=type == "document")
         self.model = string(chunk.get("model")) or self.model
         # Some send zeros in all chunks but one, others the sum so far in each: the last usage that isn't zero counts.
         usage = chunks.counted(chunk)
         self.usage = usage or self.usage
+        if repair(table(chunk.get("usage"))):
+            valid = to_json(chunk)
         choices = tables(chunk.get("choices"))
         if not choices:
             _look(payload, type, chunk)

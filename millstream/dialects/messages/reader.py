@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 
-from millstream.dialects.foreign import Object, read, string, table, tables
+from millstream.dialects.foreign import Object, read_frame, string, table, tables
 from millstream.dialects.messages.question import NAME
-from millstream.dialects.reading import Broken, Reader, count
+from millstream.dialects.reading import Broken, Reader, count, repair
 from millstream.dialects.reasons import is_error, reason_in
 from millstream.events import Event, Piece, Usage
+from millstream.formats.objects import to_json
 
 # stop_reason → finish_reason. Other values stay unchanged.
 REASONS = {
@@ -25,6 +26,7 @@ REASONS = {
 # Tokens written to the prompt cache, and read from it, are not in input_tokens: add them.
 CACHED = "cache_read_input_tokens"
 INPUT = ("input_tokens", "cache_creation_input_tokens", CACHED)
+COUNTED = ("message_start", "message_delta", "message")  # have a usage
 NOTHING = (b"[DONE]", b"null", b"{}")
 
 
@@ -43,13 +45,15 @@ class Events(Reader):
         self.frame = None
         if not payload or payload.isspace() or payload in NOTHING:
             return []
-        document = read(payload)
+        document, passed, _ = read_frame(payload)
         kind = document.get("type", type)
         if kind == "error" or document.get("error"):
             raise Broken(reason_in(payload))
         if (type == "document" and kind != "message") or ("type" not in document and is_error(document)):
             raise Broken(reason_in(payload), elsewhere=True)
-        self.frame = payload
+        self.frame = passed
+        if kind in COUNTED and _repaired(table(document.get("message")) if kind == "message_start" else document):
+            self.frame = to_json(document)
         return self._read(kind, document)
 
     def _read(self, kind: object, document: Object) -> list[Event]:
@@ -127,3 +131,11 @@ class Events(Reader):
     def _close(self, number: object) -> list[Event]:
         signature = "".join(self._signatures.pop(number, ()))
         return [Event("reasoning", signature=signature, origin=NAME)] if signature else []
+
+
+def _repaired(message: Object) -> bool:
+    """Give it a usage that Anthropic's packages can read: they fail where there is none."""
+    if isinstance(usage := message.get("usage"), dict):
+        return repair(usage)
+    message["usage"] = {"output_tokens": 0}
+    return True

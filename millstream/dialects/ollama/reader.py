@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 
-from millstream.dialects.foreign import Object, read, string, table, tables
+from millstream.dialects.foreign import Object, read_frame, string, table, tables
 from millstream.dialects.messages.reader import NOTHING
-from millstream.dialects.reading import Broken, Reader, count
+from millstream.dialects.reading import Broken, Reader, count, repair
 from millstream.dialects.reasons import reason_in
 from millstream.events import Event, Piece, Usage
+from millstream.formats.objects import to_json
 
 
 class Lines(Reader):
@@ -24,20 +25,19 @@ class Lines(Reader):
         self.frame = None
         if payload in NOTHING:
             return []
-        line = read(payload)
+        line, passed, _ = read_frame(payload)
         if line.get("error") or not {"message", "done"} & line.keys():
             raise Broken(reason_in(payload), elsewhere="error" not in line)
-        self.frame = payload
+        self.frame = passed
         self.model = string(line.get("model")) or self.model
         events = self._message(table(line.get("message")))
         if line.get("done") is True:
+            self.frame = to_json(line) if repair(line) else passed
             self.done = self.finished = True
             self.finish_reason = string(line.get("done_reason")) or "stop"
             if self._calls and self.finish_reason == "stop":
                 self.finish_reason = "tool_calls"
-            # Ollama doesn't count a prompt that is in its cache.
-            asked, came = count(line.get("prompt_eval_count")), count(line.get("eval_count"))
-            self.usage = Usage(asked, came) if asked and came else None
+            self.usage = Usage(count(line.get("prompt_eval_count")), count(line.get("eval_count")))
         return events
 
     def _message(self, message: Object) -> list[Event]:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from millstream.dialects.foreign import Object, loads, string, table, tables
+from millstream.dialects.reading import repair
 from millstream.dialects.responses.ids import ours
 from millstream.dialects.responses.question import OF_THE_QUESTION
 from millstream.formats.objects import to_json
@@ -28,6 +29,7 @@ def frame(payload: bytes, kind: str, event: Object) -> bytes | None:
         return None
     if kind in ENDS:
         said = {name: value for name, value in table(event.get("response")).items() if name not in OF_THE_QUESTION}
+        repair(table(said.get("usage")))
         return to_json({**event, "type": kind, "response": said})
     return payload if event.get("type") == kind else to_json({**event, "type": kind})
 

@@ -25,6 +25,8 @@ ARGUMENTS = {
 }
 CALLS = {"function_call": "arguments", "custom_tool_call": "input"}
 REASONS = {"max_output_tokens": "length", "content_filter": "content_filter"}
+UNANSWERED = {"failed", "cancelled"}
+UNFINISHED = {"queued", "in_progress"}  # of an unstreamed response; in the last event the word is stale
 BETWEEN = "\n\n"  # parts of a summary
 
 
@@ -54,7 +56,7 @@ class Events(Reader):
         if kind == "error" or event.get("error") or (kind == type and is_error(event)):
             raise Broken(reason_in(payload), elsewhere=type == "document")
         if event.get("object") == "response":
-            return self._end(event)
+            return self._end(event, kind)
         if type == "document":
             raise Broken(reason_in(payload), elsewhere=True)
         name, _, verb = kind.rpartition(".")
@@ -68,7 +70,7 @@ class Events(Reader):
             return self._item(table(event.get("item")), whole=verb == "done")
         response = table(event.get("response"))
         self.model = string(response.get("model")) or self.model
-        return self._end(response) if kind in ENDS else []
+        return self._end(response, kind) if kind in ENDS else []
 
     def _text(self, type: EventType, event: Object, verb: str, refusal: bool) -> list[Event]:
         key = f"{type} {event.get('item_id')}"
@@ -136,11 +138,12 @@ class Events(Reader):
             self._said.add(id)
         return [Event("call", text, call=named)] if text or named is not known else []
 
-    def _end(self, response: Object) -> list[Event]:
+    def _end(self, response: Object, kind: str) -> list[Event]:
         self.model = string(response.get("model")) or self.model
         self._count(table(response.get("usage")))
-        if response.get("status") == "failed":
-            raise Broken(reason(response) if response.get("error") else Reason("it failed"))
+        said = {kind.rpartition(".")[2], string(response.get("status"))}
+        if failed := said & UNANSWERED or (said & UNFINISHED if kind not in ENDS else ()):
+            raise Broken(reason(response) if response.get("error") else Reason(f"its status is {min(failed)}"))
         known = set(self._calls)
         events = [
             event
@@ -149,7 +152,8 @@ class Events(Reader):
             for event in self._item(item, whole=True, last=True)
         ]
         why = string(table(response.get("incomplete_details")).get("reason"))
-        self.finish_reason = REASONS.get(why, why) or ("tool_calls" if self._calls else "stop")
+        cut = "length" if "incomplete" in said else ""
+        self.finish_reason = REASONS.get(why, why) or cut or ("tool_calls" if self._calls else "stop")
         self.done = self.finished = True
         return events
 

@@ -39,7 +39,7 @@ class Frames(Reader):
         choices = table(said.get("choices"))  # `plugins` may stand here without it
         events = [*self._events(choices, string(header.get("sid")))]
         tokens = table(table(said.get("usage")).get("text"))
-        asked, came = count(whole(tokens.get("prompt_tokens"))), count(whole(tokens.get("completion_tokens")))
+        asked, came = count(tokens.get("prompt_tokens")), count(tokens.get("completion_tokens"))
         if asked or came:
             self.usage = Usage(asked, came)
         if code == SENSITIVE:  # the whole answer stands before it
