@@ -50,9 +50,13 @@ QUESTIONS: dict[str, dict[str, Any]] = {
     "logprobs": asking("Say hello.", logprobs=True, top_logprobs=2, max_tokens=5),
     "stop": asking("Say hello, and hello again.", stop=["!", " help"]),
     "length": asking("Say hello.", max_tokens=5),
-    "reasoning": asking("Think: two and two?"),
+    "reasoning": asking("Think: two and two?", max_tokens=8),  # only the mock thinks and calls
     "tools": asking(
-        "The weather in Paris and in Rome?", tools=[WEATHER], tool_choice="auto", parallel_tool_calls=True
+        "The weather in Paris and in Rome?",
+        tools=[WEATHER],
+        tool_choice="auto",
+        parallel_tool_calls=True,
+        max_tokens=8,
     ),
     "structured": asking(
         "Is snow white? Answer in JSON.",

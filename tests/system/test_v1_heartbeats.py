@@ -12,6 +12,7 @@ import pytest
 from tests.system.clients import in_thread
 from tests.system.doors import Door, asking
 from tests.system.emulator import Emulator
+from tests.system.program import Program
 from tests.system.server import Server
 from tests.system.tap import Tap
 from tests.system.test_sdk_llm import llm
@@ -45,22 +46,28 @@ def asynchronous(url: str) -> str:
     return asyncio.run(ask())
 
 
-def javascript(url: str) -> str:
-    chunks = node(Door(url, "sk-ours", "emulated"), "stream", asking("Hi", model="emulated"))
+def javascript(url: str, program: Program) -> str:
+    chunks = node(program, Door(url, "sk-ours", "emulated"), "stream", asking("Hi", model="emulated"))
     return "".join(chunk["choices"][0]["delta"].get("content") or "" for chunk in chunks)
 
 
-def command(url: str) -> str:
-    return llm(Door(url, "sk-ours", "emulated"), "Hi").rstrip("\n")
+def command(url: str, program: Program) -> str:
+    return llm(program, Door(url, "sk-ours", "emulated"), "Hi").rstrip("\n")
 
 
 @pytest.mark.parametrize("gate_at", [0, 25, -1])
-@pytest.mark.parametrize("client", [python, asynchronous, javascript, command])
-def test_a_client_skips_the_comments_of_a_silence(front, client: Callable[[str], str], gate_at: int):
+@pytest.mark.parametrize(
+    ("client", "program"),
+    [(python, None), (asynchronous, None), (javascript, "node_sdk"), (command, "llm_program")],
+)
+def test_a_client_skips_the_comments_of_a_silence(
+    front, client: Callable[..., str], program: str | None, gate_at: int, request: pytest.FixtureRequest
+):
     upstream, server = front
+    programs = [request.getfixturevalue(program)] if program else []
     upstream.gate, upstream.gate_at = threading.Event(), gate_at
     with Tap(server.port) as tap:
-        answer = in_thread(client, f"http://127.0.0.1:{tap.port}/v1")
+        answer = in_thread(client, f"http://127.0.0.1:{tap.port}/v1", *programs)
         try:
             assert tap.wait_for(PING, 3)
         finally:

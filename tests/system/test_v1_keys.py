@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import openai
 import pytest
@@ -17,7 +13,9 @@ from millstream.access.keyring import digest
 from tests.system.clients import until
 from tests.system.doors import Door, asking
 from tests.system.emulator import Emulator
+from tests.system.program import Program
 from tests.system.server import Server
+from tests.system.test_sdk_llm import llm
 from tests.system.test_sdk_node import node
 from tests.system.test_sdk_python import sdk
 
@@ -106,19 +104,12 @@ def _is_answered(client: openai.OpenAI) -> bool:
     return True
 
 
-def test_node_and_llm_say_what_is_wrong_with_a_key(server: Server, tmp_path: Path) -> None:
+def test_node_and_llm_say_what_is_wrong_with_a_key(server: Server, node_sdk: Program, llm_program: Program) -> None:
     door = Door(f"{server.url}/v1", "ms-nobody", "emulated")
-    assert node(door, "stream", HI)[0]["status"] == 401
-    lines = ["- model_id: m", "  model_name: emulated", f"  api_base: {server.url}/v1", "  api_key_name: m", ""]
-    (tmp_path / "extra-openai-models.yaml").write_text("\n".join(lines), "utf-8")
-    environ = {**os.environ, "LLM_USER_PATH": str(tmp_path), "LLM_LOAD_PLUGINS": "", "no_proxy": "*"}
-    said = {}
-    for key in ("ms-nobody", "ms-team"):
-        command = [sys.executable, "-m", "llm", "-m", "m", "--key", key, "Hi"]
-        ran = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120)
-        said[key] = ran.stdout + ran.stderr
-    assert "This access key is not valid" in said["ms-nobody"]
-    assert "word8" in said["ms-team"]
+    assert node(node_sdk, door, "stream", HI)[0]["status"] == 401
+    with pytest.raises(AssertionError, match="This access key is not valid"):
+        llm(llm_program, door, "Hi")
+    assert "word8" in llm(llm_program, door._replace(key="ms-team"), "Hi")
 
 
 def test_the_ledger_and_the_metrics_count_it_by_key(server: Server) -> None:
