@@ -3,10 +3,12 @@
 import socket
 import ssl
 
+import certifi
 import pytest
 
 from millstream.settings import Secret, SettingError, UpstreamSettings, load
 from millstream.sockets import pool
+from millstream.upstreams import outbound
 from millstream.upstreams.openai import OpenAI
 from tests.upstreams.fake import ANSWER, CALL, CHUNKED, HOLD, PEM, WAIT, failure, whole
 from tests.upstreams.proxy import Proxy
@@ -148,6 +150,22 @@ def test_without_a_client_certificate_it_is_refused(mutual):
     assert failure(OpenAI(mutual.settings())).code in ("upstream_refused", "upstream_broke")
 
 
+def test_certifis_certificates_are_read_once_for_all_and_not_without_tls(monkeypatch):
+    made = []
+
+    def make(cafile):
+        made.append(cafile)
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+    monkeypatch.setattr(ssl, "create_default_context", make)
+    outbound._usual_context.cache_clear()
+    for scheme, extra in (("http", {}), ("https", {}), ("wss", {}), ("https", {"ca_file": str(PEM)})):
+        address = f"{scheme}://127.0.0.1:1"
+        outbound.connector(UpstreamSettings("x", "openai", base_url=address, extra=extra), address)
+    outbound._usual_context.cache_clear()
+    assert made == [certifi.where(), str(PEM)]
+
+
 # -- wrong settings --------------------------------------------------------------------------------------------
 
 WRONG = {
@@ -168,11 +186,12 @@ WRONG = {
 }
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize(("extra", "says"), WRONG.values(), ids=WRONG)
-def test_a_wrong_setting_stops_the_start_and_is_named(certificates, extra, says):
+def test_a_wrong_setting_stops_the_start_and_is_named(certificates, extra, says, scheme):
     extra = {key: value.format(certificates) if isinstance(value, str) else value for key, value in extra.items()}
     with pytest.raises(SettingError, match=says) as caught:
-        OpenAI(UpstreamSettings("x", "openai", base_url="https://127.0.0.1:1", extra=extra))
+        OpenAI(UpstreamSettings("x", "openai", base_url=f"{scheme}://127.0.0.1:1", extra=extra))
     assert PASSWORD not in str(caught.value)
     assert "upstreams.x" in str(caught.value)
 
