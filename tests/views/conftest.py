@@ -1,10 +1,29 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import gevent
 import pytest
+from werkzeug.routing import Rule
 
 from app import create_app
 from millstream.settings import Secret, Settings, UpstreamSettings
+
+# Hundreds of applications have the same addresses. Werkzeug compiles a function for each, three quarters of the time that
+# an application takes.
+compile_builder = Rule._compile_builder
+builders: dict[tuple[object, ...], Callable[..., Any]] = {}
+
+
+def compiled_once(rule: Rule, append_unknown: bool = True) -> Callable[..., Any]:
+    key = (rule.rule, *rule._trace, str(rule.defaults), append_unknown)
+    if key not in builders:
+        builders[key] = compile_builder(rule, append_unknown)
+    return builders[key]
+
+
+Rule._compile_builder = compiled_once
 
 DEMO = UpstreamSettings(name="demo", kind="demo", models=("demo",), extra={"pace": 100000, "tokens": 20})
 
