@@ -10,8 +10,8 @@ from werkzeug.routing import Rule
 from app import create_app
 from millstream.settings import Secret, Settings, UpstreamSettings
 
-# Hundreds of applications have the same addresses. Werkzeug compiles two functions for each, which is three quarters of
-# the time that an application takes.
+# Hundreds of applications have the same addresses. Werkzeug compiles two functions for each, which is three quarters
+# of the time that an application takes.
 compile_builder = Rule._compile_builder
 builders: dict[tuple[object, ...], Callable[..., Any]] = {}
 
