@@ -42,6 +42,7 @@ class Reader:
         self.stop_sequence: str | None = None
         self.usage: Usage | None = None
         self.frame: bytes | None = None  # the last payload as clients of this dialect can read it, where it was none
+        self.held = 0  # bytes that wait for the end of something and have come with other events
         self._halves: dict[Texts, str] = {}  # surrogates that wait for their other half
 
     def feed(self, payload: bytes, type: str = "message") -> list[Event]:

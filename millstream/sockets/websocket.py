@@ -102,7 +102,7 @@ class Connection:
         for event in self._protocol.events():
             if isinstance(event, TextMessage | BytesMessage):
                 self._parts.append(event.data if isinstance(event, TextMessage) else bytes(event.data))
-                self._length += len(event.data)
+                self._length += len(event.data) + 1  # an empty part takes memory, too
                 if event.message_finished:
                     whole.append(self._whole())
             elif isinstance(event, Ping):

@@ -12,6 +12,8 @@ from millstream.errors import NotFound
 from millstream.events import TERMINAL, Event, Meta
 from millstream.stores import Inbox, StoreLost, Then, Word, at_once
 
+EMPTY = 32  # bytes of an event without text
+
 
 def worker_name() -> str:
     """A name no other worker has, nor this one after a restart."""
@@ -19,17 +21,18 @@ def worker_name() -> str:
 
 
 def size(event: Event) -> int:
-    """The approximate size in bytes."""
-    return len(event.text) + (sum(map(len, event.frames)) if event.frames else 0)
+    """The approximate size in bytes. An event without text has one, too: an upstream may flood with them."""
+    total = len(event.text) or EMPTY + len(event.signature)
+    if event.frames:
+        total += sum(map(len, event.frames))
+    return total + len(event.call.id) + len(event.call.name) if event.call else total
 
 
 def size_of(batch: Sequence[Event]) -> int:
-    """The same for many at once: no call for each."""
+    """The same for many at once, without a call for each that is only text."""
     total = 0
     for event in batch:
-        total += len(event.text)
-        if event.frames:
-            total += sum(map(len, event.frames))
+        total += size(event) if event.frames or event.call or not event.text else len(event.text)
     return total
 
 

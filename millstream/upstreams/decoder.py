@@ -16,6 +16,7 @@ from millstream.upstreams.quotation import quote
 from millstream.upstreams.refusals import failure
 from millstream.wire.json import check
 
+MOST = 64 << 20  # bytes that may come without an event: what a reader or the frames hold has no other bound
 LONG = 1 << 16  # bytes; a shorter payload can't have many values
 
 Fail = Callable[[Broken, bool], UpstreamError]  # makes the error; the flag says whether events had arrived
@@ -44,6 +45,7 @@ class Decoder:
         self._frames: list[bytes] = []  # waiting for the next event
         self._fail = fail or self._failure
         self._weight = 0.0
+        self._silent = 0  # bytes of payloads without an event
 
     @property
     def done(self) -> bool:
@@ -66,6 +68,11 @@ class Decoder:
             raise self._fail(broken, self._weight > 0) from None
         except ValueError as error:
             raise self._gibberish(payload) from error
+        if not events:
+            self._silent += len(payload)
+        if self._silent + reader.held > MOST:
+            says = f'upstream "{self._upstream}" sent more than {MOST} bytes that are no part of its answer.'
+            raise UpstreamError("answer_too_long", says)
         for event in events:
             self._weight += estimate.weight(event.text)
             if event.call is not None:

@@ -41,3 +41,8 @@ def test_half_a_marker_is_never_shown(marker):
     for size in range(1, len(marker)):
         shown, _ = told([before + marker[:size]])
         assert shown == [("Hm" if before else "", "")], size
+
+
+def test_white_space_is_not_held_for_ever():
+    shown, last = told([" "] * 1100 + ["<think>a"])
+    assert ("".join(answer for _, answer in shown), last) == (" " * 1100 + "<think>a", ("", ""))

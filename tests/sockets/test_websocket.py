@@ -48,10 +48,11 @@ def test_messages_of_every_length_class(size):
     assert list(receive([wire(LARGE[:size]) + wire("next")])) == [[LARGE[:size], "next"]]
 
 
-def test_a_message_without_end_is_refused(monkeypatch):
+@pytest.mark.parametrize("parts", [["y" * 60] * 2, [""] * 101])
+def test_a_message_without_end_is_refused(monkeypatch, parts):
     monkeypatch.setattr("millstream.sockets.websocket.LONGEST", 100)
     with pytest.raises(ValueError, match="longer than 100"):
-        list(receive([wire("y" * 60, fin=False) + wire("y" * 60, 0, False)]))
+        list(receive([wire(parts[0], fin=False), *(wire(part, 0, False) for part in parts[1:])]))
 
 
 class Mute(Pieces):

@@ -8,7 +8,7 @@ import gevent
 import pytest
 
 from millstream.errors import MillstreamError, NotFound, RequestError, Unavailable
-from millstream.events import MOST_TOKENS, Event, Usage
+from millstream.events import MOST_TOKENS, Event, Piece, Usage
 from millstream.settings import Price
 from millstream.streams import Several
 from tests.streams.fakes import WAIT, FakePeer, Led, Pushing, batches, call
@@ -314,18 +314,26 @@ def test_a_bug_in_an_upstream_is_a_failure_and_not_silence(streams, upstream):
     assert ended(follower).end.failure.code == "internal"
 
 
+TOO_LONG = (
+    [Event(text="x" * 101)],
+    [Event("call", call=Piece(n, "i", "f")) for n in range(4)],
+    [Event("call", "{}", call=Piece(0, "i", "f" * 101))],
+    [Event("reasoning", signature="s" * 101, redacted=True)],
+)
+
+
+@pytest.mark.parametrize("batch", TOO_LONG)
 @pytest.mark.parametrize("pours", [True, False])
-def test_an_answer_that_is_too_long_is_ended_as_failed(make_streams, upstream, rows, pours):
+def test_an_answer_that_is_too_long_is_ended_as_failed(make_streams, upstream, rows, pours, batch):
     streams = make_streams(max_answer=100)
     upstream = Pushing() if pours else upstream
     meta = streams.start(call(), upstream)
     follower, live = streams.follow(meta), streams.live[meta.id]
-    batch = [Event(text="x" * 101)]
     if pours:
         assert live.settled.wait(WAIT)
         gevent.get_hub().loop.run_callback(upstream.sink.batch, batch)
     else:
         upstream._steps.put(batch)
     last = ended(follower)
-    assert (last.type, last.end.failure.code, last.n) == ("failed", "answer_too_long", 2)
+    assert (last.type, last.end.failure.code, last.n) == ("failed", "answer_too_long", len(batch) + 1)
     assert upstream.closed.wait(WAIT)

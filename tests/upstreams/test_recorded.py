@@ -247,3 +247,33 @@ def test_a_document_passes_whatever_its_usage_is(usage):
     batches, error = decode([document], Decoder(Document(), CALL, "test", passing=True))
     (done,) = batches[-1]
     assert (error, done.frames, done.end.usage.source) == (None, (document,), "estimated")
+
+
+SIGNED = {"type": "content_block_delta", "index": 0, "delta": {"type": "signature_delta", "signature": "s" * 90}}
+HELD = {
+    "pings": (Events, b'data: {"type":"ping"}\n\n'),
+    "events that are new": (Events, b'data: {"type":"x_new","x":"%s"}\n\n' % (b"x" * 90)),
+    "pieces of a signature": (Events, body("anthropic", SIGNED)),
+    "pieces with text of a signature": (
+        Events,
+        body("anthropic", {**SIGNED, "delta": {**SIGNED["delta"], "text": "a"}}),
+    ),
+    "items": (
+        responses.Events,
+        body("responses", CREATED, {"type": "response.output_item.added", "item": {"id": "x"}}),
+    ),
+    "choices": (Chunks, body("openai", {"choices": [{"index": 9, "delta": {"content": ""}}]})),
+    "calls": (Chunks, body("openai", {"choices": [{"index": 0, "delta": {"tool_calls": [{"index": 1}]}}]})),
+    "lines": (Lines, b'{"message":{},"done":false}\n'),
+}
+
+
+@pytest.mark.parametrize(("reader", "event"), HELD.values(), ids=HELD)
+def test_what_says_nothing_is_bounded_too(monkeypatch, reader, event):
+    monkeypatch.setattr("millstream.upstreams.decoder.MOST", 1000)
+    source = SOURCES[".ndjson" if reader is Lines else ".sse"]
+    pieces = [event] * 100
+    _, error = decode(pieces[:3], Decoder(reader(), CALL, "test", passing=True), source)
+    assert error.code == "upstream_broke"  # cut
+    _, error = decode(pieces, Decoder(reader(), CALL, "test", passing=True), source)
+    assert error.code == "answer_too_long"

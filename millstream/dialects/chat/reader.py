@@ -103,15 +103,15 @@ class Chunks(Reader):
         for came in choices:
             number = whole(came.get("index")) or 0
             choice = self._choices.get(number)
+            asked = 0 <= number < self._answers  # else nobody asked for it
             if choice is None:
-                if number and self._answers == 1:  # nobody asked for another one
-                    choice = Choice()
-                else:
-                    choice = self._choices[number] = Choice()
+                choice = Choice()
+                if asked:
+                    self._choices[number] = choice
             said.append(choice.said)
             delta, order = choice.take(came)
             places.append(order)
-            if delta is not None and not (number and self._answers == 1):
+            if delta is not None and asked:
                 events += self._events(delta, order, number, exact)
         self.frame = corrected(payload, chunk, said, places)
         return events

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 OPENING = "<think>"
 CLOSING = "</think>"
+BLANK = 1000  # characters of white space that may stand before it
 
 
 class Thinking:
@@ -22,7 +23,7 @@ class Thinking:
         if not self._inside and not self.over:
             begun = text.lstrip()
             if not begun.startswith(OPENING):
-                self.over = not OPENING.startswith(begun)
+                self.over = len(text) > BLANK or not OPENING.startswith(begun)
                 return self._hold(text, not self.over)
             self._inside = True
             text = begun.removeprefix(OPENING)

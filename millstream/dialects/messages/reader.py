@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 
-from millstream.dialects.foreign import Object, read_frame, string, table, tables
+from millstream.dialects.foreign import Object, read_frame, string, table, tables, whole
 from millstream.dialects.messages.question import NAME
 from millstream.dialects.reading import Broken, Reader, count, repair
 from millstream.dialects.reasons import is_error, reason_in
@@ -38,8 +38,8 @@ class Events(Reader):
     def __init__(self) -> None:
         super().__init__()
         self._tokens: dict[str, int] = {}
-        self._calls: dict[object, Piece] = {}  # by the number of their blocks
-        self._signatures: dict[object, list[str]] = {}  # pieces, of blocks that are not over yet
+        self._calls: dict[int | None, Piece] = {}  # by the number of their blocks
+        self._signatures: dict[int | None, list[str]] = {}  # pieces, of blocks that are not over yet
 
     def feed(self, payload: bytes, type: str = "message") -> list[Event]:
         self.frame = None
@@ -57,7 +57,7 @@ class Events(Reader):
         return self._read(kind, document)
 
     def _read(self, kind: object, document: Object) -> list[Event]:
-        number = document.get("index")
+        number = whole(document.get("index"))
         if kind == "content_block_delta":
             return self._block(number, table(document.get("delta")))
         if kind == "content_block_start":
@@ -102,7 +102,7 @@ class Events(Reader):
         if asked or came:
             self.usage = Usage(asked, came, cached=self._tokens.get(CACHED, 0))
 
-    def _block(self, number: object, block: Object) -> list[Event]:
+    def _block(self, number: int | None, block: Object) -> list[Event]:
         """Read a block, or a piece of one. Citations, and tools that Anthropic runs itself, say nothing here."""
         kind = block.get("type")
         if kind == "tool_use":
@@ -120,15 +120,16 @@ class Events(Reader):
             events.append(Event("message", said))
         if signature := string(block.get("signature")):
             self._signatures.setdefault(number, []).append(signature)
+            self.held += len(signature)
         return events
 
-    def _call(self, number: object, block: Object) -> list[Event]:
+    def _call(self, number: int | None, block: Object) -> list[Event]:
         call = Piece(len(self._calls), string(block.get("id")), string(block.get("name")))
         self._calls[number] = Piece(call.index)
         given = block.get("input")
         return [Event("call", json.dumps(given, ensure_ascii=False) if given else "", call=call)]
 
-    def _close(self, number: object) -> list[Event]:
+    def _close(self, number: int | None) -> list[Event]:
         signature = "".join(self._signatures.pop(number, ()))
         return [Event("reasoning", signature=signature, origin=NAME)] if signature else []
 
