@@ -131,7 +131,7 @@ def test_one_line_says_where_and_which_model(server: subprocess.Popen[str]) -> N
     ("module", "url", "word"),
     [
         ("views/operator.py", "healthz", '"ok"'),
-        ("errors.py", "streams/" + "A" * 22, "There is no such stream"),  # gunicorn's master has imported this one
+        ("errors.py", "streams/" + "A" * 22, "There is no such stream"),  # gunicorn's master itself uses this one
     ],
 )
 def test_sighup_serves_new_code(
