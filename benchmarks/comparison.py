@@ -27,19 +27,19 @@ BUDGET, QUICK_BUDGET = 540.0, 100.0  # s, with what installing took; then no rel
 @contextmanager
 def with_tls(emulator: Emulator) -> Iterator[Upstream]:
     """nginx with a certificate of its own in front of the emulator, on the emulator's core."""
-    with folder("tls") as own:
-        options = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-days", "2"]
-        files = ["-keyout", str(own / "key.pem"), "-out", str(own / "cert.pem")]
-        command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *options, *files]
-        subprocess.run(command, check=True, capture_output=True)
-        port = free_port()
-        certificate = f"ssl_certificate {own}/cert.pem; ssl_certificate_key {own}/key.pem;"
-        process = Process(OTHER_CORE, nginx(port, emulator, own, certificate).command, own)
-        try:
-            process.wait_for(port)
-            yield Upstream(port, str(own / "cert.pem"), [*emulator.pids, *process.pids])
-        finally:
-            process.stop()
+    own = folder("tls")
+    options = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-days", "2"]
+    files = ["-keyout", str(own / "key.pem"), "-out", str(own / "cert.pem")]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *options, *files]
+    subprocess.run(command, check=True, capture_output=True)
+    port = free_port()
+    certificate = f"ssl_certificate {own}/cert.pem; ssl_certificate_key {own}/key.pem;"
+    process = Process(OTHER_CORE, nginx(port, emulator, own, certificate).command, own)
+    try:
+        process.wait_for(port)
+        yield Upstream(port, str(own / "cert.pem"), [*emulator.pids, *process.pids])
+    finally:
+        process.stop()
 
 
 def options() -> argparse.Namespace:
@@ -86,7 +86,7 @@ def main() -> None:
     )
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # what was started shall end as well
     with ExitStack() as stack:
-        own = stack.enter_context(folder("load"))
+        own = folder("load")
         emulator = Emulator(own)
         stack.callback(emulator.process.stop)
         tls = stack.enter_context(with_tls(emulator)) if any(RELAYS[turn.relay].tls for turn in turns) else None

@@ -65,28 +65,28 @@ class Relay:
     @contextmanager
     def running(self, upstream: Upstream) -> Iterator[Running]:
         """Raises RuntimeError if it doesn't start, FileNotFoundError if there is no such program."""
-        with folder(self.key) as own:
-            port, started = free_port(), []
-            parts = self.parts(port, upstream, own)
-            cores = TWO_CORES if self.two_cores else RELAY_CORE
+        own = folder(self.key)
+        port, started = free_port(), []
+        parts = self.parts(port, upstream, own)
+        cores = TWO_CORES if self.two_cores else RELAY_CORE
 
-            def start(cores: str, command: list[str], at: int, environ: dict[str, str] | None = None) -> None:
-                started.append(Process(cores, command, own, environ))
-                started[-1].wait_for(at)
+        def start(cores: str, command: list[str], at: int, environ: dict[str, str] | None = None) -> None:
+            started.append(Process(cores, command, own, environ))
+            started[-1].wait_for(at)
 
-            try:
-                if parts.store:
-                    start(OTHER_CORE, parts.store, parts.store_port)
-                store = [pid for process in started for pid in process.pids]
-                start(cores, parts.command, parts.inner_port or port, parts.environ)
-                if parts.front:
-                    start(cores, parts.front, port)
-                _settle(started)
-                pids = [pid for process in started for pid in process.pids if pid not in store]
-                yield Running(port, pids, store)
-            finally:
-                for process in reversed(started):
-                    process.stop()
+        try:
+            if parts.store:
+                start(OTHER_CORE, parts.store, parts.store_port)
+            store = [pid for process in started for pid in process.pids]
+            start(cores, parts.command, parts.inner_port or port, parts.environ)
+            if parts.front:
+                start(cores, parts.front, port)
+            _settle(started)
+            pids = [pid for process in started for pid in process.pids if pid not in store]
+            yield Running(port, pids, store)
+        finally:
+            for process in reversed(started):
+                process.stop()
 
     def request(self, tokens: int, every: int) -> bytes:
         """One question, as bytes of HTTP. `every` in microseconds."""
