@@ -185,12 +185,12 @@
   }
 
   function show(given) {
-    var edited;
+    var edited, other = given !== talk;
     opened++;
     page.undo.gone();
     talk = given;
     page.composer.open(talk.turns.length ? talk.id : 'new');
-    page.own.open(talk.own);
+    if (other) page.own.open(talk.own);
     page.scrolling.stick();
     draw();
     page.scrolling.stick();
@@ -199,12 +199,12 @@
     if (edited && talk.nodes[edited.turn] && !now()) edit(talk.nodes[edited.turn], edited.text);
   }
 
-  function open(id, then) {
+  function open(id, then, empty) {
     var turn = ++opened;
     function found(given) {
       if (turn !== opened) return; // another one was opened meanwhile
       page.address.set(given ? given.id : null, true);
-      show(given || page.talks.fresh());
+      show(given || empty || page.talks.fresh());
       if (then) then();
     }
     if (page.running.of(id)) found(page.running.of(id).talk);
@@ -257,7 +257,7 @@
         page.talks.refresh(function () {
           page.tabs.hear(heard);
           page.address.watch(function (id) { if (id !== page.conversation.id()) open(id); });
-          if (!opened) open(page.address.before()); // and nothing has been asked meanwhile
+          if (!opened) open(page.address.before(), null, talk); // nothing has been asked meanwhile, but perhaps set
         });
       });
     },

@@ -19,6 +19,10 @@ TITLES = "nav .talk"
 PICK = """var element = document.getElementById(arguments[0]);
 element.value = arguments[1];
 element.dispatchEvent(new Event('change'));"""
+# The database opens when `held` is called.
+HELD = """Object.defineProperty(IDBOpenDBRequest.prototype, 'onsuccess', {set: function (then) {
+  this.addEventListener('success', function () { window.held = then; });
+}});"""
 
 
 def write(chat: Chat, **fields: str) -> None:
@@ -55,6 +59,21 @@ def test_a_question_is_asked_with_them_and_they_come_back_with_the_conversation(
     ]
     chat.asked_and_ended("Three?")
     assert (chat.upstream.asked[-1]["model"], chat.upstream.asked[-1]["max_tokens"]) == ("second", 800)
+
+
+def test_what_is_set_before_the_conversations_are_there_stays(chat: Chat) -> None:
+    chat.asked_and_ended("Before?")
+    chat.click("nav .new")
+    script = chat.browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": HELD})
+    chat.browser.refresh()
+    chat.browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
+    write(chat, system="Be brief.", temperature="0.3")
+    chat.wait("window.held")
+    chat.run("window.held()")
+    chat.wait(f"document.querySelectorAll('{TITLES}').length === 1")
+    chat.asked_and_ended("One?")
+    asked = chat.upstream.asked[-1]
+    assert (asked["messages"][0], asked["temperature"]) == ({"role": "system", "content": "Be brief."}, 0.3)
 
 
 @pytest.mark.parametrize(
