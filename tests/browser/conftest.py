@@ -21,11 +21,13 @@ from tests.system.server import Server
 
 # Found here and not by Selenium's own manager, which would ask the network.
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+SHELL = str(Path(__file__).parent / "headless-shell")  # the same engine in two thirds of the time
 DRIVER = shutil.which("chromedriver") or "/usr/bin/chromedriver"
 FLAGS = (
-    "--headless=new",
+    "--headless",
     "--no-sandbox",  # it is root who runs the tests in a container
     "--disable-gpu",
+    "--in-process-gpu",  # what draws without one needs no process
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
@@ -40,10 +42,10 @@ HOSTS = f"localhost,127.0.0.1,{ELSEWHERE}"
 
 
 @contextmanager
-def chromium(profile: Path, script: bool = True) -> Iterator[Chrome]:
+def chromium(profile: Path, script: bool = True, program: str = CHROMIUM) -> Iterator[Chrome]:
     """A browser with a profile of its own; `script` false: with JavaScript switched off."""
     options = ChromeOptions()
-    options.binary_location = CHROMIUM
+    options.binary_location = program
     for flag in (*FLAGS, f"--user-data-dir={profile}"):
         options.add_argument(flag)
     if not script:
@@ -59,7 +61,8 @@ def chromium(profile: Path, script: bool = True) -> Iterator[Chrome]:
 
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
-    with chromium(tmp_path_factory.mktemp("profile")) as browser:
+    """Chromium's engine without the windows around it."""
+    with chromium(tmp_path_factory.mktemp("profile"), program=SHELL) as browser:
         yield browser
 
 
@@ -129,12 +132,17 @@ def server(upstream: Emulator) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def whole_chat(browser: Chrome) -> Iterator[Chat]:
+def behind_door() -> Iterator[tuple[Emulator, Door]]:
     """One server for all tests of the scripted page."""
     with Emulator() as upstream:
         table = {**upstream.table, "models": ["emulated", "second"], "vision": ["emulated"], "think": True}
         with Server(upstreams={"emulated": table}, retry=50, hosts=HOSTS) as server, Door(server.port) as door:
-            yield Chat(browser, upstream, door)
+            yield upstream, door
+
+
+@pytest.fixture(scope="session")
+def whole_chat(browser: Chrome, behind_door: tuple[Emulator, Door]) -> Chat:
+    return Chat(browser, *behind_door)
 
 
 @pytest.fixture

@@ -1,12 +1,17 @@
-"""The page that nobody looks at, that is closed, or that has no server."""
+"""The page that nobody looks at, that is closed, or that has no server; in the whole Chromium."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import pytest
 
 from tests.browser import states
 from tests.browser.chat import WORDS, Chat
+from tests.browser.conftest import chromium
+from tests.browser.door import Door
 from tests.browser.test_page_tabs import Tabs
+from tests.system.emulator import Emulator
 
 pytestmark = pytest.mark.browser
 
@@ -22,6 +27,12 @@ MillstreamPage.offline.worker = function (then) { then(null); };
 HIDDEN = "Object.defineProperty(document, 'hidden', {value: HIDDEN, configurable: true});" + (
     "document.dispatchEvent(new Event('visibilitychange'));"
 )
+
+
+@pytest.fixture(scope="module")
+def whole_chat(tmp_path_factory: pytest.TempPathFactory, behind_door: tuple[Emulator, Door]) -> Iterator[Chat]:
+    with chromium(tmp_path_factory.mktemp("profile")) as browser:
+        yield Chat(browser, *behind_door)
 
 
 def test_an_answer_goes_on_to_its_end_though_the_page_is_closed(chat: Chat) -> None:
