@@ -13,13 +13,11 @@ monkey.patch_all()
 
 import click  # noqa: E402
 from flask import Flask  # noqa: E402
+from flask.cli import AppGroup  # noqa: E402
 
-from millstream.application import create_app  # noqa: E402
 from millstream.commands import command  # noqa: E402
 from millstream.settings import SettingError, load  # noqa: E402
 from millstream.settings.changes import Changes  # noqa: E402
-from millstream.stores.table import try_store  # noqa: E402
-from millstream.upstreams.router import prepare  # noqa: E402
 
 # Show `info` lines, since no other handler does: one for each request, and the server's own.
 log = logging.getLogger("millstream")
@@ -28,7 +26,22 @@ if not log.handlers:
     log.addHandler(logging.StreamHandler())
 
 
+class Commands(AppGroup):
+    """`flask keys`, as it was before there was `millstream keys`. Each is imported when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return ["keys", "usage", "doctor"]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return command(cmd_name) if cmd_name in self.list_commands(ctx) else None
+
+
 def serving() -> Flask:
+    # Not at the top: the commands do without them.
+    from millstream.application import create_app
+    from millstream.stores.table import try_store
+    from millstream.upstreams.router import prepare
+
     try:
         settings = load()
         if context is not None:  # `flask run`; under gunicorn the master has patched already
@@ -52,5 +65,4 @@ def follow(app: Flask) -> None:
 
 context = click.get_current_context(silent=True)
 app = serving() if context is None or context.info_name == "run" else Flask("millstream")
-for name in ("keys", "usage", "doctor"):  # `flask keys`, as it was before there was `millstream keys`
-    app.cli.add_command(command(name))
+app.cli = Commands()
