@@ -177,14 +177,18 @@ def post_fork(arbiter: Any, worker: Any) -> None:
 
 
 def on_reload(arbiter: Any) -> None:
+    gc.unfreeze()  # the modules that were forgotten can go now
+    gc.collect()
     _import_application()
     prepare(settings)
 
 
 def _import_application() -> None:
-    """Once for all workers: they start with less work, and share its memory."""
+    """Once for all workers: they start with less work, and share its memory. Garbage collection would write to each
+    object, and so give each process a copy of its own."""
     import millstream.application  # noqa: F401  # not at the top: metrics look for their room when they are imported
 
+    gc.freeze()
     gc.enable()
 
 

@@ -161,6 +161,31 @@ def test_a_worker_collects_garbage_but_never_looks_at_what_the_start_has_made(tm
     assert int(said.split()[-1]) > 50_000
 
 
+OLD = """
+import weakref
+_on_reload, _seen = on_reload, sys.__dict__.setdefault("seen", [])
+
+
+def on_reload(arbiter):
+    _on_reload(arbiter)
+    _seen.append(weakref.ref(sys.modules["millstream.application"].create_app))
+    frozen = "frozen" if gc.get_freeze_count() > 50_000 else "not frozen"
+    print(sum(module() is not None for module in _seen), frozen, flush=True)
+"""
+
+
+def test_sighup_frees_the_old_code_and_workers_share_the_new(tmp_path: Path) -> None:
+    copy_to(tmp_path)
+    with (tmp_path / "gunicorn.conf.py").open("a") as conf:
+        conf.write(OLD)
+    with start(tmp_path, WEB_CONCURRENCY="1") as server:
+        url_said_by(server)
+        assert server.stdout is not None
+        for _ in range(3):
+            server.send_signal(signal.SIGHUP)
+            assert next(line for line in server.stdout if "frozen" in line) == "1 frozen\n"
+
+
 def test_sighup_with_a_wrong_setting_changes_nothing(server: subprocess.Popen[str], tmp_path: Path) -> None:
     url = url_said_by(server)
     (tmp_path / "millstream.toml").write_text("ttl = 'x'")
