@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from selenium.common.exceptions import JavascriptException
@@ -65,6 +66,15 @@ class Chat:
         origin = self.run("return location.origin")
         self.browser.execute_cdp_cmd("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "all"})
         self.run("sessionStorage.clear()")
+
+    @contextmanager
+    def before_each_page(self, script: str) -> Iterator[None]:
+        """Runs this in each page of this tab that is loaded meanwhile, before its own scripts."""
+        added = self.browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
+        try:
+            yield
+        finally:
+            self.browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
 
     # -- the upstream ---------------------------------------------------------------------------------------------
 

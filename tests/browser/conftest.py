@@ -146,13 +146,20 @@ def whole_chat(browser: Chrome, behind_door: tuple[Emulator, Door]) -> Chat:
 
 
 @pytest.fixture
-def chat(whole_chat: Chat) -> Iterator[Chat]:
+def worker() -> bool:
+    """Whether pages have a service worker, which costs as much again as the page. Without: as over http."""
+    return False
+
+
+@pytest.fixture
+def chat(whole_chat: Chat, worker: bool) -> Iterator[Chat]:
     """The page as at the first visit."""
     states.network(whole_chat, offline=False)
     whole_chat.leave()
     whole_chat.browser.get_log("browser")  # what the tests of other files have left there
-    whole_chat.fresh()
-    yield whole_chat
+    with whole_chat.before_each_page("" if worker else "delete Navigator.prototype.serviceWorker"):
+        whole_chat.fresh()
+        yield whole_chat
     whole_chat.release()
     errors = [line["message"] for line in whole_chat.browser.get_log("browser") if line["source"] != "network"]
     assert errors == []

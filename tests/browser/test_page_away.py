@@ -15,6 +15,12 @@ from tests.system.emulator import Emulator
 
 pytestmark = pytest.mark.browser
 
+
+@pytest.fixture
+def worker() -> bool:
+    return True
+
+
 WHOLE = "".join(WORDS).strip()
 # Notifications as the page makes them, and a page that is not looked at.
 WATCHED = """

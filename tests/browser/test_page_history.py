@@ -199,8 +199,7 @@ KEPT, NOT_KEPT = "Kept in this browser only.", "This browser keeps nothing"
 def test_the_page_works_with_what_the_browser_lets_it_keep(
     chat: Chat, broken: str, said: str, survives: bool
 ) -> None:
-    script = chat.browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": broken})
-    try:
+    with chat.before_each_page(broken):
         chat.browser.refresh()
         chat.asked_and_ended("First?")
         chat.wait_text(".kept", said)
@@ -211,9 +210,6 @@ def test_the_page_works_with_what_the_browser_lets_it_keep(
         chat.browser.refresh()
         chat.wait_text("nav .talks", "First?" if survives else "")
         assert chat.texts(TITLES) == (["Second?", "First?"] if survives else [])
-    finally:
-        identifier = {"identifier": script["identifier"]}
-        chat.browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", identifier)
 
 
 def test_a_full_store_keeps_what_it_has_says_so_and_goes_on_when_there_is_room(chat: Chat) -> None:

@@ -64,9 +64,8 @@ def test_a_question_is_asked_with_them_and_they_come_back_with_the_conversation(
 def test_what_is_set_before_the_conversations_are_there_stays(chat: Chat) -> None:
     chat.asked_and_ended("Before?")
     chat.click("nav .new")
-    script = chat.browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": HELD})
-    chat.browser.refresh()
-    chat.browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
+    with chat.before_each_page(HELD):
+        chat.browser.refresh()
     write(chat, system="Be brief.", temperature="0.3")
     chat.wait("window.held")
     chat.run("window.held()")

@@ -11,6 +11,12 @@ from tests.browser.chat import Chat
 
 pytestmark = pytest.mark.browser
 
+
+@pytest.fixture
+def worker() -> bool:
+    return True
+
+
 THERE = """(function () {
   function texts(selector) {
     return [].map.call(document.querySelectorAll(selector), function (one) { return one.textContent.trim(); });

@@ -11,6 +11,12 @@ from tests.browser.chat import WORDS, Chat
 
 pytestmark = pytest.mark.browser
 
+
+@pytest.fixture
+def worker() -> bool:
+    return True
+
+
 WHOLE = "".join(WORDS).strip()
 TITLES = "nav .talk"
 
