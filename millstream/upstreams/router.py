@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from threading import Thread
 
@@ -21,14 +22,20 @@ from millstream.upstreams.local import Local
 from millstream.upstreams.ollama import Ollama
 from millstream.upstreams.openai import OpenAI
 from millstream.upstreams.responses import Responses
-from millstream.upstreams.spark import Spark
 
 log = logging.getLogger("millstream")
 
 SHOWN = 10  # models named in an error
 
 
-KINDS: dict[str, type[Configured]] = {
+def _spark(table: UpstreamSettings) -> Configured:
+    # Not at the top: what a WebSocket needs is a twentieth of each start.
+    from millstream.upstreams.spark import Spark
+
+    return Spark(table)
+
+
+KINDS: dict[str, Callable[..., Configured]] = {
     "anthropic": Anthropic,
     "azure": Azure,
     "completions": Legacy,
@@ -37,7 +44,7 @@ KINDS: dict[str, type[Configured]] = {
     "ollama": Ollama,
     "openai": OpenAI,
     "responses": Responses,
-    "spark": Spark,
+    "spark": _spark,
 }
 
 
@@ -49,7 +56,7 @@ def build(table: UpstreamSettings, settings: Settings) -> Configured:
     if table.kind not in KINDS:
         raise SettingError(f"upstreams.{table.name}.kind is {table.kind!r}; it has to be one of {', '.join(KINDS)}")
     kind = KINDS[table.kind]
-    return Local(table, settings) if kind is Local else kind(table)
+    return kind(table, settings) if table.kind == "local" else kind(table)
 
 
 def tables(settings: Settings) -> tuple[UpstreamSettings, ...]:
