@@ -13,7 +13,7 @@ from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 
 from tests.browser import states
 from tests.browser.browsers import Firefox, PhantomJS, QtWebKit, Quiet
-from tests.browser.chat import ELSEWHERE, Chat
+from tests.browser.chat import ELSEWHERE, WORDS, Chat
 from tests.browser.door import Door
 from tests.system.emulator import Emulator
 from tests.system.nginx import Nginx
@@ -119,15 +119,28 @@ def every_chat(request: pytest.FixtureRequest, behind_nginx: tuple[Emulator, Doo
     return Chat(Quiet(browser) if isinstance(browser, QtWebKit) else browser, *behind_nginx)
 
 
-@pytest.fixture
-def upstream() -> Iterator[Emulator]:
-    with Emulator([f"word{n} " for n in range(30)]) as upstream:
-        yield upstream
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[Emulator]:
+    with Emulator() as emulator:
+        yield emulator
 
 
 @pytest.fixture
-def server(upstream: Emulator) -> Iterator[Server]:
-    with Server(upstreams={"emulated": upstream.table}, retry=50) as server:
+def upstream(emulator: Emulator) -> Iterator[Emulator]:
+    """As new for each test."""
+    emulator.tokens, emulator.pace, emulator.cut_after = list(WORDS), 0.0, None
+    emulator.gate, emulator.gate_at = None, -1
+    emulator.asked.clear()
+    emulator.left = 0
+    yield emulator
+    if emulator.gate:
+        emulator.gate.set()
+    emulator.wait(lambda: not emulator.busy)
+
+
+@pytest.fixture(scope="module")
+def server(emulator: Emulator) -> Iterator[Server]:
+    with Server(upstreams={"emulated": emulator.table}, retry=50) as server:
         yield server
 
 

@@ -34,12 +34,6 @@ STREAMS = (b" /chat", b"format=sse")
 
 
 @pytest.fixture(scope="module")
-def emulator() -> Iterator[Emulator]:
-    with Emulator(WORDS) as emulator:
-        yield emulator
-
-
-@pytest.fixture(scope="module")
 def backend(emulator: Emulator) -> Iterator[Server]:
     table = {"emulated": emulator.table}
     with Server(upstreams=table, open=1, trusted_proxies=1) as server:
@@ -53,15 +47,9 @@ def nginx(backend: Server) -> Iterator[Nginx]:
 
 
 @pytest.fixture
-def upstream(emulator: Emulator) -> Iterator[Emulator]:
-    """As new for each test: 24 words at once."""
-    emulator.tokens, emulator.pace, emulator.gate, emulator.gate_at = WORDS, 0.0, None, -1
-    emulator.asked.clear()
-    emulator.left = 0
-    yield emulator
-    if emulator.gate:
-        emulator.gate.set()
-    emulator.wait(lambda: not emulator.busy)
+def upstream(upstream: Emulator) -> Emulator:
+    upstream.tokens = WORDS
+    return upstream
 
 
 def load(browser: Any, port: int, fresh: bool = True) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from selenium.webdriver import Chrome
@@ -25,17 +24,19 @@ OWN = ("app.py", "wsgi.py", "gunicorn.conf.py", "millstream", "templates", "stat
 PAGES = ("xhr", "eventsource", "millstream", "jquery")
 
 
-@pytest.fixture
-def examples(upstream: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+@pytest.fixture(scope="module")
+def examples(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that runs from a copy of the project, with the examples in its static folder."""
+    copy = tmp_path_factory.mktemp("copy")
     for path in (system.ROOT / name for name in OWN):
-        (shutil.copytree if path.is_dir() else shutil.copy)(path, tmp_path / path.name)
+        (shutil.copytree if path.is_dir() else shutil.copy)(path, copy / path.name)
     for page in (system.ROOT / "docs/clients").glob("*.html"):
-        shutil.copy(page, tmp_path / "static")
-    shutil.copy(system.ROOT / "tests/node/node_modules/jquery/dist/jquery.min.js", tmp_path / "static")
-    monkeypatch.setattr(system, "ROOT", tmp_path)
-    with Server(upstreams={"emulated": upstream.table}, retry=50) as server:
-        yield server
+        shutil.copy(page, copy / "static")
+    shutil.copy(system.ROOT / "tests/node/node_modules/jquery/dist/jquery.min.js", copy / "static")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(system, "ROOT", copy)
+        with Server(upstreams={"emulated": emulator.table}, retry=50) as server:
+            yield server
 
 
 def ask(browser: Chrome, port: int, page: str) -> None:

@@ -81,6 +81,9 @@ class Emulator:
                     try:
                         if not self._answer(connection):
                             return
+                    except OSError:
+                        self._count(left=1)  # while it is busy, for whoever waits until it isn't
+                        return
                     finally:
                         self._count(busy=-1)
             except OSError:
