@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from millstream.errors import PUBLIC
+from tests.views.conftest import DEMO
 from tests.views.keys import KEYS, with_key
 
 HI = [{"role": "user", "content": "Hi"}]
@@ -23,7 +25,7 @@ every_door = pytest.mark.parametrize(("path", "body", "text_of"), DOORS, ids=[pa
 
 @pytest.fixture
 def client(make_app):
-    return make_app(heartbeat=0.1).test_client()
+    return make_app(heartbeat=0.1, upstreams=(replace(DEMO, retries=0),)).test_client()
 
 
 @every_door
