@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
 
 import pytest
 
@@ -43,18 +44,23 @@ def endless() -> Iterator[object]:
         assert not threads[0].is_alive()
 
 
+@cache
+def zeros():
+    return gzip.compress(bytes(50 << 20))
+
+
 @pytest.mark.parametrize("format", ["text", "sse", "json"])
 @pytest.mark.parametrize(
     ("coding", "piece", "pause", "says"),
     [
-        (b"", b"x" * 65536, 0, "longer than"),
-        (b"Content-Encoding: gzip\r\n", gzip.compress(bytes(50 << 20)), 0, "longer than"),
-        (b"", b"x", 0.05, "not ended after"),
+        (b"", lambda: b"x" * 65536, 0, "longer than"),
+        (b"Content-Encoding: gzip\r\n", zeros, 0, "longer than"),
+        (b"", lambda: b"x", 0.05, "not ended after"),
     ],
 )
 def test_what_has_no_end_is_let_go(endless, monkeypatch, format, coding, piece, pause, says):
     monkeypatch.setattr(room, "PATIENCE", 1.0)
     probe = Probe(Plan(number=1, lead=0), format, "1.1")
-    follow(probe, endless(HEAD % coding, piece, pause), "id", time.monotonic())
+    follow(probe, endless(HEAD % coding, piece(), pause), "id", time.monotonic())
     assert says in probe.error and not probe.whole
     assert len(probe.body) < 2 * MOST
