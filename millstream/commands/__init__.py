@@ -5,7 +5,6 @@ from __future__ import annotations
 from importlib import import_module
 
 import click
-from gevent import monkey
 
 NAMES = ("serve", "setup", "keys", "usage", "models", "doctor", "completion")  # each has its file here
 WAIT = ("setup", "doctor", "models")  # for upstreams, on gevent's sockets
@@ -30,6 +29,8 @@ class Commands(click.Group):
         if not args or (args[0].startswith("-") and args[0] not in OWN):
             args = ["serve", *args]
         if args[0] in WAIT:  # before anything else is imported
+            from gevent import monkey
+
             monkey.patch_all()
         return super().parse_args(ctx, args)
 

@@ -10,7 +10,6 @@ from contextlib import suppress
 
 import click
 
-from millstream.commands.local_model import install
 from millstream.settings import INSTALLED, LEVELS, ROOT, SITE, SettingError, load
 
 
@@ -38,6 +37,8 @@ def serve(
         raise click.ClickException(f"WEB_CONCURRENCY is {count!r}; it has to be a number, 1 or more.")
     with suppress(SettingError):  # the server itself says what is wrong
         if not no_install:
+            from millstream.commands.local_model import install  # not at the top: it is half of this command
+
             install(load())
     if not INSTALLED:  # gunicorn looks for our modules from the current folder on
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
