@@ -40,17 +40,25 @@ PLACES = {"codex": b"response.function_call_arguments.delta", "claude": b"conten
 DOORS = {"codex": b" /v1/responses", "claude": b" /v1/messages"}
 
 
-@pytest.fixture
-def upstream() -> Iterator[Obedient]:
-    with Obedient(pace=0.2) as upstream:
+@pytest.fixture(scope="module")
+def running() -> Iterator[tuple[Obedient, Server]]:
+    with Obedient(pace=0.2) as upstream, Server({"up": upstream.table}, workers=2) as server:
         upstream.call = dict(CALLS)
-        yield upstream
+        yield upstream, server
 
 
 @pytest.fixture
-def server(upstream: Obedient) -> Iterator[Server]:
-    with Server({"up": upstream.table}, workers=2) as server:
-        yield server
+def upstream(running: tuple[Obedient, Server]) -> Obedient:
+    """One that nobody has asked yet."""
+    upstream, _ = running
+    upstream.asked.clear()
+    upstream.broken = 0
+    return upstream
+
+
+@pytest.fixture
+def server(running: tuple[Obedient, Server]) -> Server:
+    return running[1]
 
 
 def run(agent: str, port: int, model: str, folder: Path) -> subprocess.CompletedProcess[str]:
