@@ -64,7 +64,7 @@ class Asker:
         self.whole = "".join(token(number, n) for n in range(tokens))
         self._sock: socket.socket | None = None
         format = self._random.choice(FORMATS)
-        self.client = format(0, f"{number} {kind} {self._random.uniform(0.02, 0.1):.3f}")
+        self.client = format(0, f"{number} {kind} {self._random.uniform(0.8, 4) / tokens:.3f}")
         self._client(self.client)
 
     def _client(self, client: clients.Client) -> clients.Client:

@@ -1,6 +1,6 @@
 """Two servers, nginx and Redis under a steady load, while one thing in a hundred fails:
 
-    .venv/bin/python benchmarks/soak.py [--minutes 10] [--seed N]
+    .venv/bin/python benchmarks/soak.py [--minutes 10] [--tokens 40] [--seed N]
 
 Nothing may be lost, come twice or be asked twice; each answer has its row in the ledger; memory and descriptors stay.
 Prints what it saw; the exit status is 1 if anything was wrong. Needs what `scripts/test` has installed.
@@ -77,10 +77,10 @@ def kinds_of(pid: int) -> Iterator[str]:
 class Load:
     """AT_ONCE clients, each with one question after the other; after each hundred answers there is trouble."""
 
-    def __init__(self, seed: object, doors: list[int], trouble: Trouble) -> None:
+    def __init__(self, seed: object, doors: list[int], trouble: Trouble, tokens: int) -> None:
         self.askers: list[Asker] = []
         self.found: list[Finding] = []
-        self._seed, self._doors, self._trouble = seed, doors, trouble
+        self._seed, self._doors, self._trouble, self._tokens = seed, doors, trouble, tokens
         self._random = random.Random(f"{seed} questions")
         self._lock = threading.Lock()
         self._begun = 0
@@ -105,7 +105,7 @@ class Load:
             with self._lock:
                 self._begun += 1
                 kind = self._random.choice(KINDS) if self._random.random() < RATE else "whole"
-                asker = Asker(self._seed, self._begun, self._doors, RATE, TOKENS, kind)
+                asker = Asker(self._seed, self._begun, self._doors, RATE, self._tokens, kind)
             try:
                 asker.run().check()
             except Exception as error:
@@ -113,11 +113,11 @@ class Load:
             self.askers.append(asker)
 
 
-def soak(seconds: float, seed: object) -> list[Finding]:
+def soak(seconds: float, seed: object, tokens: int) -> list[Finding]:
     """Says what it does, and gives what was wrong."""
     with ExitStack() as stack:
         redis = stack.enter_context(RedisServer(aof=True))
-        upstream = stack.enter_context(Upstream(TOKENS))
+        upstream = stack.enter_context(Upstream(tokens))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="millstream-soak-")))
         tables = {"emulated": {**upstream.table, "silence": 5}}
         shared = {"store": redis.url, "database": f"sqlite:///{folder}/usage.db", "ttl": 300}
@@ -129,7 +129,7 @@ def soak(seconds: float, seed: object) -> list[Finding]:
         nginx = stack.enter_context(Nginx(troubled.port, times={f"server 127.0.0.1:{troubled.port};": both}))
         until(lambda: all(server.get("/readyz")[0] == 200 for server in (troubled, spared)))
         trouble = Trouble(seed, troubled, [troubled, spared], redis)
-        load = Load(seed, [troubled.port, spared.port, nginx.port], trouble)
+        load = Load(seed, [troubled.port, spared.port, nginx.port], trouble, tokens)
         warm_up = seconds / 3  # the C library gives nothing back of what the busiest moment took
         load.run(warm_up)
         before = Size.of(spared, upstream.port)
@@ -164,10 +164,13 @@ def say(askers: list[Asker], trouble: Trouble, before: Size, after: Size) -> Non
 def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--minutes", type=float, default=10)
+    arguments.add_argument(
+        "--tokens", type=int, default=TOKENS, help="of an answer, which takes as long with any number"
+    )
     arguments.add_argument("--seed", default=secrets.token_hex(4))
     given = arguments.parse_args()
     print(f"seed {given.seed}", flush=True)
-    found = soak(given.minutes * 60, given.seed)
+    found = soak(given.minutes * 60, given.seed, given.tokens)
     print(f"{len(found)} things wrong" if found else "nothing lost, nothing twice, one row each")
     return bool(found)
 

@@ -365,11 +365,12 @@ def log_of(port: int, id: str) -> list[tuple[int, str, str]]:
 
 
 def until(what: Callable[[], object], seconds: float = DEADLINE) -> None:
-    """Waits until what() is true."""
-    end = time.monotonic() + seconds
+    """Waits until what() is true. It looks less often the longer it waits: looking costs CPU that others need."""
+    begun = time.monotonic()
     while not what():
-        assert time.monotonic() < end, "it did not come to pass"
-        time.sleep(0.01)
+        waited = time.monotonic() - begun
+        assert waited < seconds, "it did not come to pass"
+        time.sleep(min(max(0.01, waited / 10), 0.1))
 
 
 def in_thread(work: Callable[..., Any], *arguments: object) -> Future[Any]:

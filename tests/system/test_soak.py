@@ -16,7 +16,7 @@ TROUBLE = ("worker killed", "reload", "redis killed", "redis frozen < 2 s", "red
 
 def test_nothing_is_lost_or_twice_while_one_thing_in_a_hundred_fails():
     ran = subprocess.run(
-        [sys.executable, "benchmarks/soak.py", "--minutes", "0.6"],
+        [sys.executable, "benchmarks/soak.py", "--minutes", "0.6", "--tokens", "15"],
         cwd=ROOT,
         capture_output=True,
         text=True,
