@@ -36,7 +36,7 @@ class Flow:
             while not self._stop.is_set():
                 for _ in range(STREAMS - len(readers.running)):
                     seconds = self._random.uniform(self._longest / 2, self._longest)
-                    question = f"tokens={int(seconds * 3)} every=0.33"
+                    question = f"tokens={int(seconds * 1.5)} every={1 / 1.5:.2f}"
                     readers.ask(self._ports[readers.asked % len(self._ports)], question)
                 readers.read_some()
             readers.read_all()
