@@ -15,7 +15,7 @@ from tests.system.server import DEADLINE
 class Program:
     """`with Program(command) as program:` An ask is a line of JSON, its answer lines of JSON and an empty one."""
 
-    def __init__(self, *command: str, folder: Path, **environ: str) -> None:
+    def __init__(self, *command: str | Path, folder: Path, **environ: str) -> None:
         self._command, self._folder, self._environ = command, folder, environ
 
     def __enter__(self) -> Program:

@@ -23,7 +23,8 @@ import pytest
 
 from tests.system.mock_openai import TESTS
 from tests.system.obedient import Obedient
-from tests.system.package import bare_environ, environment, run
+from tests.system.package import environment, run
+from tests.system.program import Program
 from tests.system.server import DEADLINE, Server
 from tests.upstreams.spark_server import SparkServer, obey
 
@@ -207,17 +208,28 @@ def test_the_packages_of_others_call_a_tool_and_show_a_picture(server, others, p
     assert all(words in seen for words, (_, seen) in zip(("Suddenly", "Suddenly", CANT), came, strict=True))
 
 
+@pytest.fixture(scope="module")
+def llm_anthropic(server: Server, others: Path) -> Iterator[Program]:
+    environ = {"ANTHROPIC_BASE_URL": server.url, "ANTHROPIC_API_KEY": "x"}
+    with Program(others / "python", "llm_program.py", folder=Path(__file__).parent, **environ) as program:
+        yield program
+
+
 @pytest.mark.parametrize("name", ["chat", "messages", "4.0Ultra"])
-def test_llm_anthropic_calls_a_function_and_shows_a_picture(server, others, model, tmp_path, name):
+def test_llm_anthropic_calls_a_function_and_shows_a_picture(llm_anthropic, model, tmp_path, name):
     """It knows the names by our list."""
-    environ = bare_environ(LLM_USER_PATH=str(tmp_path), ANTHROPIC_BASE_URL=server.url, ANTHROPIC_API_KEY="x")
-    run(others / "llm", "anthropic", "refresh", env=environ)
+
+    def llm(*arguments: str) -> str:
+        ((status, out, err),) = llm_anthropic.ask(str(tmp_path), arguments)
+        assert status == 0, err
+        return out
+
+    llm("anthropic", "refresh")
     (tmp_path / "a.png").write_bytes(b64decode(PNG))
     functions = "def weather(city: str) -> str:\n    return '22 in ' + city"
-    ask = (others / "llm", "-m", f"anthropic/{name}")
-    said = run(*ask, "--functions", functions, "How is it in Paris?", env=environ)
-    assert said.strip() == "It says 22 in Paris"
-    show = partial(run, *ask, "-a", tmp_path / "a.png", "What is it?", env=environ)
+    ask = ("-m", f"anthropic/{name}")
+    assert llm(*ask, "--functions", functions, "How is it in Paris?").strip() == "It says 22 in Paris"
+    show = partial(llm, *ask, "-a", str(tmp_path / "a.png"), "What is it?")
     if name == "4.0Ultra":
         with pytest.raises(AssertionError, match=re.escape(CANT)):
             show()
