@@ -15,7 +15,7 @@ __all__ = ["client_js", "stream"]
 
 
 def __getattr__(name: str) -> Any:
-    # Imported on first use: reading the settings must not load Flask into gunicorn's master.
+    # Imported on first use: the commands do without Flask.
     if name in __all__:
         from millstream import embed
 
