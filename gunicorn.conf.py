@@ -8,9 +8,9 @@ import gc
 gc.disable()  # imports leave no garbage, and looking for it is a tenth of a start
 
 # Before all other imports: a module that imported ssl unpatched recurses without end later.
-from gevent import monkey
+from millstream.patching import patch
 
-monkey.patch_all()
+patch()
 
 import atexit
 import errno

@@ -8,11 +8,11 @@ import signal
 import sys
 
 try:
-    from gevent import monkey
+    from millstream.patching import patch
 except ImportError:
     sys.exit("Millstream needs gevent: pip install millstream")
 
-monkey.patch_all()
+patch()
 
 import gevent  # noqa: E402
 import waitress  # noqa: E402

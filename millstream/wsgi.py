@@ -5,11 +5,11 @@ import sys
 from threading import Thread
 
 try:
-    from gevent import monkey
+    from millstream.patching import patch
 except ImportError:
     sys.exit("Millstream needs gevent: run scripts/serve, or pip install millstream")
 
-monkey.patch_all()
+patch()
 
 import click  # noqa: E402
 from flask import Flask  # noqa: E402

@@ -29,9 +29,9 @@ class Commands(click.Group):
         if not args or (args[0].startswith("-") and args[0] not in OWN):
             args = ["serve", *args]
         if args[0] in WAIT:  # before anything else is imported
-            from gevent import monkey
+            from millstream.patching import patch
 
-            monkey.patch_all()
+            patch()
         return super().parse_args(ctx, args)
 
 
