@@ -121,7 +121,7 @@ def _serve(url: str) -> None:
 
 
 if __name__ == "__main__":
-    from gevent import monkey
+    from millstream.patching import patch
 
-    monkey.patch_all()
+    patch()
     _serve(sys.argv[1])
