@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from millstream.settings import Settings
@@ -59,6 +59,9 @@ options = xllamacpp.CommonParams()
 options.model.path, options.port = sys.argv[1], int(sys.argv[2])
 options.hostnames, options.n_ctx, options.n_parallel = ["127.0.0.1"], 2048, 2
 options.offline, options.n_gpu_layers = True, 0
+# Threads that wait for each other spin, and here others need the cores.
+options.cpuparams.n_threads = options.cpuparams_batch.n_threads = 1
+options.cpuparams.poll = options.cpuparams_batch.poll = 0
 server = xllamacpp.Server(options)
 threading.Event().wait()
 """
@@ -84,14 +87,22 @@ class Running:
                 self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
         until = time.monotonic() + DEADLINE
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-                return self
-            except OSError:
-                ended = self._process.poll() is not None
-                assert not ended and time.monotonic() < until, self._log.read_text("utf-8", "replace")
-                time.sleep(0.05)
+        while not self._ready():
+            ended = self._process.poll() is not None
+            assert not ended and time.monotonic() < until, self._log.read_text("utf-8", "replace")
+            time.sleep(0.05)
+        return self
+
+    def _ready(self) -> bool:
+        """llama.cpp listens before it has loaded its model; the others know no such page."""
+        try:
+            urlopen(f"{self.url}/health", timeout=DEADLINE).close()
+        except HTTPError as error:
+            error.close()
+            return error.code != 503
+        except OSError:
+            return False
+        return True
 
     def __exit__(self, *_: object) -> None:
         os.killpg(self._process.pid, signal.SIGTERM)

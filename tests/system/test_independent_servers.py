@@ -70,7 +70,7 @@ def test_a_real_model_says_the_same_at_both_its_doors(server, format):
     said = []
     for model in ("llamacpp", "llamacpp-anthropic"):
         client = format(server.port, "Name three colours.", model)
-        client.question |= {"temperature": 0, "max_tokens": 24}
+        client.question |= {"temperature": 0, "max_tokens": 8}
         client.run()
         said.append((client.text, client.failure, final(server, client.id)["usage"]["source"]))
     assert said[0] == said[1]

@@ -20,12 +20,13 @@ pytestmark = pytest.mark.system
 CHAT = "/v1/chat/completions"
 HI = [{"role": "user", "content": "Name three colours."}]
 # top_p as we set it where nobody says: so both sides are asked the same.
-SURE = {"model": "SmolLM2-135M-Instruct", "temperature": 0, "top_p": 0.9, "seed": 1, "max_tokens": 16}
+SURE = {"model": "SmolLM2-135M-Instruct", "temperature": 0, "top_p": 0.9, "seed": 1, "max_tokens": 8}
 TOOL = {
     "type": "function",
     "function": {"name": "weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}},
 }
 SHAPE = {"type": "object", "properties": {"a": {"type": "string", "maxLength": 9}}, "required": ["a"]}
+SHAPED = {"type": "json_schema", "json_schema": {"name": "s", "schema": SHAPE}}
 TIMES = ("id", "created", "timings")
 REQUEST = (
     b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -108,11 +109,8 @@ CASES = {
     "nothing before the stop": (CHAT, {"messages": HI, "stop": ["1", "Red", "Here"]}),
     "logprobs": (CHAT, {"messages": HI, "logprobs": True, "top_logprobs": 2}),
     "two answers": (CHAT, {"messages": HI, "n": 2}),
-    "a tool": (CHAT, {"messages": HI, "max_tokens": 60, "tools": [TOOL]}),
-    "a shape": (
-        CHAT,
-        {"messages": HI, "response_format": {"type": "json_schema", "json_schema": {"name": "s", "schema": SHAPE}}},
-    ),
+    "a tool": (CHAT, {"messages": HI, "tools": [TOOL]}),
+    "a shape": (CHAT, {"messages": HI, "max_tokens": 24, "response_format": SHAPED}),
     "parts": (CHAT, {"messages": [{"role": "user", "content": [{"type": "text", "text": "Say yes."}]}]}),
     "legacy": ("/v1/completions", {"prompt": "Red, green"}),
 }
