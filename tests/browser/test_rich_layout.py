@@ -52,7 +52,7 @@ def server() -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture(params=["browser", "firefox"])
+@pytest.fixture(scope="module", params=["browser", "firefox"])
 def page(request: pytest.FixtureRequest, server: Server) -> Any:
     browser = request.getfixturevalue(request.param)
     browser.get(f"{server.url}/")
