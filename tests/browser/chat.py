@@ -20,6 +20,8 @@ from tests.system.emulator import Emulator
 DEADLINE = 60.0  # s
 ELSEWHERE = "millstream.test"  # this machine, too; but to the page no loopback name
 WORDS = [f"word{n} " for n in range(30)]
+# The page has read what the browser keeps: what is asked before is not kept yet, and a reload forgets it.
+READ = "sessionStorage['millstream:open']"
 LOOK = """
 var done = arguments[arguments.length - 1];
 (function look() { if (CONDITION) done(true); else setTimeout(look, 10); }());
@@ -50,6 +52,7 @@ class Chat:
         for name, value in (("lang", lang), ("theme", theme)):
             self.browser.add_cookie({"name": f"millstream_{name}", "value": value})
         self.browser.get(f"{origin}{path}")
+        self.wait(f"!document.getElementById('message') || {READ}")
         self.upstream.wait(lambda: not self.upstream.busy)
         self.asked = len(self.upstream.asked)
 
