@@ -118,11 +118,11 @@ class Streams:
             admit(meta.id)  # before the log exists: refusing is still cheap
         _, early = self._starting[meta.id] = Signal(), []
         try:
-            kept = self._store.create(meta)
+            kept = replace(self._store.create(meta), kept=None)  # it is stored now, and may have 20 MiB
             if kept.id == meta.id:
                 if claim is not None:  # only the log can tell whether the claim is new
                     self._admit_claimed(meta, admit)
-                self.live[meta.id] = Live(meta, call, upstream, self._store, self._ended, self.settings, self._meter)
+                self.live[meta.id] = Live(kept, call, upstream, self._store, self._ended, self.settings, self._meter)
                 self._meter.started(meta, upstream.name)
         finally:
             self._starting.pop(meta.id)[0].set()

@@ -8,7 +8,7 @@ import msgspec
 from flask import Blueprint, Response, g
 
 from millstream.dialects.fields import Fields, decode
-from millstream.events import Call
+from millstream.events import Call, Meta
 from millstream.question import Question
 from millstream.views import instructions, intake, streams
 from millstream.views.services import services
@@ -21,6 +21,14 @@ PATHS = ("embeddings", "moderations", "rerank", "score", "classify", "images/gen
 
 def ask(path: str) -> Response:
     """Return the upstream's answer unchanged. Keys and limits apply, and the ledger gets a row."""
+    meta = _begin(path)
+    g.request_id = meta.id
+    with streams.following(meta) as (follower, client):
+        return whole(follower, Document(lambda batch: None, lambda done: msgspec.Raw(done.frames[0])), client)
+
+
+def _begin(path: str) -> Meta:
+    """Ask in a frame of its own, so that the question is not kept while the answer comes."""
     caller = intake.caller(starts=True)
     body = decode(intake.body(services().settings.max_body_v1))
     instructions.require_open()
@@ -30,10 +38,7 @@ def ask(path: str) -> Response:
         grace=0,
         api=f"/{path}",
     )
-    meta = intake.start(caller, call, claim=None)
-    g.request_id = meta.id
-    with streams.following(meta) as (follower, client):
-        return whole(follower, Document(lambda batch: None, lambda done: msgspec.Raw(done.frames[0])), client)
+    return intake.start(caller, call, claim=None)
 
 
 for path in PATHS:

@@ -6,6 +6,7 @@ from flask import Blueprint, Response, g, request
 
 from millstream.access import Caller
 from millstream.errors import RequestError
+from millstream.events import Meta
 from millstream.formats import Format
 from millstream.formats.html import Html
 from millstream.formats.json import Json
@@ -19,16 +20,23 @@ from millstream.views.whole import whole
 
 chat = Blueprint("chat", __name__)
 
+Begun = tuple[Meta, type[Format], int]  # and the padding
+
 
 @chat.post("/chat")
 def ask() -> Response:
     """Answer the question in the body, in the format that Accept asks for."""
+    begun = _asked()  # in a frame of its own, so that the question is not kept while the answer comes
+    return begun if isinstance(begun, Response) else _answer(*begun, wait=True)
+
+
+def _asked() -> Response | Begun:
     caller = intake.caller(starts=True)
     fields = intake.asked()
     if position := streams.last_event_id(controls(fields)):
         return streams.resume(caller, *position, controls(fields))
     asked = question(fields)
-    return _answer(caller, asked, intake.choose_format(asked.controls.get("format")), wait=True)
+    return _begin(caller, asked, intake.choose_format(asked.controls.get("format")))
 
 
 @chat.get("/chat")
@@ -50,12 +58,17 @@ def ask_by_address() -> Response:
     g.chosen = Sse.NAME
     if request.method == "HEAD":
         return head(Sse)
-    return _answer(caller, asked, Sse, wait=False)
+    return _answer(*_begin(caller, asked, Sse), wait=False)
 
 
-def _answer(caller: Caller, asked: Asked, format: type[Format], *, wait: bool) -> Response:
+def _begin(caller: Caller, asked: Asked, format: type[Format]) -> Begun:
     padding = intake.padding(asked.controls)
     meta = intake.begin(caller, asked, keep_messages=format is Html)
+    g.pop("fields", None)
+    return meta, format, padding
+
+
+def _answer(meta: Meta, format: type[Format], padding: int, *, wait: bool) -> Response:
     with streams.following(meta) as (follower, client):
         if wait:
             services().streams.accepted(meta.id, services().settings.status_wait)

@@ -80,6 +80,12 @@ def _name(response: Response) -> Response:
 
 def ask(dialect: Dialect) -> Response:
     """Answer a question, streamed or whole, as the body asks."""
+    begun = _asked(dialect)  # in a frame of its own: an answer may take minutes, and a question have 20 MiB
+    return begun if isinstance(begun, Response) else answer(dialect, *begun)
+
+
+def _asked(dialect: Dialect) -> Response | tuple[Meta, bool, str, str]:
+    """Begin the answer. Return what is not answered with events, or else the arguments of `answer`."""
     caller = intake.caller(starts=True)
     body = decode(intake.body(services().settings.max_body_v1), dialect.known)
     if (said := dialect.at_once(body, time.time())) is not None:
@@ -99,7 +105,7 @@ def ask(dialect: Dialect) -> Response:
         if Client(request.environ).has_left():  # the client never got the id, and may ask the same again
             services().streams.former.name(digest, meta.id)
         return document(dialect.begun(meta))
-    return answer(dialect, meta, question.stream, repeated, chat_name(caller, dialect, dialect.chat(question)))
+    return meta, question.stream, repeated, chat_name(caller, dialect, dialect.chat(question))
 
 
 def _begin(caller: Caller, dialect: Dialect, question: Question, claim: str | None, digest: str) -> Meta:

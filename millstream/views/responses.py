@@ -5,6 +5,7 @@ from __future__ import annotations
 from time import monotonic
 
 from flask import Blueprint, Response, request
+from msgspec.structs import replace
 
 from millstream.dialects.fields import decode
 from millstream.dialects.foreign import Object
@@ -34,6 +35,7 @@ def retrieve(id: str) -> Response:
     skip = -1 if after is None else intake.whole_number("starting_after", after)
     if skip >= 0:
         _check(meta, skip)
+    meta = replace(meta, kept=None)
     with streams.following(meta) as (follower, client):
         return doors.follow(Writer(meta, skip), follower, client)
 
