@@ -72,6 +72,7 @@
         var talk = running[id].talk, record = running[id].record;
         return {talk: id, set: {at: talk.at, tip: talk.tip}, turns: [talk.nodes[record.parent], record]};
       });
+      left = page.archive.early().concat(left);
       if (left.length) page.store.set('left', (page.store.get('left') || []).concat(left));
     }
   };

@@ -20,7 +20,7 @@ from tests.system.emulator import Emulator
 DEADLINE = 60.0  # s
 ELSEWHERE = "millstream.test"  # this machine, too; but to the page no loopback name
 WORDS = [f"word{n} " for n in range(30)]
-# The page has read what the browser keeps: what is asked before is not kept yet, and a reload forgets it.
+# The page has read what the browser keeps.
 READ = "sessionStorage['millstream:open']"
 LOOK = """
 var done = arguments[arguments.length - 1];

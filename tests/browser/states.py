@@ -8,6 +8,10 @@ from tests.browser.chat import ELSEWHERE, Chat
 
 THOUGHT = ["<think>", "The wheel turns ", "the stone.", "</think>", "A mill", " turns."]
 WHY = "How does a mill work?"
+# The database opens when `held` is called.
+HELD = """Object.defineProperty(IDBOpenDBRequest.prototype, 'onsuccess', {set: function (then) {
+  this.addEventListener('success', function () { window.held = then; });
+}});"""
 DRAWN = r"""The power of a wheel is $P = \rho g Q h \eta$, where \(h\) is the height:
 
 \[ \eta = \frac{P_{out}}{\rho g Q h} \approx 0.85 \]

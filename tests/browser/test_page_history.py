@@ -54,6 +54,20 @@ def test_a_reload_before_the_first_word_asks_nothing_again(chat: Chat) -> None:
     assert len(chat.questions()) == 1
 
 
+def test_a_reload_before_the_database_is_there_loses_no_question(chat: Chat) -> None:
+    with chat.before_each_page(states.HELD):
+        chat.browser.refresh()
+    chat.hold(20)
+    chat.ask("First?")
+    chat.wait_text(".answer", "word19")
+    chat.browser.refresh()
+    chat.release()
+    chat.ended()
+    assert (chat.texts(".bubble"), chat.texts(TITLES)) == (["First?"], ["First?"])
+    assert chat.text(".answer .text") == WHOLE
+    assert len(chat.questions()) == 1
+
+
 def test_conversations_are_opened_from_the_list_and_their_answers_go_on_unseen(chat: Chat) -> None:
     chat.hold(20)
     chat.ask("First?")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from selenium.webdriver.common.keys import Keys
 
+from tests.browser import states
 from tests.browser.chat import Chat
 from tests.browser.door import Door
 from tests.browser.test_page_keys import press
@@ -19,10 +20,6 @@ TITLES = "nav .talk"
 PICK = """var element = document.getElementById(arguments[0]);
 element.value = arguments[1];
 element.dispatchEvent(new Event('change'));"""
-# The database opens when `held` is called.
-HELD = """Object.defineProperty(IDBOpenDBRequest.prototype, 'onsuccess', {set: function (then) {
-  this.addEventListener('success', function () { window.held = then; });
-}});"""
 
 
 def write(chat: Chat, **fields: str) -> None:
@@ -64,7 +61,7 @@ def test_a_question_is_asked_with_them_and_they_come_back_with_the_conversation(
 def test_what_is_set_before_the_conversations_are_there_stays(chat: Chat) -> None:
     chat.asked_and_ended("Before?")
     chat.click("nav .new")
-    with chat.before_each_page(HELD):
+    with chat.before_each_page(states.HELD):
         chat.browser.refresh()
     write(chat, system="Be brief.", temperature="0.3")
     chat.wait("window.held")
