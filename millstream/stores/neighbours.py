@@ -10,10 +10,16 @@ import logging
 import re
 from collections.abc import Callable, Iterable
 
+import gevent
+
 from millstream.errors import NotFound
 from millstream.stores import Inbox, Word
 from millstream.stores.followers import Followers
 from millstream.stores.watches import Watches
+
+# s behind a stop: Redis drops it while its reader subscribes anew, and an answer that goes on is paid for. What was
+# stopped is not stopped twice.
+AGAIN = 1.0, 5.0, 15.0
 
 _WORKER = re.compile(r"[0-9]+-[0-9a-f]{8}")
 _logger = logging.getLogger(__name__)
@@ -56,6 +62,12 @@ class Neighbours:
             self._pass_on(owner, id, word)
         else:
             self._say(owner, word, id)
+            for seconds in AGAIN if word == "stop" else ():
+                gevent.spawn_later(seconds, self._stop_again, owner, id)
+
+    def _stop_again(self, owner: str, id: str) -> None:
+        if self._inbox:
+            self._say(owner, "stop", id)
 
     def heard(self, said: bytes) -> None:
         word, _, rest = said.decode("ascii", "replace").partition(" ")

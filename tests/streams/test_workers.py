@@ -36,6 +36,19 @@ def test_a_stream_is_stopped_from_another_worker(two, upstream):
     assert upstream.closed.wait(WAIT)
 
 
+def test_a_stop_that_was_lost_is_said_again(two, upstream, monkeypatch):
+    monkeypatch.setattr("millstream.stores.neighbours.AGAIN", (0.05, 0.05))
+    owner, other = two
+    follower = other.follow(owner.start(call(), upstream))
+    upstream.say("x")
+    follower.take(WAIT)
+    bell, lost = owner._store._bell, []
+    heard = bell._heard
+    bell._heard = lambda said: heard(said) if lost or not said.startswith(b"stop") else lost.append(said)
+    other.stop(follower.meta)
+    assert (ended(follower).end.finish_reason, len(lost)) == ("cancelled", 1)
+
+
 @pytest.mark.parametrize("stopped", [False, True])
 def test_what_another_worker_says_of_a_stream_that_is_just_being_admitted_counts(two, upstream, stopped):
     owner, other = two
