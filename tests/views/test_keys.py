@@ -8,7 +8,8 @@ import pytest
 
 from millstream.settings import PresetSettings, SettingError, UpstreamSettings
 from millstream.sockets import pool
-from tests.upstreams.fake import CHUNKED, END, LAST, WAIT, Fake, chunk, event
+from tests.upstreams.contracts import CONNECTED, End, Text
+from tests.upstreams.fake import CHUNKED, LAST, WAIT, chunk, whole
 from tests.views.keys import ANNA, BOB, CHIEF, with_key
 
 DEMOS = (
@@ -115,15 +116,30 @@ def test_an_idempotency_key_is_each_callers_own(client):
     assert asked("anna") != asked("chief")
 
 
-def test_one_keys_answer_never_reaches_another_one_behind_an_interim_response(make_app, monkeypatch):
+INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n"
+# What comes before and behind an answer; the connections that two questions take.
+AROUND = {
+    "interim responses": ([INTERIM, INTERIM], [LAST], 1),
+    "more behind the end": ([], [chunk(b"data: {}\n\n") + LAST], 1),
+    "no end": ([], [b"5\r\nab"], 2),
+    "another answer": ([], [LAST + whole(body=b"{}")], 2),
+}
+
+
+@pytest.mark.parametrize(("before", "behind", "connections"), AROUND.values(), ids=AROUND)
+@pytest.mark.parametrize("kind", ["openai", "anthropic", "ollama", "responses"])
+def test_one_keys_answer_never_reaches_another_one(make_app, monkeypatch, kind, before, behind, connections):
     """A 103 that is taken for the final response leaves the real one for whoever asks next on that connection."""
     monkeypatch.setattr(pool, "SETTLE", 0.0)
-    interim = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n"
-    server = Fake(*([interim, CHUNKED + chunk(event(name)) + chunk(END), LAST] for name in ("anna's", "bob's")))
-    up = UpstreamSettings("up", "openai", ("m",), server.address, connect=WAIT)
+    monkeypatch.setattr(pool, "TAIL", 0.0 if connections > 1 else WAIT)
+    door = CONNECTED[kind]()
+    for name in ("anna", "bob"):
+        said = chunk(door.opening + door.encode(Text(f"{name}'s")) + door.encode(End()))
+        door.fake.replies.append([*before, CHUNKED + said, *behind])
+    up = UpstreamSettings("up", kind, ("m",), door.fake.address, connect=WAIT)
     client = make_app(keys=(ANNA, BOB), upstreams=(up,)).test_client()
     for name in ("anna", "bob"):
         assert client.post("/chat?format=text", json={"prompt": "x"}, headers=with_key(name)).text == f"{name}'s"
-        assert server.over.acquire(timeout=WAIT)
-    assert server.connections == 1
-    server.close()
+        assert door.fake.over.acquire(timeout=WAIT)
+    assert door.fake.connections == connections
+    door.close()
