@@ -22,6 +22,7 @@ from __future__ import annotations
 import re
 from math import ceil
 
+from millstream.formats.objects import to_json
 from millstream.question import Message, Question, Result, Text
 
 # From the CJK radicals on: Han, kana, Hangul, full-width forms, and the emoji above them.
@@ -45,10 +46,11 @@ def estimate(text: str) -> int:
 
 
 def prompt_tokens(question: Question) -> int:
-    """Return the tokens of a conversation without its tools. Images, files and sounds count 0."""
+    """Return the tokens of a conversation and its tools. Images, files and sounds count 0."""
     around = 0 if question.bare else MESSAGE
     said = sum(_said(message, around) for message in question.messages)
-    return ceil(said + _numbers(question.body.get("prompt")))
+    tools = estimate(to_json(question.tools).decode()) if question.tools else 0
+    return ceil(said + _numbers(question.body.get("prompt"))) + tools
 
 
 def _said(message: Message, around: int) -> float:

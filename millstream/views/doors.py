@@ -28,7 +28,6 @@ from millstream.question import Question
 from millstream.responses import HEADERS, Outlet
 from millstream.sockets.client import Client
 from millstream.streams import Follower, Former
-from millstream.upstreams.estimate import estimate, prompt_tokens
 from millstream.views import instructions, intake, streams
 from millstream.views.services import services
 from millstream.views.whole import Document, whole
@@ -251,8 +250,3 @@ def recalled(meta: Meta) -> Recalled:
         last = event
     over = last is not None and last.type in TERMINAL
     return Recalled(meta, blocks.whole() if over else blocks, last if over else None)
-
-
-def tokens(question: Question) -> int:
-    """Estimate a question's tokens, including the descriptions and schemas of its tools."""
-    return prompt_tokens(question) + (estimate(to_json(question.tools).decode()) if question.tools else 0)

@@ -6,6 +6,7 @@ from flask import Blueprint, Response
 
 from millstream.dialects.fields import decode
 from millstream.dialects.messages.question import read_count
+from millstream.upstreams.estimate import prompt_tokens
 from millstream.views import doors, intake
 from millstream.views.services import services
 
@@ -18,4 +19,4 @@ def count_tokens() -> Response:
     caller = intake.caller(starts=True)
     question = read_count(decode(intake.body(services().settings.max_body_v1)))
     intake.find(caller, question.model or intake.default_model(caller))
-    return doors.document({"input_tokens": doors.tokens(question)})
+    return doors.document({"input_tokens": prompt_tokens(question)})

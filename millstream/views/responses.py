@@ -16,6 +16,7 @@ from millstream.dialects.responses.response import response, whole
 from millstream.dialects.table import NAMED
 from millstream.errors import RequestError
 from millstream.events import TERMINAL, Meta
+from millstream.upstreams.estimate import prompt_tokens
 from millstream.views import doors, intake, streams
 from millstream.views.services import services
 
@@ -85,7 +86,7 @@ def input_tokens() -> Response:
     caller = intake.caller(starts=True)
     body = decode(intake.body(services().settings.max_body_v1))
     question = RESPONSES.read(RESPONSES.expand(body, doors.recall(caller)))
-    return doors.document({"object": "response.input_tokens", "input_tokens": doors.tokens(question)})
+    return doors.document({"object": "response.input_tokens", "input_tokens": prompt_tokens(question)})
 
 
 def _meta(id: str, *, starts: bool) -> Meta:

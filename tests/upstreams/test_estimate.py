@@ -50,3 +50,9 @@ PICTURE = {"type": "image_url", "image_url": "https://a.example/b.png"}
 )
 def test_a_conversation_counts_its_messages_too(messages, tokens):
     assert prompt_tokens(calling("m", messages).question) == tokens
+
+
+def test_what_a_conversation_offers_to_be_called_counts_too():
+    tools = [{"type": "function", "function": {"name": "f", "description": "x" * 4000}}]
+    call = calling("m", [{"role": "user", "content": "Hi"}], {"tools": tools})
+    assert 1000 < prompt_tokens(call.question) < 1100
