@@ -23,7 +23,7 @@ import re
 from math import ceil
 
 from millstream.formats.objects import to_json
-from millstream.question import Message, Question, Result, Text
+from millstream.question import Message, Question, Result, Text, Thought, ToolCall
 
 # From the CJK radicals on: Han, kana, Hangul, full-width forms, and the emoji above them.
 _wide = re.compile("[\u2e80-\U0010ffff]").findall
@@ -57,6 +57,8 @@ def _said(message: Message, around: int) -> float:
     """Return the weight of one message; each tool result counts as a message."""
     results = [part for part in message.parts if isinstance(part, Result)]
     texts = [inner.text for one in results for inner in one.parts if isinstance(inner, Text)]
+    texts += [f"{part.name}{part.arguments}" for part in message.parts if isinstance(part, ToolCall)]
+    texts += [part.text for part in message.parts if isinstance(part, Thought)]
     return max(1, len(results)) * around + sum(map(weight, (message.text, *texts)))
 
 

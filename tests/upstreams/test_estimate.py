@@ -46,6 +46,10 @@ PICTURE = {"type": "image_url", "image_url": "https://a.example/b.png"}
             ],
             MESSAGE + 1,
         ),
+        (
+            [{"role": "assistant", "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": '{"a":1}'}}]}],
+            MESSAGE + 2,
+        ),
     ],
 )
 def test_a_conversation_counts_its_messages_too(messages, tokens):
