@@ -216,20 +216,26 @@ open.onsuccess = function () {
 """
 
 
+def until_kept(chat: Chat, drafts: int) -> None:
+    """What a reload meets before the browser has written or erased it stays as it was."""
+    while chat.browser.execute_async_script(KEPT) != [True] * drafts:
+        pass
+
+
 def test_a_draft_keeps_its_files_over_a_reload_until_it_is_sent(chat: Chat, tmp_path: Path) -> None:
     paste(chat, 40, 30)
     for name in ("a.txt", "b.txt"):
         choose(chat, tmp_path / name, name.encode())
         chat.wait_text(CHIPS, name)
     chat.type("A draft")
-    while chat.browser.execute_async_script(KEPT) != [True] * 3:
-        pass
+    until_kept(chat, 3)
     chat.browser.refresh()
     chat.wait("document.querySelectorAll('.chip').length === 3")
     assert chat.find("#message").get_attribute("value") == "A draft"
     chat.click("nav .new")
-    assert len(chat.texts(".chip")) == 3  # the same draft
+    chat.wait("document.querySelectorAll('.chip').length === 3")  # the same draft; its files are read again
     chat.click(".chip:nth-child(2) .tool")
+    until_kept(chat, 2)
     chat.browser.refresh()
     chat.wait("document.querySelectorAll('.chip').length === 2")
     chat.asked_and_ended("!")
