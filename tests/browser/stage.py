@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from tests.system.nginx import ROOT
@@ -41,7 +42,8 @@ class Stage:
                 for name, value in {"Cache-Control": "no-store", **headers}.items():
                     self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(body)
+                with suppress(ConnectionError):  # the client has left
+                    self.wfile.write(body)
 
             do_POST = do_OPTIONS = do_GET
 
