@@ -101,6 +101,9 @@ with suppress(ValueError, OSError):  # macOS refuses what its own hard limit say
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
 
 
+ENDING = signal.SIGINT, signal.SIGQUIT, signal.SIGTERM
+
+
 class _NoAborts(logging.Filter):
     """Breaking a response off is how a failed answer ends over HTTP, no error of the server's."""
 
@@ -121,6 +124,7 @@ def on_starting(arbiter: Any) -> None:
     _refuse_taken_ports(arbiter.cfg.address)
     os.environ["WEB_CONCURRENCY"] = str(arbiter.cfg.workers)  # the store wants to know, also after `gunicorn -w 4`
     _make_room_for_metrics(arbiter)
+    os.register_at_fork(after_in_parent=partial(signal.pthread_sigmask, signal.SIG_UNBLOCK, ENDING))
     _import_application()
     prepare(settings)
     arbiter.handle_hup = partial(_reload, arbiter, arbiter.handle_hup)
@@ -164,13 +168,18 @@ def _reload(arbiter: Any, handle_hup: Callable[[], None]) -> None:
         handle_hup()
 
 
-def post_fork(arbiter: Any, worker: Any) -> None:
-    """Hold signals back until the worker has its own handlers.
+def pre_fork(arbiter: Any, worker: Any) -> None:
+    """Hold signals back until the worker has handlers of its own.
 
-    Until then it has the master's, whose queue nobody reads here. A signal would be lost, and the master would wait
+    Until then it has the master's, whose queue nobody reads there. A signal would be lost, and the master would wait
     for this worker until `graceful_timeout`."""
-    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+
+
+def post_fork(arbiter: Any, worker: Any) -> None:
+    for number in ENDING:
         signal.signal(number, lambda *_: os._exit(0))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
     gc.freeze()
     gc.disable()  # until the worker has imported the application
     arbiter.metrics_room.join()

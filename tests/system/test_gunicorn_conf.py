@@ -16,6 +16,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 
 from tests.upstreams.fake import Fake, whole
@@ -163,6 +164,29 @@ def test_a_worker_never_looks_for_garbage_in_what_the_start_has_made_nor_imports
         wsgi.write(GARBAGE)
     with start(tmp_path) as server:
         assert json.loads(get(url_said_by(server) + "garbage")) == [True, True]
+
+
+SLOW = """
+import time
+
+
+def _slowly():
+    until = time.monotonic() + 1
+    while time.monotonic() < until:
+        pass
+
+
+os.register_at_fork(after_in_child=_slowly)
+"""
+
+
+def test_a_worker_that_is_told_to_end_before_it_has_begun_ends(tmp_path: Path) -> None:
+    copy_to(tmp_path)
+    with (tmp_path / "gunicorn.conf.py").open("a") as conf:
+        conf.write(SLOW)
+    with start(tmp_path, MILLSTREAM_GRACEFUL_TIMEOUT="600") as server:
+        until(lambda: bool(psutil.Process(server.pid).children()))
+    assert server.returncode == 0
 
 
 OLD = """
