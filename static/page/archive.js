@@ -7,7 +7,7 @@
   'use strict';
   var MONTH = 2592000000; // ms that a mark is kept
   var RANK = {running: 0, failed: 1, stopped: 2, done: 2};
-  var shelf = null, held = [], busy = false, waiting = [], early = [];
+  var shelf = null, held = [], busy = false, waiting = [], pending = [];
 
   /** Calls `act` once the shelf is open. */
   function ready(act) {
@@ -107,7 +107,6 @@
         shelf = found || (page.area('localStorage') ? plain : page.webStorage(page.area('sessionStorage'), page.prefix + 'kept/', false));
         if (found && page.area('localStorage')) olders.push(function (then) { page.keptIn(plain, then); });
         takeOver(olders, function () { sweep(then); });
-        early = [];
         waiting.splice(0).forEach(function (act) { act(); });
       });
     },
@@ -134,8 +133,10 @@
 
     /** Writes a change; `then(isGone)`. Other tabs are told. */
     write: function (change, then) {
-      if (!shelf) early.push({talk: change.talk, set: change.set, turns: change.turns || [], drop: change.drop});
+      var kept = {talk: change.talk, set: change.set, turns: change.turns || [], drop: change.drop};
+      pending.push(kept);
       ready(function () { shelf.write(change, function (result) {
+        pending.splice(pending.indexOf(kept), 1);
         if (result === 'full') {
           hold(change);
         } else {
@@ -149,8 +150,8 @@
       }); });
     },
 
-    /** Changes that wait for the shelf, without their files: a page that is left now would lose them. */
-    early: function () { return early; },
+    /** Changes that are not written yet, without their files: a page that is left now would lose them. */
+    pending: function () { return pending; },
 
     purge: function (talk) {
       var full = held.length > 0;

@@ -4,6 +4,16 @@
   'use strict';
   var running = {}; // id of a conversation → its answering
   var hooks = {};
+  var kept = []; // what this page left when it was hidden last, as JSON
+
+  /** Puts these changes in place of those that this page left before, for the next page to write. */
+  function left(changes) {
+    var others = (page.store.get('left') || []).filter(function (change) { return kept.indexOf(JSON.stringify(change)) < 0; });
+    kept = changes;
+    changes = others.concat(changes.map(function (change) { return JSON.parse(change); }));
+    if (changes.length) page.store.set('left', changes);
+    else page.store.remove('left');
+  }
 
   function drop(ids) {
     ids.forEach(function (id) {
@@ -66,14 +76,17 @@
     /** Stops the answers of these conversations, and forgets them. */
     drop: drop,
 
-    /** Keeps what has come so far: the page is being left. */
+    /** Keeps what has come so far, and what is not written yet: the page is being left. */
     keep: function () {
-      var left = Object.keys(running).map(function (id) {
+      left(page.archive.pending().concat(Object.keys(running).map(function (id) {
         var talk = running[id].talk, record = running[id].record;
         return {talk: id, set: {at: talk.at, tip: talk.tip}, turns: [talk.nodes[record.parent], record]};
-      });
-      left = page.archive.early().concat(left);
-      if (left.length) page.store.set('left', (page.store.get('left') || []).concat(left));
+      })).map(function (change) { return JSON.stringify(change); }));
+    },
+
+    /** The page is there again as it was, and writes all of it itself. */
+    back: function (event) {
+      if (event.persisted) left([]);
     }
   };
 }(window.MillstreamPage));

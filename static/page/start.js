@@ -25,6 +25,7 @@
   });
   page.keys.begin();
   window.addEventListener('pagehide', page.running.keep);
+  window.addEventListener('pageshow', page.running.back);
   page.stateline.begin();
   page.offline.begin();
   // The modules that draw markdown run before this event; what is kept should be drawn with them.

@@ -17,6 +17,13 @@ pytestmark = pytest.mark.browser
 
 WHOLE = "".join(WORDS).strip()
 TITLES = "nav .talk"
+LEFT = "return localStorage['millstream:left']"
+# Nothing else is written while this transaction lasts.
+BUSY = """var open = indexedDB.open('millstream');
+open.onsuccess = function () {
+  var talks = open.result.transaction(['talks', 'turns', 'files'], 'readwrite').objectStore('talks');
+  (function more() { talks.count().onsuccess = more; window.busy = true; }());
+};"""
 
 
 def test_a_conversation_is_told_whole_with_each_question(chat: Chat) -> None:
@@ -66,6 +73,22 @@ def test_a_reload_before_the_database_is_there_loses_no_question(chat: Chat) -> 
     assert (chat.texts(".bubble"), chat.texts(TITLES)) == (["First?"], ["First?"])
     assert chat.text(".answer .text") == WHOLE
     assert len(chat.questions()) == 1
+
+
+def test_what_is_not_written_yet_survives_a_reload(chat: Chat) -> None:
+    chat.run(BUSY)
+    chat.wait("window.busy")
+    chat.asked_and_ended("First?")
+    chat.run("dispatchEvent(new PageTransitionEvent('pagehide', {persisted: true}))")
+    assert chat.run(LEFT)
+    chat.run("dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))")
+    assert not chat.run(LEFT)  # the page itself is there again, and writes it
+    chat.browser.refresh()
+    chat.wait_text(".bubble", "First?")
+    chat.ended()
+    assert (chat.text(".answer .text"), chat.texts(TITLES)) == (WHOLE, ["First?"])
+    assert len(chat.questions()) == 1
+    chat.wait("!localStorage['millstream:left']")
 
 
 def test_conversations_are_opened_from_the_list_and_their_answers_go_on_unseen(chat: Chat) -> None:
