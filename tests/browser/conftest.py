@@ -159,14 +159,10 @@ def whole_chat(browser: Chrome, behind_door: tuple[Emulator, Door]) -> Chat:
 
 
 @pytest.fixture
-def worker() -> bool:
-    """Whether pages have a service worker, which costs as much again as the page. Without: as over http."""
-    return False
-
-
-@pytest.fixture
-def chat(whole_chat: Chat, worker: bool) -> Iterator[Chat]:
-    """The page as at the first visit."""
+def chat(whole_chat: Chat, request: pytest.FixtureRequest) -> Iterator[Chat]:
+    """The page as at the first visit; without a service worker, as over http, but where the test is marked so: it
+    costs as much again as the page."""
+    worker = request.node.get_closest_marker("service_worker")
     states.network(whole_chat, offline=False)
     whole_chat.leave()
     whole_chat.browser.get_log("browser")  # what the tests of other files have left there

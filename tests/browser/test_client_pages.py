@@ -16,11 +16,11 @@ from tests.system import server as system
 from tests.system.emulator import Emulator
 from tests.system.in_turn import InTurn
 from tests.system.server import Server
+from tests.system.test_gunicorn_conf import copy_to
 
 pytestmark = pytest.mark.browser
 
 DEADLINE = 60.0  # s
-OWN = ("app.py", "wsgi.py", "gunicorn.conf.py", "millstream", "templates", "static")
 PAGES = ("xhr", "eventsource", "millstream", "jquery")
 
 
@@ -28,8 +28,7 @@ PAGES = ("xhr", "eventsource", "millstream", "jquery")
 def examples(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that runs from a copy of the project, with the examples in its static folder."""
     copy = tmp_path_factory.mktemp("copy")
-    for path in (system.ROOT / name for name in OWN):
-        (shutil.copytree if path.is_dir() else shutil.copy)(path, copy / path.name)
+    copy_to(copy)
     for page in (system.ROOT / "docs/clients").glob("*.html"):
         shutil.copy(page, copy / "static")
     shutil.copy(system.ROOT / "tests/node/node_modules/jquery/dist/jquery.min.js", copy / "static")

@@ -13,13 +13,7 @@ from tests.browser.door import Door
 from tests.browser.test_page_tabs import Tabs
 from tests.system.emulator import Emulator
 
-pytestmark = pytest.mark.browser
-
-
-@pytest.fixture
-def worker() -> bool:
-    return True
-
+pytestmark = [pytest.mark.browser, pytest.mark.service_worker]
 
 WHOLE = "".join(WORDS).strip()
 # Notifications as the page makes them, and a page that is not looked at.

@@ -9,13 +9,7 @@ import pytest
 from tests.browser import states
 from tests.browser.chat import WORDS, Chat
 
-pytestmark = pytest.mark.browser
-
-
-@pytest.fixture
-def worker() -> bool:
-    return True
-
+pytestmark = [pytest.mark.browser, pytest.mark.service_worker]
 
 WHOLE = "".join(WORDS).strip()
 TITLES = "nav .talk"

@@ -13,18 +13,10 @@ import pytest
 
 from millstream.settings import UpstreamSettings
 from tests.upstreams.fake import CHUNKED, HOLD, WAIT, Fake, chunk, event
+from tests.views.doors import DOORS
 
 MADE = ("Live", "Asker", "Bridge", "Follower", "Outlet", "Call", "Chain", "Client", "Response", "Question")
 QUESTION = {"prompt": "Hi", "model": "demo?tokens=3"}
-DOORS: dict[str, dict[str, object]] = {
-    "/v1/chat/completions": {},
-    "/v1/completions": {"prompt": "Hi"},
-    "/v1/messages": {"max_tokens": 9},
-    "/v1/responses": {"input": "Hi"},
-    "/api/chat": {},
-    "/api/generate": {"prompt": "Hi"},
-    "/ui/chat": {"messages": [{"role": "user", "parts": [{"type": "text", "text": "Hi"}]}]},
-}
 V1 = {"messages": [{"role": "user", "content": "Hi"}], "model": "demo?tokens=3", "stream": True}
 
 

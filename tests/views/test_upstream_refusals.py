@@ -10,6 +10,7 @@ import pytest
 from millstream.errors import PUBLIC
 from millstream.settings import UpstreamSettings
 from tests.upstreams.fake import WAIT, Fake, whole
+from tests.views.doors import DOORS
 from tests.views.keys import KEYS, with_key
 
 BUSY = b'{"error":{"message":"Slow down"}}'
@@ -50,23 +51,14 @@ def test_the_wait_that_the_upstream_wants_is_told(ask, path, format, header, tol
     assert "retry_after" not in response.text
 
 
-DOORS = {
-    "/v1/chat/completions": {},
-    "/v1/completions": {"prompt": "Hi"},
-    "/v1/messages": {"max_tokens": 9},
-    "/v1/responses": {"input": "Hi"},
-    "/api/chat": {},
-    "/api/generate": {"prompt": "Hi"},
-    "/ui/chat": {"messages": [{"role": "user", "parts": [{"type": "text", "text": "Hi"}]}]},
-    "/v1/embeddings": {"input": "Hi"},
-}
+ASKED = {**DOORS, "/v1/embeddings": {"input": "Hi"}}
 
 
 @pytest.mark.parametrize("stream", [True, False])
-@pytest.mark.parametrize("path", DOORS)
+@pytest.mark.parametrize("path", ASKED)
 def test_and_through_every_door(ask, path, stream):
     """OpenAI's and Anthropic's packages, and agents, wait that long and ask again."""
-    asked = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": stream, **DOORS[path]}
+    asked = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": stream, **ASKED[path]}
     response = ask(whole("429 Too Many Requests", BUSY, "Retry-After: 30"), path, json=asked)
     assert (response.status_code, response.headers.get("Retry-After")) == (429, "30")
     assert "x-should-retry" not in response.headers
