@@ -3,16 +3,23 @@ test_redis_away.py."""
 
 from __future__ import annotations
 
+import gc
 import signal
+import socket
 import time
+from contextlib import ExitStack
+from warnings import catch_warnings, simplefilter
 
 import gevent
+import psutil
 import pytest
 from redis import Redis
 
 from millstream.errors import NotFound, Unavailable
 from millstream.stores import StoreLost
 from millstream.stores.redis import RedisStore
+from millstream.stores.redis.address import Address
+from millstream.stores.redis.link import Link
 from millstream.stores.redis.owners import SETTLE, Owners
 from millstream.stores.table import open_store
 from tests.stores.samples import DEADLINE, ID, OTHER, TTL, done, everything, log, message, meta, until
@@ -225,6 +232,29 @@ def test_an_owner_that_is_slow_to_reconnect_is_not_dead(shared, monkeypatch):
     while shared.one.away:
         assert shared.two.seize(ID) is False
         gevent.sleep(0.1)
+
+
+def test_a_worker_that_leaves_while_it_connects_leaves_no_socket_open():
+    with ExitStack() as stack:
+        server = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):  # more than may wait: the next connection takes long
+            client = stack.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(server.getsockname())
+        warned = stack.enter_context(catch_warnings(record=True))
+        simplefilter("always")
+        before = sockets()
+        link = Link(Address(f"redis://127.0.0.1:{server.getsockname()[1]}/0"), lambda: None, lambda *_: None)
+        link.start("words")
+        until(lambda: sockets() > before)
+        link.close()
+        until(lambda: sockets() == before)
+        gc.collect()
+        assert [str(warning.message) for warning in warned] == []
+
+
+def sockets() -> int:
+    return len(psutil.Process().net_connections("tcp"))
 
 
 def test_after_redis_was_away_those_who_are_not_back_yet_are_not_dead_yet():

@@ -51,8 +51,8 @@ class Link:
         self._listener: Listener | None = None
         # The one before, deaf but open until there is another: to Redis, and so to all others, this process lives on.
         self._former: Listener | None = None
-        self._keeper: Any = None
         self._said_away = False
+        self._closed = False
 
     @property
     def away(self) -> bool:
@@ -61,13 +61,13 @@ class Link:
 
     def start(self, channel: str) -> None:
         """`channel` is listened to before `back` is called."""
-        self._keeper = gevent.spawn(self._keep, channel)
+        gevent.spawn(self._keep, channel)
 
     def close(self) -> None:
-        if self._keeper is not None:
-            self._keeper.kill()
-            self._keeper = None
-        self._disconnect(Away("this worker leaves"))
+        """Close the connections. One that is still being made is closed as soon as it is there: redis-py leaves its
+        socket open where the greenlet is killed."""
+        self._closed = True
+        self._disconnect(self.fail("this worker leaves"))
         if self._former:
             self._former.close()
 
@@ -121,10 +121,12 @@ class Link:
         return Away(why)
 
     def _keep(self, channel: str) -> None:
-        while True:
+        while not self._closed:
             try:
                 self._connect(channel)
-            except (exceptions.RedisError, OSError) as error:
+            except (Away, exceptions.RedisError, OSError) as error:
+                if self._closed:
+                    return
                 self._disconnect(self._away(error))
                 self._tried.set()
                 gevent.sleep(RETRY)
@@ -135,7 +137,9 @@ class Link:
             if self._said_away:
                 self._said_away = False
                 _logger.warning("Redis at %s is back", self._address.shown)
-            self._disconnect(self._away(self._broken.get()))
+            why = self._broken.get()
+            if not self._closed:
+                self._disconnect(self._away(why))
 
     def _connect(self, channel: str) -> None:
         self._broken = AsyncResult()
@@ -151,6 +155,8 @@ class Link:
             *_, era = [writer.read_response() for _ in asked]
             listener.send_command("SUBSCRIBE", channel)
             listener.read_response()
+            if self._closed:
+                raise Away("this worker leaves")
         except BaseException:
             for connection in made:
                 connection.disconnect()
