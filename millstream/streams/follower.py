@@ -65,7 +65,7 @@ class Follower:
         self._stalled = False  # the store is unavailable: keep trying to read the log
         self._dismissed = False
         self._erased = False
-        self._left = False
+        self.left = False
         self._parked = False
         self._beat = False
         self._wrote = monotonic()  # when the client last received something
@@ -79,7 +79,7 @@ class Follower:
         after `leave` or when the log was erased."""
         self._wrote = monotonic()
         until = None if timeout is None else self._wrote + timeout
-        while not self._left:
+        while not self.left:
             try:
                 batch = self._coming() or self._unlogged()
                 if not batch and self._live is None and self.orphaned():
@@ -98,12 +98,12 @@ class Follower:
                 self.leave()
                 return None
             if not self._park(None if until is None else max(0, until - monotonic())):
-                return [] if not self._left else None
+                return [] if not self.left else None
         return None
 
     def ready(self) -> list[Event]:
         """Return the pushed events without waiting."""
-        batch = [] if self._behind or self._left else self._pushed()
+        batch = [] if self._behind or self.left else self._pushed()
         if batch:
             self.after = batch[-1].n
         return batch
@@ -146,7 +146,7 @@ class Follower:
         self._parked = False
         self._signal.clear()
         beat, self._beat = self._beat, False
-        return woken and not beat and not self._left
+        return woken and not beat and not self.left
 
     # -- called by others, from any greenlet and from the event loop; none of them blocks -----------------------
 
@@ -187,9 +187,9 @@ class Follower:
 
     def leave(self) -> None:
         """End it, because the client has gone or wants no more. Idempotent."""
-        if self._left:
+        if self.left:
             return
-        self._left = True
+        self.left = True
         self._signal.set()
         self._reader.close()
         self.unwatch()
@@ -202,7 +202,7 @@ class Follower:
     def check(self, now: float) -> None:
         """Do what is due; the sweeper calls this. Wake for a heartbeat, retry an unavailable store, or drop a client
         that takes no bytes."""
-        if self._left:  # the client's connection may already serve another request
+        if self.left:  # the client's connection may already serve another request
             return
         if self._parked:
             if now - self._wrote >= self._heartbeat:

@@ -243,7 +243,10 @@ def following(meta: Meta, after: int = 0) -> Iterator[tuple[Follower, Client]]:
 
 
 def streamed(follower: Follower, format: Format, client: Client) -> Response:
-    """Return a response that keeps its follower until it is over."""
+    """Return a response that keeps its follower until it is over. Raises why there is none, if the client has closed
+    its side of the connection: it may still read."""
+    if follower.left:
+        raise follower.unfinished()
     metrics, way = services().metrics, via()
     metrics.opened(*way)
 
