@@ -59,7 +59,9 @@ class Cutter:
         with client, socket.create_connection(("127.0.0.1", self.backend), DEADLINE) as server:
             client.settimeout(DEADLINE)
             while True:
-                sender = next(iter(readable(client, server, seconds=DEADLINE)), client)
+                if not (ready := readable(client, server, seconds=DEADLINE)):
+                    return  # a browser keeps idle connections for minutes
+                sender = ready[0]
                 if not (data := sender.recv(65536)):
                     return
                 if sender is client:

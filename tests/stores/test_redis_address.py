@@ -82,8 +82,9 @@ def test_an_address_that_no_waiting_mends_is_refused_with_a_sentence(server, url
 
 
 @pytest.mark.parametrize("url", ["redis://:hunter2@127.0.0.1:{port}/1", "unix://:hunter2@{socket}?db=1"])
-def test_an_answer_that_came_while_this_process_was_busy_is_not_late(server, url):
-    connection = Address(url.format(**server.ways)).connect(limit=0.3)
+def test_an_answer_that_came_while_this_process_was_busy_is_not_late(server, url, monkeypatch):
+    monkeypatch.setattr("millstream.stores.redis.address.LIMIT", 0.3)
+    connection = Address(url.format(**server.ways)).connect()
     connection.send_command("BLPOP", "nothing", 0.1)  # answered after 0.1 s
     reading = gevent.spawn(connection.read_response)
     gevent.spawn(time.sleep, 0.5)  # no other greenlet runs meanwhile

@@ -14,6 +14,7 @@ from millstream.errors import NotFound, Unavailable
 from millstream.stores import StoreLost
 from millstream.stores.redis.address import LIMIT
 from millstream.stores.redis.link import RETRY
+from millstream.stores.redis.pipe import COMMANDS
 from millstream.stores.table import open_store
 from tests.stores.conftest import Workers
 from tests.stores.samples import ID, OTHER, TTL, done, everything, log, message, meta, until
@@ -281,12 +282,23 @@ def test_a_redis_that_takes_no_writes_is_away(shared, server, refusing):
     until(lambda: log(shared.two) == [message(1)])
 
 
-def test_a_worker_that_was_busy_does_not_take_redis_for_away(shared):
+def test_a_worker_that_was_busy_does_not_take_redis_for_away(shared, caplog):
     until(lambda: shared.one._link.up)
     creating = gevent.spawn(shared.one.create, meta(shared.one))
-    gevent.spawn(time.sleep, 1.3 * LIMIT)  # no other greenlet runs meanwhile
+    gevent.spawn(time.sleep, 3 * LIMIT)  # no other greenlet runs meanwhile
     creating.get()
-    assert not shared.one.away
+    gevent.sleep(2 * RETRY)
+    assert "is away" not in caplog.text
+
+
+def test_a_worker_that_stays_busy_does_not_either(shared, caplog):
+    """Between two looks at its sockets it works for long, and what is asked needs several pipelines."""
+    until(lambda: shared.one._link.up)
+    asked = [gevent.spawn(shared.one._link.call, "PING") for _ in range(3 * COMMANDS)]
+    working = gevent.spawn(lambda: [gevent.sleep(time.sleep(0.6 * LIMIT) or 0) for _ in range(6)])
+    assert {greenlet.get() for greenlet in asked} == {b"PONG"}
+    working.kill()
+    assert "is away" not in caplog.text
 
 
 def test_it_says_once_that_redis_is_away_and_once_that_it_is_back(shared, server, caplog):

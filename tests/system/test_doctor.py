@@ -49,7 +49,7 @@ def ways(port: int) -> dict[str, tuple[object, str]]:
         "Caddy compresses": (caddy(port, "encode gzip"), "compressed"),
         "HAProxy is impatient": (haproxy(port, "timeout server 3s"), "cut"),
         "all is withheld": (Faulty(port, withhold=True), "held"),
-        "it comes in bursts": (Faulty(port, every=0.8), "bursts"),
+        "it comes in bursts": (Faulty(port, gather=4), "bursts"),
         "no Content-Type": (Faulty(port, strip=("content-type",)), "type"),
         "cut after 5 s": (Faulty(port, idle=5.0), "cut"),
     }

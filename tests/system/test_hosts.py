@@ -36,7 +36,11 @@ SERVERS = {
     "gunicorn threads": (("gunicorn",), "gunicorn -k gthread --threads 4 -b 127.0.0.1:{port} host:app"),
     "gunicorn sync": (("gunicorn",), "gunicorn -k sync -b 127.0.0.1:{port} host:app"),
     "waitress": (("waitress",), "waitress-serve --listen=127.0.0.1:{port} host:app"),
-    "uwsgi": (("pyuwsgi",), "uwsgi --http-socket 127.0.0.1:{port} --threads 2 --die-on-term -w host:app -H {venv}"),
+    # --master: without one, a process with threads may hang for ever in its own handler of SIGTERM.
+    "uwsgi": (
+        ("pyuwsgi",),
+        "uwsgi --master --http-socket 127.0.0.1:{port} --threads 2 --die-on-term -w host:app -H {venv}",
+    ),
     "flask run": ((), "flask --app host run -p {port}"),
 }  # fmt: skip
 

@@ -18,6 +18,7 @@ APACHE = shutil.which("apache2") or "/usr/sbin/apache2"
 CADDY = shutil.which("caddy") or "/usr/bin/caddy"
 HAPROXY = shutil.which("haproxy") or "/usr/sbin/haproxy"
 DEADLINE = 30.0  # s
+PATIENCE = 3.0  # s
 
 NGINX_CONF = """
 daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log;
@@ -179,12 +180,13 @@ def caddy(backend: int, lines: str = "") -> Process:
 
 class Faulty:
     """A proxy of one page that relays bytes, with one fault, or none: `withhold` until the end, `strip` headers
-    (names in lower case) out of the response, `idle` s after which it cuts, `every` s between two deliveries."""
+    (names in lower case) out of the response, `idle` s after which it cuts, `gather` so many marks in one delivery,
+    or what comes before PATIENCE."""
 
     def __init__(
-        self, backend: int, withhold: bool = False, strip: tuple[str, ...] = (), idle: float = 0.0, every: float = 0.0
+        self, backend: int, withhold: bool = False, strip: tuple[str, ...] = (), idle: float = 0.0, gather: int = 0
     ) -> None:
-        self.backend, self.withhold, self.strip, self.idle, self.every = backend, withhold, strip, idle, every
+        self.backend, self.withhold, self.strip, self.idle, self.gather = backend, withhold, strip, idle, gather
 
     def __enter__(self) -> Faulty:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
@@ -224,18 +226,18 @@ class Faulty:
         return b"\r\n".join([first, *kept]) + end + body
 
     def _pass_on(self, client: socket.socket, server: socket.socket, waiting: bytes) -> None:
-        sent = time.monotonic()
         while True:
-            due = not self.withhold and time.monotonic() - sent >= self.every
-            if waiting and due:
+            if waiting and not self.withhold and waiting.count(b"mark ") >= self.gather:
                 client.sendall(waiting)
-                waiting, sent = b"", time.monotonic()
-            patience = self.every or self.idle or DEADLINE
-            if readable(server, seconds=patience):
+                waiting = b""
+            if readable(server, seconds=PATIENCE if self.gather else self.idle or DEADLINE):
                 data = server.recv(65536)
                 if not data:
                     break
                 waiting += data
-            elif self.idle and not self.every:
+            elif self.gather:
+                client.sendall(waiting)
+                waiting = b""
+            elif self.idle:
                 return
         client.sendall(waiting)

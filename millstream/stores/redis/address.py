@@ -13,7 +13,6 @@ from redis.retry import Retry
 from millstream.settings import SettingError
 
 LIMIT = 1.5  # s for a command; a slower Redis counts as unavailable
-LOOK = 0.05  # s more in which is looked whether it came: this process may have been busy for so long
 OLDEST = 6
 FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 OPTIONS = {"db", "ssl_check_hostname", *FILES}
@@ -60,9 +59,9 @@ class Address:
             **({} if "path" in found else {"socket_keepalive": True}),
         }
 
-    def connect(self, limit: float = LIMIT) -> redis.connection.AbstractConnection:
+    def connect(self) -> redis.connection.AbstractConnection:
         """A connection that is ready to use. Raises RedisError, OSError."""
-        connection: redis.connection.AbstractConnection = self._class(**self._options, socket_timeout=limit)
+        connection: redis.connection.AbstractConnection = self._class(**self._options, socket_timeout=LIMIT)
         connection.connect()
         return connection
 

@@ -54,8 +54,17 @@ class Listener:
             self._broken(error)
 
     def _listen(self) -> None:
+        silent = False
         while True:
-            answer: Any = self._connection.read_response(disconnect_on_error=False)  # `cease` is no error
+            try:
+                answer: Any = self._connection.read_response(disconnect_on_error=False)  # `cease` is no error
+            except exceptions.TimeoutError:
+                if silent:
+                    raise
+                silent = True  # maybe this worker was busy, and sent no ping
+                self.say("PING", "")
+                continue
+            silent = False
             if not isinstance(answer, list) or len(answer) != 3:
                 continue  # of a ping
             kind, channel, message = answer
