@@ -36,6 +36,7 @@ def test_a_machine_that_is_late_itself_looks_again_more_slowly(monkeypatch, late
     monkeypatch.setattr(examination, "_look_at_ourselves", lambda all_, over: all_.append(late))
     report = examine(Target("http://127.0.0.1"), lambda plan: "id", 0)
     assert [one.symptom for one in report.findings if one.symptom == "bursts"] == found
+    assert ("busy" in [note.symptom for note in report.notes]) == bool(late)
 
 
 class Busy:

@@ -7,7 +7,7 @@ from threading import Lock
 from typing import TypeVar
 
 from millstream.doctor import examination
-from millstream.doctor.examination import TIMED, Begin, Report
+from millstream.doctor.examination import Begin, Report
 from millstream.doctor.probe import Target
 
 TRIES = 3
@@ -31,8 +31,5 @@ def examine(target: Target, begin: Begin, silence: float) -> Report:
     """`millstream.doctor.examination.examine`, again if the machine was busy."""
     return again(
         lambda: examination.examine(target, begin, silence),
-        lambda report: (
-            any(one.symptom in TIMED for one in report.findings)
-            and any(note.symptom == "busy" for note in report.notes)
-        ),
+        lambda report: any(note.symptom == "busy" for note in report.notes),
     )
