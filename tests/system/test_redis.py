@@ -59,13 +59,15 @@ def upstream(emulator: Emulator, redis: RedisServer, machines: tuple[Server, Ser
 
 
 def ready(server: Server) -> bool:
-    return server.get("/readyz")[0] == 200
+    """Each of its workers says once that Redis is away, and once that it is back."""
+    said = server.text()
+    return server.get("/readyz")[0] == 200 and said.count(" is away (") == said.count(" is back")
 
 
 def ask(server: Server, format: type[Client] = clients.Sse, **more: str) -> Client:
     """A client half of whose answer has come."""
     client = format(server.port, "Hi", **more).start()
-    until(lambda: client.last == HALF)
+    until(lambda: client.last == HALF or (client.over and client.wait()))  # that raises what it met
     return client
 
 
