@@ -260,7 +260,7 @@ def test_an_answer_that_is_gone_says_so(chat: Chat) -> None:
     chat.run(
         """MillstreamPage.running.keep();
         localStorage['millstream:left'] = localStorage['millstream:left'].replace(
-            /streams\\/[^"]{22}/, 'streams/AAAAAAAAAAAAAAAAAAAAAA');
+            /streams\\/[^"]{22}/g, 'streams/AAAAAAAAAAAAAAAAAAAAAA');
         MillstreamPage.store.set = MillstreamPage.talks.save = function () {};"""
     )
     chat.browser.refresh()
