@@ -171,8 +171,8 @@ class Streams:
     def follow(self, meta: Meta, after: int = 0, peer: Client | None = None) -> Follower:
         """Follow the stream, starting after event `after`. Raises NotFound, or the error of `missing` if the log
         ends before that event."""
-        if after and self.at(meta.id, after) is None:
-            raise self.missing(meta, f"event {after}")
+        if after and self.at(meta.id, after) is None and (error := self.missing(meta, after=after)):
+            raise error
         live = self.live.get(meta.id)
         use = self.settings
         reader = self._store.reader(meta.id, after)
@@ -206,12 +206,17 @@ class Streams:
                 return
             gevent.sleep(LOOK)
 
-    def missing(self, meta: Meta, place: str) -> MillstreamError:
-        """Return the error for a `place` that the log does not have. While the stream's owner lives, the missing part
-        may still be written. It is lost only if the stream has ended before it."""
+    def missing(self, meta: Meta, *, after: int = 0, offset: int = 0) -> MillstreamError | None:
+        """Return the error for an event, or a byte of the text, that the log does not have; None if it has it by now.
+        While the stream's owner lives, the missing part may still be written. It is lost only if the stream has ended
+        before it."""
         if meta.id not in self.live:
             self._orphans.take_over(meta)
-        if self.history(meta.id).terminal is None:
+        past = self.history(meta.id)
+        if past.last >= after and len(past.text.encode()) >= offset:
+            return None
+        place = f"event {after}" if after else f"byte {offset}"
+        if past.terminal is None:
             says = f"This stream has not reached {place} yet. Try again."
             return Unavailable("store_unavailable", says, retry_after=1)
         says = f"This stream has no {place}: it was lost, or never existed. Ask again, or from an earlier position."

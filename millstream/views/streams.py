@@ -164,7 +164,9 @@ def _resume_text(meta: Meta, after: int, asked: dict[str, str], padding: int) ->
     if past.terminal and offset >= have:
         raise_failure(past.terminal)  # a plain "nothing left" would look like success to curl
     if offset > have and not past.terminal:
-        raise use.missing(meta, f"byte {offset}")
+        if error := use.missing(meta, offset=offset):
+            raise error
+        return _resume_text(meta, after, asked, padding)  # it has come meanwhile
     if offset > have or (past.terminal and offset == have and (offset or ranged)):
         raise RequestError(
             "bad_range", f"There is nothing after byte {have}.", headers={"Content-Range": f"bytes */{have}"}
@@ -184,8 +186,8 @@ def _poll(meta: Meta, after: int, asked: dict[str, str]) -> Response:
     """Answer one long poll: with the events so far, or with those that arrive within RFC 7240's `wait`."""
     use = services().streams
     seconds = _wait(asked)
-    last = use.at(meta.id, after) if after else None
     with following(meta, after) as (follower, client):
+        last = use.at(meta.id, after) if after else None
         over = last is not None and last.type in TERMINAL
         batch = [] if over else _next(follower, seconds)
         client.unwatch()

@@ -92,6 +92,21 @@ def test_a_position_is_wrong_only_when_the_stream_has_ended_before_it(streams, u
         streams.stop(meta)
 
 
+def test_what_is_written_while_it_is_looked_for_is_no_wrong_position(streams, upstream, monkeypatch):
+    meta = streams.start(call(), upstream)
+    at = streams.at
+
+    def end_behind_the_look(id, n):
+        found = at(id, n)
+        upstream.say("a")
+        upstream.finish()
+        until(lambda: streams.history(id).terminal)
+        return found
+
+    monkeypatch.setattr(streams, "at", end_behind_the_look)
+    assert [event.n for event in streams.follow(meta, after=1).take(WAIT)] == [2]
+
+
 @pytest.mark.parametrize("store", ["memory:", "file:{tmp}"])
 def test_a_follower_that_lags_reads_on_from_the_log(make_streams, upstream, store, tmp_path):
     streams = make_streams(store.format(tmp=tmp_path))

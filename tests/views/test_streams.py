@@ -9,6 +9,8 @@ import pytest
 
 from millstream.access.keyring import digest
 from millstream.settings import KeySettings
+from millstream.streams import Streams
+from millstream.streams.history import History, Tally
 from tests.views.test_chat import events
 
 
@@ -86,6 +88,16 @@ def test_a_text_has_nothing_after_its_end(client, start):
     for offset in (len(whole), len(whole) + 1):
         response = client.get(url, headers={"Range": f"bytes={offset}-"})
         assert (response.status_code, response.json["error"]["code"]) == (416, "bad_range")
+
+
+def test_text_that_comes_while_its_end_is_looked_for_is_no_wrong_range(client, start, monkeypatch):
+    url = start()
+    whole = client.get(url).data
+    history, early = Streams.history, iter([True, True])  # as if the owner wrote it behind these two looks
+    nothing = History("", 0, None, Tally())
+    monkeypatch.setattr(Streams, "history", lambda *of: nothing if next(early, False) else history(*of))
+    response = client.get(url, headers={"Range": "bytes=4-"})
+    assert (response.status_code, response.data) == (206, whole[4:])
 
 
 def test_a_range_is_ignored_where_its_condition_is_not_true(client, start):
