@@ -130,7 +130,8 @@ def test_lists_and_tables_in_pieces_end_as_the_whole_does(page: Chrome) -> None:
     ids=["list", "nested", "table"],
 )
 def test_a_list_or_table_costs_by_what_is_new(page: Chrome, head: str, part: str) -> None:
-    """Ten parts behind 100 KB against those behind a few: a table's layout takes 10 times, parsing all 97 times."""
+    """Ten parts behind 100 KB against those behind a few: a table's layout takes 10 times, on a busy machine 21, and
+    parsing all 97 times."""
     short, long, kept = page.execute_script(
         """
         const [head, part] = arguments, elements = [];
@@ -157,7 +158,7 @@ def test_a_list_or_table_costs_by_what_is_new(page: Chrome, head: str, part: str
         head,
         part,
     )
-    assert long < 20 * max(short, 1)
+    assert long < 45 * max(short, 1)
     assert kept
 
 

@@ -70,8 +70,12 @@ def alone(server: Server, worker: int) -> HTTPConnection:
         until(stand_still)
         connection = clients.connect(server.port)
         connection.timeout = LOCKED
-        connection.request("GET", "/healthz")
-        assert connection.getresponse().read()
+        try:
+            connection.request("GET", "/healthz")
+            assert connection.getresponse().read()
+        except TimeoutError:
+            connection.close()
+            raise
         connection.sock.settimeout(clients.DEADLINE)
     finally:
         for other in others.values():
