@@ -8,10 +8,12 @@ from tests.browser.chat import ELSEWHERE, Chat
 
 THOUGHT = ["<think>", "The wheel turns ", "the stone.", "</think>", "A mill", " turns."]
 WHY = "How does a mill work?"
-# The database opens when `held` is called.
+# The database opens when `held` is called; the page waits for it for longer than its 3 s.
 HELD = """Object.defineProperty(IDBOpenDBRequest.prototype, 'onsuccess', {set: function (then) {
   this.addEventListener('success', function () { window.held = then; });
-}});"""
+}});
+var later = setTimeout;
+window.setTimeout = function (act, ms) { return ms === 3000 ? 0 : later.apply(window, arguments); };"""
 DRAWN = r"""The power of a wheel is $P = \rho g Q h \eta$, where \(h\) is the height:
 
 \[ \eta = \frac{P_{out}}{\rho g Q h} \approx 0.85 \]
