@@ -96,7 +96,7 @@ class Purses:
         return [Spent(purse, self._storage.get(purse.key) * UNIT) for purse in purses]
 
     def pay(self, purses: Iterable[Purse], cost: str) -> None:
-        for purse in purses:
+        for purse in sorted(purses, key=lambda purse: purse.owner):  # that of all first: who sees his own sees both
             self._book.count(purse.key, units(Decimal(cost)), purse.expiry)
 
 

@@ -199,28 +199,17 @@ class Streams:
         log holds: after an outage of the store, the stream's owner may still be writing."""
         until = monotonic() + self._store.belated
         while monotonic() < until:
-            if after and self.at(id, after):
-                return
             past = self.history(id)
-            if past.terminal or (not after and len(past.text.encode()) >= offset):
+            if past.terminal or past.reaches(after, offset):
                 return
             gevent.sleep(LOOK)
 
     def missing(self, meta: Meta, *, after: int = 0, offset: int = 0) -> MillstreamError | None:
-        """Return the error for an event, or a byte of the text, that the log does not have; None if it has it by now.
-        While the stream's owner lives, the missing part may still be written. It is lost only if the stream has ended
-        before it."""
+        """Return the error for an event, or a byte of the text, that the log lacks; None if it has it by now."""
         if meta.id not in self.live:
             self._orphans.take_over(meta)
         past = self.history(meta.id)
-        if past.last >= after and len(past.text.encode()) >= offset:
-            return None
-        place = f"event {after}" if after else f"byte {offset}"
-        if past.terminal is None:
-            says = f"This stream has not reached {place} yet. Try again."
-            return Unavailable("store_unavailable", says, retry_after=1)
-        says = f"This stream has no {place}: it was lost, or never existed. Ask again, or from an earlier position."
-        return RequestError("bad_position", says)
+        return None if past.reaches(after, offset) else past.missing(after, offset)
 
     def history(self, id: str) -> History:
         """Return the stream's log so far. Raises NotFound."""

@@ -8,6 +8,7 @@ from math import ceil
 import gevent
 from msgspec import Struct
 
+from millstream.errors import MillstreamError, RequestError, Unavailable
 from millstream.events import TERMINAL, Event, Usage
 from millstream.stores import Reader
 from millstream.upstreams.estimate import weight
@@ -48,6 +49,20 @@ class History(Struct, frozen=True):
     last: int
     terminal: Event | None
     tally: Tally
+
+    def reaches(self, after: int, offset: int) -> bool:
+        """Return whether the log has this event and this byte of the text; it always has those with the number 0."""
+        return self.last >= after and len(self.text.encode()) >= offset
+
+    def missing(self, after: int, offset: int) -> MillstreamError:
+        """Return the error for a place that the log does not reach. While the stream's owner lives, the missing part
+        may still be written. It is lost only if the stream has ended before it."""
+        place = f"event {after}" if after else f"byte {offset}"
+        if self.terminal is None:
+            says = f"This stream has not reached {place} yet. Try again."
+            return Unavailable("store_unavailable", says, retry_after=1)
+        says = f"This stream has no {place}: it was lost, or never existed. Ask again, or from an earlier position."
+        return RequestError("bad_position", says)
 
 
 def history(reader: Reader) -> History:
