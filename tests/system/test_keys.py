@@ -62,14 +62,17 @@ def log_out(server: Server, cookie: dict[str, str]) -> int:
     return response.status
 
 
+def asked_on(connection: http.client.HTTPConnection, cookie: dict[str, str]) -> int:
+    connection.request("GET", "/v1/models", headers=cookie)
+    response = connection.getresponse()
+    response.read()
+    return response.status
+
+
 def kept_connections(server: Server, cookie: dict[str, str]) -> list[http.client.HTTPConnection]:
     """Enough of them that each worker has some."""
     found = [server.connect() for _ in range(12)]
-    for connection in found:
-        connection.request("GET", "/v1/models", headers=cookie)
-        response = connection.getresponse()
-        response.read()
-        assert response.status == 200
+    assert [asked_on(connection, cookie) for connection in found] == [200] * len(found)
     return found
 
 
@@ -113,9 +116,10 @@ def test_a_worker_that_leaves_knows_of_a_revoked_key_too() -> None:
         server.process.send_signal(signal.SIGHUP)
         until(lambda: len(server.worker_pids()) == 2)
         until(lambda: status(server, **cookie) == 401)
+        _, first, *others = kept
+        until(lambda: asked_on(first, cookie) == 401)  # the old one has heard the signal
+        assert [asked_on(connection, cookie) for connection in others] == [401] * len(others)
         for connection in kept[1:]:
-            connection.request("GET", "/v1/models", headers=cookie)
-            assert connection.getresponse().status == 401
             connection.close()
         assert old in server.worker_pids()
         assert stream.read(1)  # what runs goes on
