@@ -8,11 +8,13 @@ import signal
 import socket
 import time
 from contextlib import ExitStack
+from unittest.mock import Mock
 from warnings import catch_warnings, simplefilter
 
 import gevent
 import psutil
 import pytest
+from gevent.event import AsyncResult, Event
 from redis import Redis
 
 from millstream.errors import NotFound, Unavailable
@@ -21,6 +23,7 @@ from millstream.stores.redis import RedisStore
 from millstream.stores.redis.address import Address
 from millstream.stores.redis.link import Link
 from millstream.stores.redis.owners import SETTLE, Owners
+from millstream.stores.redis.pipe import Away, Pipe
 from millstream.stores.table import open_store
 from tests.stores.samples import DEADLINE, ID, OTHER, TTL, done, everything, log, message, meta, until
 from tests.stores.test_doorbell import Woken, heard_of
@@ -251,6 +254,17 @@ def test_a_worker_that_leaves_while_it_connects_leaves_no_socket_open():
         until(lambda: sockets() == before)
         gc.collect()
         assert [str(warning.message) for warning in warned] == []
+
+
+def test_whatever_breaks_a_connection_ends_the_wait_of_all():
+    connection, broken = Mock(), Event()
+    connection.read_response.side_effect = RuntimeError
+    pipe = Pipe(connection, lambda why: broken.set())
+    heard = AsyncResult()
+    pipe.post(("PING",), heard.set)
+    assert broken.wait(DEADLINE)
+    pipe.close(Away("broken"))
+    assert isinstance(heard.get(timeout=DEADLINE), Away)
 
 
 def sockets() -> int:

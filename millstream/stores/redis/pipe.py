@@ -8,7 +8,6 @@ from typing import Any
 
 import gevent
 from gevent.event import Event
-from redis import exceptions
 from redis.connection import AbstractConnection
 
 from millstream.errors import Unavailable
@@ -61,7 +60,7 @@ class Pipe:
                 self._ready.clear()
                 while self._waiting:
                     self._exchange()
-        except (exceptions.RedisError, OSError, ValueError) as error:  # ValueError: closed under a read
+        except Exception as error:  # whatever it is: callers wait for an answer without a limit
             self._broken(error)
 
     def _exchange(self) -> None:
