@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.system.nginx import free_port
+
 HERE = Path(__file__).resolve().parents[1] / "benchmarks"
 # Only benchmarks need a compiler; where there is none, nobody can run them.
 compiled = pytest.mark.skipif(not (shutil.which("cc") or os.environ.get("CI")), reason="no C compiler")
@@ -107,9 +109,7 @@ def listens(port):
     ids=["as they end", "often", "together"],
 )
 def test_the_client_gets_every_token_of_the_emulator(programs, streams, amount, answers):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with subprocess.Popen([programs / "upstream", str(port)]) as emulator:
         try:
             while not listens(port):

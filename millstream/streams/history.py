@@ -52,7 +52,7 @@ class History(Struct, frozen=True):
 
     def reaches(self, after: int, offset: int) -> bool:
         """Return whether the log has this event and this byte of the text; it always has those with the number 0."""
-        return self.last >= after and len(self.text.encode()) >= offset
+        return self.last >= after and (not offset or len(self.text.encode()) >= offset)
 
     def missing(self, after: int, offset: int) -> MillstreamError:
         """Return the error for a place that the log does not reach. While the stream's owner lives, the missing part

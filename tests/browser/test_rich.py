@@ -130,8 +130,7 @@ def test_lists_and_tables_in_pieces_end_as_the_whole_does(page: Chrome) -> None:
     ids=["list", "nested", "table"],
 )
 def test_a_list_or_table_costs_by_what_is_new(page: Chrome, head: str, part: str) -> None:
-    """Ten parts behind 100 KB against those behind a few: a table's layout takes 10 times, on a busy machine 21, and
-    parsing all 97 times."""
+    """Ten parts behind 100 KB against those behind a few: a table's layout takes 10 times, parsing all 97 times."""
     short, long, kept = page.execute_script(
         """
         const [head, part] = arguments, elements = [];
@@ -149,16 +148,16 @@ def test_a_list_or_table_costs_by_what_is_new(page: Chrome, head: str, part: str
         const [element, drawing, more] = behind(100000 / part.length | 0);
         const first = element.querySelector("strong").firstChild;
         const rounds = [0, 1, 2, 3, 4, 5, 6, 7, 8];
-        const median = (times) => times.sort((a, b) => a - b)[4];
+        const least = (times) => Math.min(...times);  // of what others on this machine take, the least
         const costs = rounds.map(() => [behind(5)[2](), more()]);
         drawing.end();
         const kept = element.contains(first) && !element.querySelector(".growing, [style]");
-        return [median(costs.map((one) => one[0])), median(costs.map((one) => one[1])), kept];
+        return [least(costs.map((one) => one[0])), least(costs.map((one) => one[1])), kept];
         """,
         head,
         part,
     )
-    assert long < 45 * max(short, 1)
+    assert long < 20 * max(short, 1)
     assert kept
 
 

@@ -192,28 +192,30 @@ def keeping(upstream):
         yield server
 
 
+CODE, PLAIN = b'"code":"bad_request"', b"Content-Type: text/plain"
 MESSAGES = b'"messages":[{"role":"user","content":"Hi"}]}'
 
 
 @pytest.mark.parametrize(
-    ("path", "body"),
+    ("path", "body", "says"),
     [
-        (b"/chat?format=json", b'{"prompt":"Hi"}'),
-        (b"/chat?format=text", b'{"prompt":"Hi"}'),
-        (b"/v1/chat/completions", b"{" + MESSAGES),
-        (b"/v1/chat/completions", b'{"stream":true,' + MESSAGES),
-        (b"/v1/messages", b'{"stream":true,"max_tokens":9,' + MESSAGES),
-        (b"/v1/responses", b'{"stream":true,"input":"Hi"}'),
-        (b"/api/chat", b"{" + MESSAGES),
-        (b"/ui/chat", b'{"id":"c","messages":[{"role":"user","parts":[{"type":"text","text":"Hi"}]}]}'),
+        (b"/chat?format=json", b'{"prompt":"Hi"}', CODE),
+        (b"/chat?format=text", b'{"prompt":"Hi"}', PLAIN),
+        (b"/v1/chat/completions", b"{" + MESSAGES, CODE),
+        (b"/v1/chat/completions", b'{"stream":true,' + MESSAGES, CODE),
+        (b"/v1/messages", b'{"stream":true,"max_tokens":9,' + MESSAGES, b'"type":"invalid_request_error"'),
+        (b"/v1/responses", b'{"stream":true,"input":"Hi"}', CODE),
+        (b"/api/chat", b"{" + MESSAGES, b'{"error":"'),
+        (b"/ui/chat", b'{"id":"c","messages":[{"role":"user","parts":[{"type":"text","text":"Hi"}]}]}', PLAIN),
     ],
 )
 @pytest.mark.parametrize("kept", ["server", "keeping"])
-def test_who_closes_only_its_own_side_hears_why_there_is_no_answer(request, upstream, kept, path, body):
+def test_who_closes_only_its_own_side_hears_why_there_is_no_answer(request, upstream, kept, path, body, says):
     """As it reads on, it must not be told to try again: SDKs would, and pay again."""
     server = request.getfixturevalue(kept)
     with held(upstream, "headers") as reached, socket.create_connection((server.host, server.port), DEADLINE) as sock:
         sock.sendall(POST.replace(b"x-www-form-urlencoded", b"json") % (path, len(body), b"", body))
         assert reached()
         fin(sock)
-        assert read_until(sock, b"Keep it open").startswith(b"HTTP/1.1 400 ")
+        said = read_until(sock, says, read_until(sock, b"Keep it open"))
+    assert said.startswith(b"HTTP/1.1 400 ")
